@@ -1,0 +1,134 @@
+"""What an architecture gives the model, and what it gets: the interface of the CPU adapters.
+
+An adapter module (named by ``model: {cpu: …}`` of the architecture's YAML) exports
+
+    CPUS: Mapping[str, type[Cpu]]     # guest kind ("pv", "hvm", "arm", "ppc") -> class
+
+One `Cpu` object is one vcpu's processor: a Unicorn instance and everything that hardware and Xen's
+architecture code do around it. The model's core is architecture-neutral and never looks inside.
+
+What an adapter uses of the core:
+
+    vcpu.domain.memory          Memory: guest-physical memory (machine memory for PV); see memory.py
+                                  memory.read(address, length), memory.write(address, data),
+                                  memory.attach(core): maps all of it into a UnicornCore
+                                    (UnicornCore.map_memory does that) and keeps it in step
+    vcpu.domain.hypervisor      Hypervisor
+        .hypercall(vcpu, number, args) -> int    the whole hypercall: dispatch, copies, result
+                                  (negative errno on failure); `args` is a sequence of unsigned ints
+        .clock                  VirtualClock: .read() advances time a little and returns ns since
+                                  boot (use it for every counter read), .now without advancing
+        .clock.timer(callback)  Timer with .set(deadline_ns) and .cancel(); fires between two runs
+    vcpu.domain                 .id, .guest ("pv" …), .is_control, .vcpus, .shared_info (Page),
+                                  .add_vcpu() -> Vcpu, .shut_down(reason), .crash(text)
+    vcpu.upcall_pending         bool: evtchn_upcall_pending in the vcpu's vcpu_info
+    vcpu.info                   view of its vcpu_info (slow path)
+    vcpu.block() / .wake()      leave the CPU until woken (wfi, hlt) / wake it (own interrupts)
+    vcpu.up() / .down()         PSCI and friends
+    vcpu.attention              bool that the core sets when the vcpu has to leave `run`; the adapter
+                                  looks at it after every hypercall and counter read (`after_trap`)
+
+Everything must be deterministic: no host time, no randomness, no iteration over sets.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from xenport.model.handlers import Handlers
+
+if TYPE_CHECKING:
+    from xenport.model.domain import Domain
+    from xenport.model.vcpu import Vcpu
+
+
+class Cpu(ABC):
+    """The processor of one vcpu."""
+
+    #: Handlers of hypercalls that only this architecture has, or that it does its own way; they
+    #: come before the core's. Adapters of one module may share one registry.
+    handlers: ClassVar[Handlers]
+
+    #: XENVER_capabilities; ``{release}`` is replaced by "major.minor".
+    capabilities: ClassVar[str]
+
+    #: Names of the XENFEAT_ bits of XENVER_get_features submap 0. XENFEAT_dom0 is added for the
+    #: control domain by the core.
+    features: ClassVar[tuple[str, ...]]
+
+    #: XENVER_platform_parameters
+    virt_start: ClassVar[int] = 0
+
+    def __init__(self, vcpu: Vcpu) -> None:
+        self.vcpu = vcpu
+        self.hypervisor = vcpu.domain.hypervisor
+
+    # ---- Building ----
+
+    @classmethod
+    @abstractmethod
+    def build_domain(cls, domain: Domain, image: bytes, command_line: str) -> None:
+        """Load ``image`` (the file of the kernel: an ELF or a flat image, as ``architecture.image``
+        says) as Xen's domain builder does, and leave vcpu 0 ready to run.
+
+        Gives the domain its memory (``domain.memory = Memory(base, size)``), fills start info /
+        device tree / page tables, makes vcpu 0 with ``domain.add_vcpu()`` (which calls this class)
+        plus as many further, offline vcpus as the environment has (``domain.max_vcpus``), and puts
+        vcpu 0's registers into the entry state and calls its ``up()``. Raises InputError for an
+        image that Xen would refuse.
+        """
+
+    # ---- Running ----
+
+    @abstractmethod
+    def run(self) -> None:
+        """Run the guest from where it stands until `stop` is called (or ``vcpu.attention`` is set
+        in a trap). Guest faults and privileged instructions are dealt with inside."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Make `run` return soon; called from within a hook, or when nothing runs (no effect)."""
+
+    @abstractmethod
+    def event_deliverable(self) -> bool:
+        """Would the guest take an event upcall right now? (pending, and neither masked nor with
+        interrupts off). Called after every trap: must be fast."""
+
+    @abstractmethod
+    def deliver_event(self) -> None:
+        """Enter the guest's event upcall (frame, vector, interrupt line). Called by the machine
+        before `run` when `event_deliverable`; never while the Unicorn instance runs. Adapters whose
+        guest takes other interrupts too (a timer's) deal with them here as well and answer
+        for them in `event_deliverable`."""
+
+    def event_raised(self) -> None:  # noqa: B027 (most architectures need nothing)
+        """The core has just set evtchn_upcall_pending of this vcpu (interrupt line goes up)."""
+
+    def after_trap(self) -> None:
+        """To be called by the adapter at the end of each trap (hypercall, counter read)."""
+        if self.vcpu.attention or self.event_deliverable():
+            self.stop()
+
+    # ---- Memory as the guest names it ----
+
+    @abstractmethod
+    def translate(self, handle: int, offset: int, write: bool) -> int | None:
+        """The address in ``domain.memory`` of byte ``offset`` of what the guest handle ``handle``
+        points to, or None where Xen cannot read (write) it: hypercalls then fail with EFAULT.
+
+        The core asks once per page of the answer (pages of ``data_model.page_size``), so an answer
+        must hold to the end of its page. Flat virtual addresses: walk the guest's tables for
+        ``handle + offset``; ppc64: inline or xencomm descriptor.
+        """
+
+    # ---- State ----
+
+    @abstractmethod
+    def set_context(self, context: Any) -> None:
+        """Load a ``vcpu_guest_context`` (a view), for VCPUOP_initialise. Raises XenError where the
+        context is one that Xen refuses."""
+
+    def time_changed(self) -> None:  # noqa: B027 (Arm and PowerPC keep no time in vcpu_info)
+        """Write the vcpu's time record (``vcpu_info.time``); called when the vcpu starts to run and
+        when its vcpu_info moves."""

@@ -1,0 +1,13 @@
+"""How the model's own code says that something did not work."""
+
+
+class XenError(Exception):
+    """A hypercall's failure: ``raise XenError("EINVAL")`` makes it return ``-XEN_EINVAL``."""
+
+    def __init__(self, errno: str) -> None:
+        super().__init__(errno)
+        self.errno = errno
+
+
+class ModelError(Exception):
+    """A mistake of the model itself, never of the guest; ends the run."""

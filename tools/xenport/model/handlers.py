@@ -1,0 +1,44 @@
+"""The registry that ties names of commands and hypercalls to the functions that carry them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from xenport.model.call import Call
+
+Handler = Callable[["Call"], int | None]
+_H = TypeVar("_H", bound=Handler)
+
+
+class Handlers(Mapping[str, Handler]):
+    """Handlers by the name of the command (``EVTCHNOP_send``) or, for a hypercall without
+    commands, of the hypercall (``set_timer_op``).
+
+    A handler gets a `Call`, returns the hypercall's result (``None`` means 0) or raises `XenError`.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    def command(self, *names: str) -> Callable[[_H], _H]:
+        """Decorator: the function carries out the commands (or hypercalls) ``names``."""
+
+        def register(handler: _H) -> _H:
+            for name in names:
+                if name in self._handlers:
+                    raise ValueError(f"{name} has two handlers")
+                self._handlers[name] = handler
+            return handler
+
+        return register
+
+    def __getitem__(self, name: str) -> Handler:
+        return self._handlers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._handlers)
+
+    def __len__(self) -> int:
+        return len(self._handlers)
