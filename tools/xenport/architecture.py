@@ -1,0 +1,118 @@
+"""Architectures: ``arch/FAMILY/NAME.yaml``, everything the tools need to know about one as data."""
+
+import functools
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import PrivateAttr, field_validator
+
+from xenport import content
+from xenport.errors import InputError
+from xenport.yamlsource import Document, Strict, suggestion
+
+CType = Literal["char", "short", "int", "long", "pointer"]
+
+
+class GuestHandle(Strict):
+    """How a pointer of the guest looks in a structure."""
+
+    size: int  # bytes
+    align: int  # bytes
+    form: Literal["pointer", "union64"] = "pointer"  # union64: {T *p; uint64_aligned_t q;}
+
+
+class DataModel(Strict):
+    """Sizes and alignments, in bytes, and the order of bytes."""
+
+    endian: Literal["little", "big"]
+    sizes: dict[CType, int]
+    align: dict[str, int] = {}  # what is not aligned to its size: "int64: 4"
+    guest_handle: GuestHandle
+    page_size: int = 4096
+
+    @field_validator("sizes")
+    @classmethod
+    def _all_sizes(cls, sizes: dict[CType, int]) -> dict[CType, int]:
+        missing = {"char", "short", "int", "long", "pointer"} - set(sizes)
+        if missing:
+            raise ValueError(f"the size of {', '.join(sorted(missing))} is missing")
+        return sizes
+
+
+class Toolchain(Strict):
+    """How a test kernel is compiled; paths are relative to the architecture's folder."""
+
+    target: str  # zig cc -target
+    cflags: list[str] = []
+    ldflags: list[str] = []
+    linker_script: str
+    sources: list[str] = []  # globs
+
+
+class Machine(Strict):
+    """A QEMU machine that the architecture's hypervisor runs on."""
+
+    qemu: str  # the program
+    package: str  # the Debian package that has it
+    boot: str
+    args: list[str] = []
+
+
+class Architecture(Strict):
+    """One architecture.
+
+    ``registers``, ``hypercall``, ``entry`` and ``vectors`` describe what the reference model's CPU
+    adapter needs; ``xenport.model`` gives them their meaning.
+    """
+
+    name: str
+    family: str  # the folder
+    doc: str
+    releases: list[str]
+    guests: list[str]  # kinds of caller
+    header: str  # the header of the architecture that xen.h includes
+    data_model: DataModel
+    toolchain: Toolchain | None = None
+    image: Literal["elf", "arm64-image"] = "elf"  # what a domain builder loads
+    registers: dict[str, Any] = {}
+    hypercall: dict[str, Any] = {}
+    entry: dict[str, Any] = {}
+    vectors: dict[str, Any] = {}
+    machines: dict[str, Machine] = {}
+    model: dict[str, Any] = {}
+    _path: Path = PrivateAttr()
+
+    @property
+    def folder(self) -> Path:
+        """``arch/FAMILY``: where the paths of the description start."""
+        return self._path.parent
+
+
+def names() -> tuple[str, ...]:
+    """The names of all architectures, sorted."""
+    return tuple(sorted(_paths()))
+
+
+def load(name: str) -> Architecture:
+    """The architecture ``name``. Raises ``InputError`` for an unknown name and a bad file."""
+    paths = _paths()
+    if name not in paths:
+        raise InputError(f"unknown architecture '{name}'{suggestion(name, paths)}")
+    return read(paths[name])
+
+
+@functools.cache
+def read(path: Path) -> Architecture:
+    """The architecture described in the file ``path``."""
+    document = Document(path)
+    architecture = document.parse(Architecture)
+    if architecture.name != path.stem:
+        raise document.error(f"expected {path.stem}, the name of the file", "name")
+    if architecture.family != path.parent.name:
+        raise document.error(f"expected {path.parent.name}, the name of the folder", "family")
+    architecture._path = path
+    return architecture
+
+
+def _paths() -> dict[str, Path]:
+    return {path.stem: path for path in content.folder("arch").glob("*/*.yaml")}
