@@ -1,0 +1,114 @@
+"""What a boot of a port looks like from the outside: lines, one end, limits.
+
+Every driver (the model, a hypervisor under QEMU) is used through these types and no others:
+
+    with driver.boot(environment, kernel, "tests=0-3", log, Limits()) as boot:
+        for event in boot.events():
+            match event:
+                case Line(text=text, source="guest"): ...
+                case Ended(kind=kind, detail=detail): ...      # always the last one, always there
+
+Leaving the ``with`` block, on whatever path, ends every process that the boot started.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Source = Literal["guest", "hypervisor", "supervisor"]
+"""Who wrote a line: the domain under test, the hypervisor, or the dom0 that watches the domain."""
+
+EndKind = Literal[
+    "poweroff", "reboot", "crash", "killed", "exited", "timeout", "flood", "missing"
+]
+"""How a boot ended, as seen from outside.
+
+==========  ======================================================================================
+poweroff    the domain under test (or the machine, with dom0 under test) was powered off
+reboot      it was reset
+crash       the domain crashed, or the hypervisor itself panicked
+killed      somebody else ended the process with a signal
+exited      the process ended by itself without one of the above; the detail says what it printed
+timeout     a limit in seconds was reached; the detail says which one
+flood       the limit in bytes was reached
+missing     the program is not there
+==========  ======================================================================================
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the console, without line end, prefix of its writer, and control characters."""
+
+    text: str
+    seconds: float
+    """Since the start of the boot."""
+    source: Source = "guest"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a boot: the last event, exactly one per boot."""
+
+    kind: EndKind
+    detail: str
+    """One line for a person: what was seen."""
+    seconds: float = 0.0
+    """Since the start of the boot."""
+
+
+Event = Line | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a boot may use at most before it is ended from outside."""
+
+    silence: float = 30.0
+    """Seconds without a line of the domain under test; the way to its first line counts too."""
+    total: float = 300.0
+    """Seconds from start to end."""
+    output: int = 16 << 20
+    """Bytes of console."""
+
+
+class Boot(Protocol):
+    """A running boot, for use inside the ``with`` block of `Driver.boot`."""
+
+    def events(self) -> Iterator[Event]:
+        """Yield the lines as they come, then one `Ended`. Can be used once."""
+        ...
+
+
+class Bootable(Protocol):
+    """What a driver needs to know of a kernel: `xenport.kernel.Kernel` is one."""
+
+    @property
+    def elf(self) -> Path:
+        """The linked ELF file."""
+        ...
+
+    def image(self) -> Path:
+        """The file that a domain builder of this architecture loads."""
+        ...
+
+
+class Driver(Protocol):
+    """Starts a port."""
+
+    def boot(
+        self,
+        environment: str,
+        kernel: Bootable,
+        command_line: str,
+        log: Path,
+        limits: Limits,
+    ) -> AbstractContextManager[Boot]:
+        """Start ``kernel`` with ``command_line`` in ``environment``; its raw console goes to ``log``.
+
+        Raises `xenport.errors.InputError` for an environment that the port does not have and for
+        a kernel or hypervisor image that cannot be used. Trouble after that is an `Ended`.
+        """
+        ...
