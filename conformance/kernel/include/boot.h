@@ -1,0 +1,33 @@
+/* What the guest was started with. arch_init() fills this in; everybody else reads it. */
+#ifndef XENPORT_BOOT_H
+#define XENPORT_BOOT_H
+
+#include <xen.h>
+
+struct hvm_start_info;
+
+struct boot_info {
+    const char *guest;                            /* caller kind of abi/: "pv", "hvm", "arm", "ppc" */
+    const char *command_line;                     /* never NULL */
+    struct shared_info *shared_info;              /* NULL if it could not be mapped */
+    const struct start_info *start_info;          /* PV guests, else NULL */
+    const struct hvm_start_info *hvm_start_info;  /* PVH guests, else NULL */
+    const void *fdt;                              /* flattened device tree, or NULL */
+};
+
+extern struct boot_info boot_info;
+
+/* head.S calls this on the boot stack, with .bss cleared and relocations applied. Interrupts are off. */
+_Noreturn void kernel_main(void);
+
+/*
+ * For arch_init(): something of the start-up did not work (shared_info cannot be mapped, no upcall).
+ * The text is printed as "# boot: ..." after the plan, and the tests run all the same: a port that
+ * cannot map shared_info yet should still be told what works. Text beyond the buffer is dropped.
+ */
+void boot_problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* SCHEDOP_shutdown with SHUTDOWN_poweroff, SHUTDOWN_crash ...; spins if the hypervisor returns. */
+_Noreturn void boot_shutdown(unsigned int reason);
+
+#endif

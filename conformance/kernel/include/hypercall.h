@@ -1,0 +1,65 @@
+/*
+ * Hypercalls by name. Each returns what Xen returned: a result >= 0, or a negative error number
+ * (-XEN_EINVAL). Pointers go through arch_guest_address(); a test that wants to hand over something
+ * else (a bad address, an unknown number) calls arch_hypercall() itself.
+ */
+#ifndef XENPORT_HYPERCALL_H
+#define XENPORT_HYPERCALL_H
+
+#include <arch.h>
+#include <errno.h>
+#include <xen.h>
+
+/* Puts a pointer into a guest handle that is a field of a structure. */
+#define handle_set(handle, pointer)                                                                \
+    set_xen_guest_handle(handle, (void *)arch_guest_address(pointer))
+
+static inline long hypercall_xen_version(unsigned int command, void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_xen_version, command, arch_guest_address(argument), 0, 0, 0);
+}
+
+static inline long hypercall_console_io(unsigned int command, unsigned int count, const char *buffer)
+{
+    return arch_hypercall(__HYPERVISOR_console_io, command, count, arch_guest_address(buffer), 0, 0);
+}
+
+static inline long hypercall_event_channel_op(unsigned int command, void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_event_channel_op, command, arch_guest_address(argument), 0, 0,
+                          0);
+}
+
+static inline long hypercall_sched_op(unsigned int command, void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_sched_op, command, arch_guest_address(argument), 0, 0, 0);
+}
+
+static inline long hypercall_vcpu_op(unsigned int command, unsigned int vcpu, void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_vcpu_op, command, vcpu, arch_guest_address(argument), 0, 0);
+}
+
+static inline long hypercall_memory_op(unsigned int command, void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_memory_op, command, arch_guest_address(argument), 0, 0, 0);
+}
+
+static inline long hypercall_hvm_op(unsigned int command, void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_hvm_op, command, arch_guest_address(argument), 0, 0, 0);
+}
+
+/* deadline: absolute system time in ns, 0 for none. 64-bit architectures only. */
+static inline long hypercall_set_timer_op(uint64_t deadline)
+{
+    return arch_hypercall(__HYPERVISOR_set_timer_op, (unsigned long)deadline, 0, 0, 0, 0);
+}
+
+/* argument: struct xen_domctl with cmd, domain and interface_version set. */
+static inline long hypercall_domctl(void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_domctl, arch_guest_address(argument), 0, 0, 0, 0);
+}
+
+#endif
