@@ -1,0 +1,140 @@
+"""A domain's memory: what its physical addresses mean, for the model and for its CPUs.
+
+Addresses are guest-physical; for PV domains, which see the machine's, they are machine addresses.
+RAM is one host buffer that CPUs map directly, so that the model and the guest see the same bytes
+without copies. Single pages can be replaced (shared info, grant frames) or taken away.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xenport.model.cpu.unicorn_core import UnicornCore
+
+PAGE_SIZE = 4096  #: of the model's memory; all releases and architectures described use 4 KiB
+
+
+class Buffer:
+    """Page-aligned host memory. ``data`` is a writable view of it, ``address`` its host address."""
+
+    def __init__(self, size: int) -> None:
+        self._map = mmap.mmap(-1, size)
+        self.size = size
+        self.data = memoryview(self._map)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+
+
+class Page(Buffer):
+    """One page that is not part of any RAM buffer: shared info, grant table frames."""
+
+    def __init__(self) -> None:
+        super().__init__(PAGE_SIZE)
+
+
+class MemoryFault(Exception):
+    """An address that has no memory behind it."""
+
+    def __init__(self, address: int) -> None:
+        super().__init__(f"no memory at {address:#x}")
+        self.address = address
+
+
+class Memory:
+    """RAM of ``size`` bytes from ``base`` (both multiples of the page size) plus replaced pages."""
+
+    def __init__(self, base: int, size: int) -> None:
+        self.base = base
+        self.size = size
+        self.ram = Buffer(size)
+        self._replaced: dict[int, Page | None] = {}  # by frame number; None: a hole
+        self._cores: list[UnicornCore] = []
+
+    # ---- Access by the model ----
+
+    def read(self, address: int, length: int) -> bytes:
+        """The bytes at ``address``; raises MemoryFault where there are none."""
+        parts = []
+        while length:
+            data, start, room = self._window(address)
+            part = min(length, room)
+            parts.append(bytes(data[start : start + part]))
+            address += part
+            length -= part
+        return b"".join(parts)
+
+    def write(self, address: int, content: bytes | bytearray | memoryview) -> None:
+        """Store ``content`` at ``address``; raises MemoryFault where there is no memory."""
+        view = memoryview(content)
+        while len(view):
+            data, start, room = self._window(address)
+            part = min(len(view), room)
+            data[start : start + part] = view[:part]
+            address += part
+            view = view[part:]
+
+    def locate(self, address: int) -> tuple[memoryview, int]:
+        """The writable buffer that holds the page of ``address``, and the offset in it. Good to the
+        end of the page. Raises MemoryFault."""
+        data, start, _ = self._window(address)
+        return data, start
+
+    def _window(self, address: int) -> tuple[memoryview, int, int]:
+        """Buffer, offset, and how many bytes follow there."""
+        frame, offset = divmod(address, PAGE_SIZE)
+        if self._replaced and frame in self._replaced:
+            page = self._replaced[frame]
+            if page is None:
+                raise MemoryFault(address)
+            return page.data, offset, PAGE_SIZE - offset
+        start = address - self.base
+        if not 0 <= start < self.size:
+            raise MemoryFault(address)
+        room = PAGE_SIZE - offset if self._replaced else self.size - start
+        return self.ram.data, start, room
+
+    def has_frame(self, frame: int) -> bool:
+        """Is there memory at this frame number?"""
+        if frame in self._replaced:
+            return self._replaced[frame] is not None
+        return 0 <= frame * PAGE_SIZE - self.base < self.size
+
+    # ---- Changes ----
+
+    def replace(self, frame: int, page: Page | None) -> None:
+        """Put ``page`` at ``frame``, whatever is there; None leaves a hole."""
+        had = self.has_frame(frame)
+        self._replaced[frame] = page
+        for core in self._cores:
+            self._update(core, frame, had)
+
+    def restore(self, frame: int) -> None:
+        """Undo `replace`: the RAM of that frame (or nothing) is there again."""
+        had = self.has_frame(frame)
+        del self._replaced[frame]
+        for core in self._cores:
+            self._update(core, frame, had)
+
+    def _update(self, core: UnicornCore, frame: int, had: bool) -> None:
+        address = frame * PAGE_SIZE
+        if had:
+            core.unmap(address, PAGE_SIZE)
+        page = self._replaced.get(frame)
+        if page is not None:
+            core.map(address, PAGE_SIZE, page.address, page)
+        elif self.has_frame(frame):
+            core.map(address, PAGE_SIZE, self.ram.address + address - self.base, self.ram)
+        core.flush_tlb()
+
+    def attach(self, core: UnicornCore) -> None:
+        """Map everything into ``core``, now and after every change."""
+        core.map(self.base, self.size, self.ram.address, self.ram)
+        for frame, page in sorted(self._replaced.items(), key=lambda item: item[0]):
+            address = frame * PAGE_SIZE
+            if 0 <= address - self.base < self.size:
+                core.unmap(address, PAGE_SIZE)
+            if page is not None:
+                core.map(address, PAGE_SIZE, page.address, page)
+        self._cores.append(core)
