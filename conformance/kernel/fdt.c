@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-enum { MAGIC = 0xd00dfeed, OLDEST_VERSION = 3, NEWEST_COMPATIBLE = 17 };
+enum { MAGIC = 0xd00dfeed, OLDEST_VERSION = 16, NEWEST_COMPATIBLE = 17 };
 enum { FDT_BEGIN_NODE = 1, FDT_END_NODE = 2, FDT_PROP = 3, FDT_NOP = 4, FDT_END = 9 };
 
 /* Offsets of the header's fields. */
@@ -62,9 +62,9 @@ struct token {
     uint32_t value, length;     /* of a property: offset and bytes */
 };
 
-static uint32_t aligned(uint32_t offset, uint32_t to)
+static uint32_t aligned(uint32_t offset)
 {
-    return (offset + to - 1) & ~(to - 1);
+    return (offset + 3) & ~3u;
 }
 
 /* Reads the token at `offset`; whatever is outside the blob or not a token is the end. */
@@ -78,18 +78,17 @@ static struct token token_at(const void *fdt, uint32_t offset)
     switch (word(fdt, offset)) {
     case FDT_BEGIN_NODE:
         t.name = string_at(fdt, offset + 4);
-        t.next = aligned(offset + 4 + length_of(t.name) + 1, 4);
+        t.next = aligned(offset + 4 + length_of(t.name) + 1);
         break;
     case FDT_PROP:
         if (size - offset < 12)
             return t;
         t.length = word(fdt, offset + 4);
         t.name = string_at(fdt, word(fdt, STRINGS) + word(fdt, offset + 8));
-        /* Before version 16 long values start on 8 bytes. */
-        t.value = word(fdt, VERSION) < 16 && t.length >= 8 ? aligned(offset + 12, 8) : offset + 12;
+        t.value = offset + 12;
         if (t.value > size || t.length > size - t.value)
             return t;
-        t.next = aligned(t.value + t.length, 4);
+        t.next = aligned(t.value + t.length);
         break;
     case FDT_END_NODE:
     case FDT_NOP:
@@ -102,13 +101,9 @@ static struct token token_at(const void *fdt, uint32_t offset)
     return t;
 }
 
-/* Whether a node's name is what a part of a path, `length` bytes long, asks for. Trees before
- * version 16 give nodes their whole path as name: the last part of it is the node's own. */
+/* Whether a node's name is what a part of a path, `length` bytes long, asks for. */
 static bool named(const char *name, const char *part, uint32_t length)
 {
-    for (const char *p = name; *p; p++)
-        if (*p == '/')
-            name = p + 1;
     for (uint32_t i = 0; i < length; i++)
         if (name[i] != part[i])
             return false;

@@ -1,4 +1,4 @@
-/* Read a flattened device tree (Devicetree Specification, chapter 5; versions 3 and 16, 17). */
+/* Read a flattened device tree (Devicetree Specification, chapter 5; versions 16 and 17). */
 
 #ifndef FDT_H
 #define FDT_H
