@@ -1,1 +1,1 @@
-"""Adapters: one module per architecture that the model runs (``architecture.model.cpu`` names it)."""
+"""CPU adapters, one module per architecture (``architecture.model.cpu`` names it)."""

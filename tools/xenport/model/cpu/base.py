@@ -25,8 +25,8 @@ What an adapter uses of the core:
     vcpu.info                   view of its vcpu_info (slow path)
     vcpu.block() / .wake()      leave the CPU until woken (wfi, hlt) / wake it (own interrupts)
     vcpu.up() / .down()         PSCI and friends
-    vcpu.attention              bool that the core sets when the vcpu has to leave `run`; the adapter
-                                  looks at it after every hypercall and counter read (`after_trap`)
+    vcpu.attention              bool that the core sets when the vcpu has to leave `run`; adapters
+                                  look at it after every hypercall and counter read (`after_trap`)
 
 Everything must be deterministic: no host time, no randomness, no iteration over sets.
 """

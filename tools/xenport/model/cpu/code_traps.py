@@ -1,8 +1,8 @@
 """Trap single instructions that Unicorn cannot hook by kind.
 
 Unicorn hooks only a handful of x86 instructions (cpuid, syscall, in, out) and none of PowerPC's.
-The others are found by their encoding in the kernel's executable segments, and each gets a code hook
-of its own address. Test kernels do not modify their code, so looking once is enough. A pattern that
+The others are found by their encoding in the kernel's executable segments, and each gets a code
+hook of its own address. Test kernels do not modify their code, so looking once is enough. A pattern that
 turns up inside another instruction does no harm: the hook fires at instruction starts only.
 """
 

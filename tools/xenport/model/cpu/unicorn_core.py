@@ -87,8 +87,8 @@ class Register:
 class Context:
     """A copy of the CPU's state as the library keeps it, to reach fields that have no register id.
 
-    `load` copies state out, `store` back. Positions are found by calibration: change something through the
-    API and look where it moved (`offsets_of`).
+    `load` copies state out, `store` back. Positions are found by calibration: change something
+    through the API and look where it moved (`offsets_of`).
     """
 
     def __init__(self, core: UnicornCore) -> None:
@@ -175,7 +175,7 @@ class UnicornCore:
 
     def flush_tlb(self) -> None:
         """Forget all cached translations of virtual addresses."""
-        self.uc.ctl_flush_tlb()
+        self.uc.ctl(unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
 
     # ---- Hooks ----
 
