@@ -1,8 +1,133 @@
 """The ``xenport`` command."""
 
+import sys
+from pathlib import Path
+from typing import Any
+
 import click
+from rich.console import Console
+from rich.table import Table
+
+from xenport import __version__, port as ports
+from xenport.abi import load as load_abi
+from xenport.emit import c
+from xenport.errors import InputError
+from xenport.suite import session
 
 
-@click.group()
+class _Group(click.Group):
+    """Prints bad input as one line and ends with status 2; anything else is a bug and shows."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            click.echo(f"xenport: {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("xenport: interrupted", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
 def main() -> None:
     """Conformance suite and ABI toolkit for ports of Xen's guest ABI."""
+
+
+@main.command()
+@click.option(
+    "--port",
+    "chosen",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Port to test; may be repeated. Default: the reference model, all architectures.",
+)
+@click.option(
+    "--hypervisor",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Hypervisor image to test in place of the port's own.",
+)
+@click.option("-k", "expression", metavar="EXPR", help="Only tests that match, as pytest's -k.")
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write the report folder."
+)
+@click.option(
+    "--compiler",
+    metavar="COMMAND",
+    help="C compiler for the test kernels (default: the zig of the ziglang package).",
+)
+@click.option(
+    "--silence",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Give a boot up after so long without a line.",
+)
+def run(
+    chosen: tuple[str, ...],
+    hypervisor: Path | None,
+    expression: str | None,
+    report: Path | None,
+    compiler: str | None,
+    silence: float | None,
+) -> None:
+    """Run the conformance suite and say how far each port is."""
+    names = chosen or tuple(name for name in ports.names() if ports.load(name).kind == "model")
+    options = session.Options(names, hypervisor, expression, report, compiler, silence)
+    sys.exit(session.run(options, Console()))
+
+
+@main.command()
+@click.option("--arch", required=True, metavar="A", help="Architecture, such as arm64.")
+@click.option("--release", required=True, metavar="R", help="Release of Xen, such as 4.17.")
+@click.option("--lang", type=click.Choice(["c"]), default="c", show_default=True)
+@click.option(
+    "-o",
+    "out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to write; made whole or not at all.",
+)
+def headers(arch: str, release: str, lang: str, out: Path) -> None:
+    """Write the ABI's headers for one architecture and release."""
+    del lang  # one language so far; click checks it
+    c.write_headers(load_abi(arch=arch, release=release), out)
+
+
+@main.command("ports")
+def list_ports() -> None:
+    """List the ports, what this machine lacks for each, and the command that gets it."""
+    table = Table(box=None, pad_edge=False)
+    for heading in (
+        "port",
+        "architecture",
+        "release",
+        "environments",
+        "ready",
+        "get what is missing",
+    ):
+        table.add_column(heading, overflow="fold")
+    for name in ports.names():
+        port = ports.load(name)
+        missing = port.missing()
+        table.add_row(
+            port.name,
+            port.architecture,
+            port.release,
+            ", ".join(port.environments),
+            "no: " + ", ".join(lack.what for lack in missing) if missing else "yes",
+            "; ".join(lack.command for lack in missing),
+        )
+    Console().print(table)
+
+
+@main.command()
+@click.argument("port")
+def fetch(port: str) -> None:
+    """Fetch the hypervisor image of PORT through the machine's package mirror."""
+    ports.fetch(ports.load(port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Which tests an environment gets and how the kernel is told."""
+
+from fakes import make_test
+from xenport.suite import plan
+
+
+def test_every_need_must_be_provided() -> None:
+    tests = [
+        make_test(0, "any"),
+        make_test(1, "pv", needs="pv"),
+        make_test(2, "either", needs="hvm|pv dom0"),
+        make_test(3, "seen", needs="observed-end"),
+    ]
+    names = [test.name for test in plan.applicable(tests, ["pv", "dom0"])]
+    assert names == ["any", "pv", "either"]
+
+
+def test_ladder_order_keeps_the_catalogue_within_a_rung() -> None:
+    tests = [make_test(0, "t", "time"), make_test(1, "e", "enter"), make_test(2, "f", "enter")]
+    ordered = plan.in_ladder_order(tests, ["enter", "time"])
+    assert [test.name for test in ordered] == ["e", "f", "t"]
+
+
+def test_command_line_joins_neighbours_and_keeps_the_order() -> None:
+    tests = [make_test(index, str(index)) for index in (4, 5, 6, 0, 9, 8)]
+    assert plan.command_line(tests) == "tests=4-6,0,9,8"
+    assert plan.command_line([]) == "tests="

@@ -1,0 +1,1 @@
+"""The conformance run: plan, boots, verdicts, ladder and reports."""

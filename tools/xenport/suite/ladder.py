@@ -1,0 +1,89 @@
+"""The ladder that a port climbs, and how far a run says it is."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from xenport import content, yamlsource
+from xenport.suite.results import Outcome, Result
+
+
+class Rung(yamlsource.Strict):
+    """One rung, as ``conformance/ladder.yaml`` describes it."""
+
+    name: str
+    title: str
+    proves: str
+    next: str  # what a porter does when this rung is not complete
+
+
+class _LadderFile(yamlsource.Strict):
+    rungs: tuple[Rung, ...]
+
+
+@cache
+def rungs() -> tuple[Rung, ...]:
+    """The rungs from the lowest to the highest."""
+    return yamlsource.load(content.folder("conformance") / "ladder.yaml", _LadderFile).rungs
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a run found on one rung."""
+
+    rung: Rung
+    passed: int
+    failed: int
+    known: int  # known failures
+    skipped: int
+
+    @property
+    def measured(self) -> bool:
+        """Whether the run had a test on this rung."""
+        return bool(self.passed or self.failed or self.known)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run had tests on this rung and none failed."""
+        return self.measured and not self.failed
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How far a port is: its grade and what comes next."""
+
+    port: str
+    steps: tuple[Step, ...]
+
+    @property
+    def grade(self) -> Rung | None:
+        """The highest measured rung with no failure on it or below; None if the lowest fails."""
+        highest = None
+        for step in self.steps:
+            if step.failed:
+                break
+            if step.measured:
+                highest = step.rung
+        return highest
+
+    @property
+    def stuck(self) -> Rung | None:
+        """The lowest rung with a failure: the next step of the port; None when there is none."""
+        return next((step.rung for step in self.steps if step.failed), None)
+
+
+def climb(port: str, results: Iterable[Result]) -> Climb:
+    """The ladder of one port over all its environments."""
+    own = [result for result in results if result.port == port]
+    return Climb(port, tuple(_step(rung, own) for rung in rungs()))
+
+
+def _step(rung: Rung, results: Sequence[Result]) -> Step:
+    here = [result.outcome for result in results if result.rung == rung.name]
+    return Step(
+        rung,
+        passed=here.count(Outcome.PASS),
+        failed=sum(outcome.is_failure for outcome in here),
+        known=here.count(Outcome.XFAIL),
+        skipped=here.count(Outcome.SKIP),
+    )

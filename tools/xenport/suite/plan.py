@@ -1,0 +1,34 @@
+"""Which tests an environment gets, and how a boot is told which of them to run."""
+
+from collections.abc import Iterable, Sequence
+
+from xenport.kernel import Test
+
+
+def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
+    """The tests whose every need the environment provides, in catalogue order.
+
+    ``needs`` of a test are words that must all be provided; ``pv|hvm`` is one or the other.
+    """
+    provided = set(provides)
+    return [
+        test for test in tests if all(provided.intersection(need.split("|")) for need in test.needs)
+    ]
+
+
+def in_ladder_order(tests: Iterable[Test], rungs: Sequence[str]) -> list[Test]:
+    """The tests sorted by rung, so that the basics are judged before what stands on them."""
+    return sorted(tests, key=lambda test: (rungs.index(test.rung), test.index))
+
+
+def command_line(tests: Sequence[Test]) -> str:
+    """The kernel's command line that runs ``tests`` in this order: ``tests=0-3,9``."""
+    ranges: list[list[int]] = []
+    for test in tests:
+        if ranges and test.index == ranges[-1][1] + 1:
+            ranges[-1][1] = test.index
+        else:
+            ranges.append([test.index, test.index])
+    return "tests=" + ",".join(
+        str(first) if first == last else f"{first}-{last}" for first, last in ranges
+    )

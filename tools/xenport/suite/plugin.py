@@ -1,0 +1,177 @@
+"""The pytest plugin: a port file is collected like a test file.
+
+    pytest -p xenport.suite.plugin conformance/ports/model-arm64.yaml -k events
+
+Each environment of the port is a node, each test of its kernel an item:
+``model-arm64.yaml::dom0::evtchn_send``. The boots are shared by the items of an environment;
+selecting items (``-k``, ``--deselect``) selects what the boots run.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xenport import architecture, port as ports
+from xenport.kernel import Kernel, Test, build
+from xenport.port import Driver, Limits, Port
+from xenport.suite import ladder, plan
+from xenport.suite.boots import BOOT_TEST, EnvironmentRun
+from xenport.suite.results import Outcome, Result, Verdict
+
+RESULT = pytest.StashKey[Result]()
+_PORTS_FOLDER = "ports"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """xenport's own options."""
+    group = parser.getgroup("xenport", "conformance of a port")
+    group.addoption("--xenport-logs", type=Path, default=None, help="folder for raw consoles")
+    group.addoption("--xenport-hypervisor", type=Path, default=None, help="hypervisor image to use")
+    group.addoption("--xenport-compiler", default=None, help="C compiler for the test kernels")
+    group.addoption(
+        "--xenport-silence",
+        type=float,
+        default=Limits().silence,
+        help="seconds without a console line after which a boot is given up",
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collects port files: the YAML files of a folder named ``ports`` and those named outright."""
+    if file_path.suffix != ".yaml":
+        return None
+    named = any(file_path == Path(argument).absolute() for argument in parent.config.args)
+    if named or file_path.parent.name == _PORTS_FOLDER:
+        return PortFile.from_parent(parent, path=file_path)
+    return None
+
+
+class PortFile(pytest.File):
+    """A port file; its children are its environments."""
+
+    def collect(self) -> Iterator["EnvironmentNode"]:
+        """One node an environment."""
+        port = ports.load(self.path)
+        option = self.config.option
+        kernel = build(
+            architecture.load(port.architecture), port.release, compiler=option.xenport_compiler
+        )
+        driver = ports.open(port, hypervisor=option.xenport_hypervisor)
+        for name in port.environments:
+            yield EnvironmentNode.from_parent(
+                self, name=name, port=port, kernel=kernel, driver=driver
+            )
+
+
+class EnvironmentNode(pytest.Collector):
+    """One environment of a port; its children are the tests that apply to it."""
+
+    def __init__(self, *, port: Port, kernel: Kernel, driver: Driver, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.port = port
+        self.kernel = kernel
+        self.driver = driver
+        self._run: EnvironmentRun | None = None
+
+    def collect(self) -> Iterator["ConformanceItem"]:
+        """The boot itself, then the applicable tests in the ladder's order."""
+        yield ConformanceItem.from_parent(self, name=BOOT_TEST, test=None)
+        tests = plan.applicable(self.kernel.tests, self.port.environments[self.name].words)
+        for test in plan.in_ladder_order(tests, [rung.name for rung in ladder.rungs()]):
+            yield ConformanceItem.from_parent(self, name=test.name, test=test)
+
+    def verdict(self, item: "ConformanceItem") -> Verdict:
+        """The verdict on ``item``; the first question starts the first boot."""
+        if self._run is None:
+            self._run = EnvironmentRun(
+                self.driver,
+                self.name,
+                self.kernel,
+                [other.test for other in self._selected() if other.test],
+                self._logs(),
+                Limits(silence=self.config.option.xenport_silence),
+            )
+        return self._run.verdict(item.name)
+
+    def teardown(self) -> None:
+        """Ends the machine after the last of the environment's items, however the run ends."""
+        if self._run is not None:
+            self._run.close()
+            self._run = None
+
+    def _selected(self) -> Iterator["ConformanceItem"]:
+        for item in self.session.items:
+            if isinstance(item, ConformanceItem) and item.parent is self:
+                yield item
+
+    def _logs(self) -> Path:
+        base: Path | None = self.config.option.xenport_logs
+        if base is None:
+            factory: pytest.TempPathFactory = self.config._tmp_path_factory  # type: ignore[attr-defined]
+            base = factory.mktemp("consoles")
+        return base / self.port.name / self.name
+
+
+class ConformanceItem(pytest.Item):
+    """One test in one environment."""
+
+    parent: EnvironmentNode
+
+    def __init__(self, *, test: Test | None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.test = test
+
+    def runtest(self) -> None:
+        """Waits for the verdict and tells pytest."""
+        verdict = self.parent.verdict(self)
+        result = self._result(verdict)
+        self.stash[RESULT] = result
+        if result.outcome is Outcome.XFAIL:
+            pytest.xfail(result.message)
+        if result.outcome is Outcome.SKIP:
+            pytest.skip(result.message)
+        if result.outcome.is_failure:
+            raise ConformanceFailure(result)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The verdict and the test's console lines in place of a Python traceback."""
+        if isinstance(excinfo.value, ConformanceFailure):
+            result = excinfo.value.result
+            return "\n".join([f"{result.outcome}: {result.message}", *result.console])
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the item comes from, for pytest's own reports."""
+        return self.path, None, f"{self.parent.port.name}/{self.parent.name}/{self.name}"
+
+    def _result(self, verdict: Verdict) -> Result:
+        port = self.parent.port
+        outcome, message = verdict.outcome, verdict.message
+        reason = port.known_failure(self.parent.name, self.name)
+        if reason is not None and outcome.is_failure:
+            outcome, message = Outcome.XFAIL, f"{reason} ({message})"
+        elif reason is not None and outcome is Outcome.PASS:
+            outcome = Outcome.FAIL
+            message = f"passes, but the port lists it as a known failure: {reason}"
+        return Result(
+            port=port.name,
+            release=port.release,
+            environment=self.parent.name,
+            test=self.name,
+            title=self.test.title if self.test else "the port boots and prints a line",
+            rung=self.test.rung if self.test else BOOT_TEST,
+            outcome=outcome,
+            seconds=verdict.seconds,
+            message=message,
+            console=verdict.console,
+        )
+
+
+class ConformanceFailure(Exception):
+    """A test did not pass; carries its result."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.message)
+        self.result = result

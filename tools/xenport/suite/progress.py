@@ -1,0 +1,146 @@
+"""What a person sees while a run goes on and at its end; plain lines without a terminal."""
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from xenport.suite import ladder
+from xenport.suite.results import Outcome, Result, Run
+
+STYLES = {
+    Outcome.PASS: "green",
+    Outcome.FAIL: "bold red",
+    Outcome.CRASH: "bold magenta",
+    Outcome.TIMEOUT: "bold yellow",
+    Outcome.SKIP: "dim",
+    Outcome.XFAIL: "yellow",
+}
+_CONSOLE_LINES = 12  # of a failing test, the last ones; the report has them all
+
+Place = tuple[str, str]  # port, environment
+
+
+class Display:
+    """Follows a run: a bar per environment on a terminal, a line per environment elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("[dim]{task.fields[test]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[Place, TaskID] = {}
+        self._expected: Counter[Place] = Counter()
+        self._results: dict[Place, list[Result]] = {}
+
+    def __enter__(self) -> "Display":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def expect(self, places: Sequence[Place]) -> None:
+        """The items to come, one place an item."""
+        self._expected = Counter(places)
+        for place, count in self._expected.items():
+            self._tasks[place] = self._bars.add_task("/".join(place), total=count, test="")
+
+    def begin(self, place: Place, test: str) -> None:
+        """A test is about to be judged."""
+        self._bars.update(self._tasks[place], test=test)
+
+    def finish(self, result: Result) -> None:
+        """A test has its verdict."""
+        place = (result.port, result.environment)
+        self._bars.update(self._tasks[place], advance=1, test="")
+        if result.outcome.is_failure:
+            self._print_failure(result)
+        done = self._results.setdefault(place, [])
+        done.append(result)
+        if len(done) == self._expected[place] and not self.console.is_terminal:
+            seconds = sum(item.seconds for item in done)
+            self.console.print(
+                f"{'/'.join(place)}: {_counts(done)} in {seconds:.2f} s", highlight=False
+            )
+
+    def _print_failure(self, result: Result) -> None:
+        style = STYLES[result.outcome]
+        name = f"{result.port}/{result.environment}/{result.test}"
+        print_line = self.console.print
+        print_line(
+            f"[{style}]{result.outcome}[/] [bold]{escape(name)}[/]: {escape(result.message)}",
+            highlight=False,
+        )
+        for line in result.console[-_CONSOLE_LINES:]:
+            print_line(f"  | {escape(line)}", highlight=False, style="dim")
+
+
+def _counts(results: Sequence[Result]) -> str:
+    counts = Counter(result.outcome for result in results)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+
+
+def print_summary(console: Console, run: Run) -> None:
+    """The verdict: counts, the ladder of each port, and each port's next step."""
+    climbs = [ladder.climb(port, run.results) for port in _ports(run)]
+    if not climbs:
+        return
+    console.print()
+    console.print(_ladder_table(climbs))
+    for climb in climbs:
+        _print_next(console, climb, run)
+    console.print(f"{_counts(run.results)} in {run.seconds:.1f} s", highlight=False)
+
+
+def _ports(run: Run) -> list[str]:
+    return list(dict.fromkeys(result.port for result in run.results))
+
+
+def _ladder_table(climbs: Sequence[ladder.Climb]) -> Table:
+    table = Table(title="Ladder (passed / tests)", title_justify="left", box=None, pad_edge=False)
+    table.add_column("rung")
+    for climb in climbs:
+        table.add_column(climb.port, justify="right")
+    for steps in reversed(list(zip(*(climb.steps for climb in climbs), strict=True))):
+        table.add_row(steps[0].rung.name, *(_cell(step) for step in steps))
+    grades = [climb.grade.name if climb.grade else "none" for climb in climbs]
+    table.add_section()
+    table.add_row("grade", *(f"[bold]{grade}[/]" for grade in grades))
+    return table
+
+
+def _cell(step: ladder.Step) -> str:
+    if not step.measured:
+        return "[dim]-[/]"
+    style = "red" if step.failed else "green"
+    return f"[{style}]{step.passed}/{step.passed + step.failed + step.known}[/]"
+
+
+def _print_next(console: Console, climb: ladder.Climb, run: Run) -> None:
+    if climb.stuck is None:
+        return
+    failing = [
+        f"{result.environment}/{result.test}"
+        for result in run.failures
+        if result.port == climb.port and result.rung == climb.stuck.name
+    ]
+    console.print(
+        f"\n[bold]{climb.port}: next step is rung '{climb.stuck.name}'[/] ({climb.stuck.title})"
+    )
+    console.print(climb.stuck.next.strip(), highlight=False)
+    console.print(f"Failing there: {', '.join(failing)}\n", highlight=False)

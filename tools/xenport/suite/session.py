@@ -1,0 +1,181 @@
+"""``xenport run``: a pytest session over port files, with a display and a report folder."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from xenport import architecture, content, port as ports
+from xenport.errors import InputError
+from xenport.kernel import build
+from xenport.port import Port
+from xenport.suite import plugin, reports
+from xenport.suite.progress import Display, print_summary
+from xenport.suite.results import Run
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person asked of a run."""
+
+    ports: Sequence[str]
+    hypervisor: Path | None = None
+    expression: str | None = None
+    report: Path | None = None
+    compiler: str | None = None
+    silence: float | None = None
+
+
+def run(options: Options, console: Console) -> int:
+    """Runs the suite; returns the exit status: 0 nothing unexpected failed, 1 something did.
+
+    Raises InputError for ports, images, expressions and folders that cannot be used.
+    """
+    chosen = [ports.load(name) for name in options.ports]
+    _check_ready(chosen, options, console)
+    with _interrupt_on_sigterm(), _folder(options.report) as folder:
+        recorder = _Recorder(Display(console))
+        status = pytest.main(_arguments(chosen, options, folder), plugins=[plugin, recorder])
+        recorder.finish(status)
+        reports.write(recorder.run, folder)
+        print_summary(console, recorder.run)
+    if options.report:
+        console.print(f"Report: {options.report / 'index.html'}", highlight=False, soft_wrap=True)
+    return 1 if recorder.run.failures else 0
+
+
+def _check_ready(chosen: Sequence[Port], options: Options, console: Console) -> None:
+    """Finds what is missing before anything starts, and builds the kernels."""
+    for port in chosen:
+        for missing in port.missing(hypervisor=options.hypervisor):
+            raise InputError(f"port {port.name} needs {missing.what}; get it: {missing.command}")
+        with console.status(f"building the test kernel for {port.architecture} {port.release}"):
+            build(architecture.load(port.architecture), port.release, compiler=options.compiler)
+
+
+@contextmanager
+def _folder(report: Path | None) -> Iterator[Path]:
+    if report is None:
+        with tempfile.TemporaryDirectory(prefix="xenport-") as name:
+            yield Path(name)
+    else:
+        with reports.report_folder(report) as folder:
+            yield folder
+
+
+def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[str]:
+    """Everything is said outright: a pytest configuration lying about must not change a run."""
+    arguments = [
+        *(str(port.path) for port in chosen),
+        f"-c={os.devnull}",
+        f"--rootdir={content.folder('conformance')}",
+        "-p=no:terminal",
+        "-p=no:cacheprovider",
+        f"--junitxml={folder / reports.JUNIT}",
+        "-o=junit_suite_name=xenport",
+        f"--xenport-logs={folder / reports.CONSOLES}",
+    ]
+    if options.expression:
+        arguments.append(f"-k={options.expression}")
+    if options.hypervisor:
+        arguments.append(f"--xenport-hypervisor={options.hypervisor}")
+    if options.compiler:
+        arguments.append(f"--xenport-compiler={options.compiler}")
+    if options.silence:
+        arguments.append(f"--xenport-silence={options.silence}")
+    return arguments
+
+
+@contextmanager
+def _interrupt_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: through every ``finally`` on the way."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Recorder:
+    """Pytest hooks that keep the results and feed the display."""
+
+    def __init__(self, display: Display) -> None:
+        self.run = Run(started=datetime.now(UTC).isoformat(timespec="seconds"))
+        self._display = display
+        self._begun = time.monotonic()
+        self._error: BaseException | None = None
+
+    def finish(self, status: int) -> None:
+        """Turns pytest's own trouble into an error of ours."""
+        self.run.seconds = time.monotonic() - self._begun
+        if self._error is not None:
+            raise self._error
+        match status:
+            case pytest.ExitCode.NO_TESTS_COLLECTED:
+                raise InputError("no test matches; `xenport run` without -k runs them all")
+            case pytest.ExitCode.USAGE_ERROR:
+                raise InputError("pytest refused the options, see above; mind the -k expression")
+            case pytest.ExitCode.INTERRUPTED:
+                raise KeyboardInterrupt
+            case pytest.ExitCode.INTERNAL_ERROR:
+                raise RuntimeError("pytest failed, see above")
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._display.expect([_place(item) for item in session.items])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Iterator[None]:
+        with self._display:
+            return (yield)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        *_, port, environment, test = nodeid.split("::")
+        self._display.begin((Path(port).stem, environment), test)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Iterator[None]:
+        report: Any = yield
+        if call.when == "call":
+            result = item.stash.get(plugin.RESULT, None)
+            if result is not None:
+                self.run.results.append(result)
+                self._display.finish(result)
+        expected = (plugin.ConformanceFailure, pytest.skip.Exception, pytest.xfail.Exception)
+        if call.excinfo is not None and not isinstance(call.excinfo.value, expected):
+            self._stop(item.session, call.excinfo.value)
+        return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and self._error is None:
+            self._error = InputError(str(report.longrepr))
+
+    def pytest_exception_interact(
+        self, node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any]
+    ) -> None:
+        if isinstance(node, pytest.Collector) and call.excinfo is not None:
+            self._error = call.excinfo.value
+
+    def _stop(self, session: pytest.Session, error: BaseException) -> None:
+        self._error = self._error or error
+        session.shouldstop = "an error that no test can have"
+
+
+def _place(item: pytest.Item) -> tuple[str, str]:
+    assert isinstance(item, plugin.ConformanceItem)
+    return item.parent.port.name, item.parent.name
