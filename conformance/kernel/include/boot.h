@@ -10,6 +10,8 @@ struct boot_info {
     const char *guest;                            /* caller kind of abi/: "pv", "hvm", "arm", "ppc" */
     const char *command_line;                     /* never NULL */
     struct shared_info *shared_info;              /* NULL if it could not be mapped */
+    struct vcpu_info *vcpu_info;                  /* vcpu 0's, set by kernel_main() to the one in
+                                                     shared_info; a test that registers another sets it */
     const struct start_info *start_info;          /* PV guests, else NULL */
     const struct hvm_start_info *hvm_start_info;  /* PVH guests, else NULL */
     const void *fdt;                              /* flattened device tree, or NULL */

@@ -61,8 +61,4 @@ unsigned long events_upcalls(void);
  */
 void upcall(void);
 
-/* For the runtime. */
-void events_init(void);          /* masks everything; remembers the channels that are open */
-void events_reset(void);         /* after a test: closes its channels, masks and forgets everything */
-
 #endif

@@ -92,12 +92,4 @@ _Noreturn void test_fail_equal(const char *file, int line, const char *what, lon
 _Noreturn void test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void test_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* For fault.c: ends the running test as failed. Returns only if no test is running. */
-void test_fault(const char *text);
-
-/* For main.c: the catalogue, and running one test of it, which prints its KTAP lines. */
-unsigned int test_count(void);
-const struct test *test_at(unsigned int index);
-void test_run(const struct test *test, unsigned int number);
-
 #endif

@@ -1,0 +1,32 @@
+/* What the parts of the runtime tell each other, and tests need not know. */
+#ifndef XENPORT_RUNTIME_H
+#define XENPORT_RUNTIME_H
+
+#include <stdbool.h>
+
+struct test;
+
+/* The catalogue, in the order of the section, and running one test of it, which prints its lines. */
+unsigned int test_count(void);
+const struct test *test_at(unsigned int index);
+void test_run(const struct test *test, unsigned int number);
+
+/* Ends the running test as failed. Returns only if no test is running. */
+void test_fault(const char *text);
+
+/* After a test: nobody expects a fault any more. */
+void fault_forget(void);
+
+/* Masks all events, and remembers the channels that are open: they belong to the domain, not to a test. */
+void events_init(void);
+
+/* After a test: closes its channels, masks everything and forgets its handlers. */
+void events_reset(void);
+
+/* Prints what boot_problem() was told. */
+void boot_print_problems(void);
+
+/* Waits until domain 1 is shut down, and tells on the console how. */
+void supervise(void);
+
+#endif
