@@ -17,10 +17,16 @@ class Handlers(Mapping[str, Handler]):
     commands, of the hypercall (``set_timer_op``).
 
     A handler gets a `Call`, returns the hypercall's result (``None`` means 0) or raises `XenError`.
+    ``checks`` holds, by hypercall, what is checked before the command is even looked at.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *parts: Handlers) -> None:
         self._handlers: dict[str, Handler] = {}
+        self.checks: dict[str, Handler] = {}
+        for part in parts:
+            for name, handler in part.items():
+                self.command(name)(handler)
+            self.checks.update(part.checks)
 
     def command(self, *names: str) -> Callable[[_H], _H]:
         """Decorator: the function carries out the commands (or hypercalls) ``names``."""
@@ -30,6 +36,15 @@ class Handlers(Mapping[str, Handler]):
                 if name in self._handlers:
                     raise ValueError(f"{name} has two handlers")
                 self._handlers[name] = handler
+            return handler
+
+        return register
+
+    def check(self, hypercall: str) -> Callable[[_H], _H]:
+        """Decorator: the function is called before every command of ``hypercall``."""
+
+        def register(handler: _H) -> _H:
+            self.checks[hypercall] = handler
             return handler
 
         return register

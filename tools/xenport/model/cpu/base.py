@@ -102,6 +102,11 @@ class Cpu(ABC):
         guest takes other interrupts too (a timer's) deal with them here as well and answer
         for them in `event_deliverable`."""
 
+    @abstractmethod
+    def enable_events(self) -> None:
+        """Let the guest take events: clear evtchn_upcall_mask, or turn interrupts on. SCHEDOP_block
+        does that before it blocks."""
+
     def event_raised(self) -> None:  # noqa: B027 (most architectures need nothing)
         """The core has just set evtchn_upcall_pending of this vcpu (interrupt line goes up)."""
 

@@ -1,0 +1,187 @@
+"""A Unicorn PowerPC core that runs a guest: supervisor state, hypervisor bit off, real mode.
+
+Unicorn 2.1.4 opens a POWER10 that resets without MSR[HV], fetches nothing in that state, and has no
+way to set the bit or any special-purpose register through its API. Both are mended in the saved
+context of the CPU, at positions found by calibration.
+
+A POWER10 has no real mode area as the PowerPC 970 had: a guest's untranslated addresses go through a
+hash table that the hypervisor keeps (the virtual real mode area). The table here maps RAM one to one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import NamedTuple
+
+from unicorn import UC_ARCH_PPC, UC_MODE_BIG_ENDIAN, UC_MODE_PPC64, ppc_const
+
+from xenport.model.cpu.unicorn_core import Context, UnicornCore
+from xenport.model.errors import ModelError
+from xenport.model.memory import PAGE_SIZE, Buffer
+
+MSR_SF = 1 << 63  # 64-bit mode
+MSR_HV = 1 << 60  # hypervisor state
+MSR_EE = 1 << 15  # external interrupts and the decrementer
+MSR_PR = 1 << 14  # problem state
+MSR_FP = 1 << 13
+MSR_ME = 1 << 12
+MSR_FE0 = 1 << 11
+MSR_SE = 1 << 10
+MSR_BE = 1 << 9
+MSR_FE1 = 1 << 8
+MSR_IR = 1 << 5  # translation of instruction addresses
+MSR_DR = 1 << 4  # and of data addresses
+MSR_PMM = 1 << 2
+MSR_RI = 1 << 1
+
+SPR_DSISR = 18
+SPR_DAR = 19
+SPR_SRR0 = 26
+SPR_SRR1 = 27
+SPR_HDSISR = 306
+SPR_HDAR = 307
+SPR_LPIDR = 319
+SPR_PTCR = 464
+
+# Exceptions as Unicorn numbers them.
+EXCEPTION_ALIGNMENT = 5
+EXCEPTION_PROGRAM = 6
+EXCEPTION_FP_UNAVAILABLE = 7
+EXCEPTION_SYSTEM_CALL = 8
+EXCEPTION_HDSI = 69  # a data access that the hypervisor's table does not know
+EXCEPTION_HISI = 70  # an instruction fetch of that kind
+EXCEPTION_VECTOR_UNAVAILABLE = 73
+EXCEPTION_ILLEGAL = 96  # an opcode Unicorn cannot translate
+
+
+class _Layout(NamedTuple):
+    """Offsets in the saved context of a CPU, in bytes."""
+
+    msr: int
+    sprs: int  # special-purpose register n is 8 bytes at sprs + 8 * n
+
+
+class Ppc64Core(UnicornCore):
+    """A POWER10 in guest state. Memory has to be mapped before `enter_guest_state`."""
+
+    def __init__(self) -> None:
+        super().__init__(UC_ARCH_PPC, UC_MODE_PPC64 | UC_MODE_BIG_ENDIAN)
+        self._layout = _calibrate()
+        self._context = Context(self)
+        self.pc = self.register(ppc_const.UC_PPC_REG_PC)
+        self.msr = self.register(ppc_const.UC_PPC_REG_MSR)
+
+    def enter_guest_state(self, ram_size: int) -> None:
+        """Make ``ram_size`` bytes of real addresses from 0 reach the same physical addresses, and
+        nothing else. The tables take memory behind the guest's RAM that it cannot reach."""
+        table = _real_mode_table(ram_size)
+        self.map(ram_size, table.size, table.address, table)
+        partition_table = Buffer(PAGE_SIZE)
+        partition_table.data[:8] = (ram_size | _log2(table.size) - 18).to_bytes(8, "big")
+        partition_table_address = ram_size + table.size
+        self.map(partition_table_address, PAGE_SIZE, partition_table.address, partition_table)
+        self.set_sprs({SPR_PTCR: partition_table_address, SPR_LPIDR: 0})
+
+    def sprs(self, *numbers: int) -> tuple[int, ...]:
+        """The special-purpose registers of these numbers. Not for use while the core runs."""
+        self._context.load()
+        return tuple(self._context.u64(self._layout.sprs + 8 * n).value for n in numbers)
+
+    def set_sprs(self, values: dict[int, int]) -> None:
+        """Set special-purpose registers. Not for use while the core runs."""
+        self._context.load()
+        for number, value in values.items():
+            self._context.u64(self._layout.sprs + 8 * number).value = value
+        self._context.store()
+
+
+class _BareCore(UnicornCore):
+    """A core for calibration: in hypervisor state."""
+
+    MEMORY_SIZE = 0x10000
+
+    def __init__(self) -> None:
+        super().__init__(UC_ARCH_PPC, UC_MODE_PPC64 | UC_MODE_BIG_ENDIAN)
+        self.memory = Buffer(self.MEMORY_SIZE)
+        self.map(0, self.MEMORY_SIZE, self.memory.address, self.memory)
+        self.context = Context(self)
+        self.msr = self.register(ppc_const.UC_PPC_REG_MSR)
+
+    def words_that_become(self, msr: int) -> set[int]:
+        """Where the context holds ``msr`` after it was written to the MSR."""
+        self.msr.set(msr)
+        self.context.load()
+        return set(self.context.offsets_of(msr, size=8, step=8))
+
+    def set_sprs_by_code(self, values: dict[int, int]) -> None:
+        """Have the CPU itself execute mtspr for each."""
+        code = bytearray()
+        for index, (number, value) in enumerate(values.items()):
+            self.register(ppc_const.UC_PPC_REG_3 + index).set(value)
+            code += mtspr(number, 3 + index).to_bytes(4, "big")
+        self.memory.data[: len(code)] = bytes(code)
+        self.uc.emu_start(0, len(code))
+
+
+def mtspr(number: int, register: int) -> int:
+    """The instruction ``mtspr number, register``."""
+    return 0x7C0003A6 | register << 21 | (number & 31) << 16 | number >> 5 << 11
+
+
+@functools.cache
+def _calibrate() -> _Layout:
+    """Find MSR and the array of special-purpose registers in this Unicorn's CPU state."""
+    core = _BareCore()
+    start = core.msr.get()
+    places = core.words_that_become(start | MSR_EE) & core.words_that_become(start | MSR_RI)
+    if len(places) != 1:
+        raise ModelError(f"MSR is at {sorted(places)} in Unicorn's context, expected one place")
+    (msr,) = places
+    core.context.u64(msr).value |= MSR_HV
+    core.context.store()
+    core.msr.set(MSR_SF | MSR_HV | MSR_ME)
+
+    markers = {n: 0x5A5A_0000_1234_0000 + n for n in (SPR_DAR, SPR_SRR0, SPR_SRR1)}
+    core.set_sprs_by_code(markers)
+    core.context.load()
+    arrays = [
+        {offset - 8 * number for offset in core.context.offsets_of(value, size=8, step=8)}
+        for number, value in markers.items()
+    ]
+    common = set.intersection(*arrays)
+    if len(common) != 1:
+        raise ModelError(f"SPRs are at {sorted(common)} in Unicorn's context, expected one place")
+    (sprs,) = common
+    return _Layout(msr, sprs)
+
+
+# The segment that real addresses are in, by the architecture: 1 TiB, its own number.
+_VSID = 0x1FFFFFF
+_SEGMENT_1T = 0x4000000000000000
+_GROUP_ENTRIES = 8
+_ENTRY_SIZE = 16
+
+
+def _log2(number: int) -> int:
+    return number.bit_length() - 1
+
+
+@functools.cache
+def _real_mode_table(ram_size: int) -> Buffer:
+    """A hash table with one entry for each page below ``ram_size`` (a power of two, at least
+    64 MiB, so that each group of eight entries is full exactly)."""
+    groups = ram_size // PAGE_SIZE // _GROUP_ENTRIES
+    table = Buffer(groups * _GROUP_ENTRIES * _ENTRY_SIZE)
+    words = (ctypes.c_uint64.__ctype_be__ * (table.size // 8)).from_buffer(table.data)
+    used = [0] * groups
+    for page in range(ram_size // PAGE_SIZE):
+        address = page * PAGE_SIZE
+        group = (_VSID ^ _VSID << 25 ^ page) % groups
+        index = 2 * (group * _GROUP_ENTRIES + used[group])
+        used[group] += 1
+        abbreviated_page = address >> 16 & 0x3FFFFFFFFFFFFF80
+        segment = (_SEGMENT_1T | _VSID << 24) | abbreviated_page
+        words[index] = segment & 0x000FFFFFFFFFFFFF | 1  # valid
+        words[index + 1] = 1 << 58 | address | 0x180 | 2  # used, changed; read and write
+    return table

@@ -1,0 +1,244 @@
+"""From a hypercall's number and arguments to the handler of its command, as abi/ describes it.
+
+What abi/ says is done here once for all commands: which numbers exist, who may call, what an unknown
+command returns, where the command stands, and how its structure is copied. Handlers hold the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from xenport.model.call import Argument, Call
+from xenport.model.errors import XenError
+
+if TYPE_CHECKING:
+    import xenport.abi
+    from xenport.model.handlers import Handler
+    from xenport.model.hypervisor import Hypervisor
+    from xenport.model.vcpu import Vcpu
+
+#: Carries out one hypercall: gets the caller and the argument registers, returns the result.
+Runner = Callable[["Vcpu", Sequence[int]], int]
+
+ENOSYS = "ENOSYS"
+
+
+class Dispatcher:
+    """The hypercalls of one kind of guest, by number."""
+
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        guest: str,
+        handlers: Mapping[str, Handler],
+        checks: Mapping[str, Handler],
+    ) -> None:
+        self._hypervisor = hypervisor
+        self._abi = hypervisor.abi
+        self._guest = guest
+        self._handlers = handlers
+        self._checks = checks
+        self.runners: dict[int, Runner] = {}
+        for hypercall in hypervisor.abi.hypercalls.values():
+            if guest in hypercall.callers:
+                self.runners[hypercall.number] = self._runner(hypercall)
+
+    def _runner(self, hypercall: xenport.abi.Hypercall) -> Runner:
+        if not hypercall.commands:
+            return self._plain(hypercall)
+        if any(arg.role == "command" for arg in hypercall.args):
+            return self._by_register(hypercall)
+        return self._by_field(hypercall)
+
+    # ---- The three shapes of a hypercall ----
+
+    def _plain(self, hypercall: xenport.abi.Hypercall) -> Runner:
+        """A hypercall without commands (set_timer_op)."""
+        places = self._places(hypercall)
+        handler = self._handler(hypercall.name)
+        check = self._check(hypercall)
+        failed = self._failure_of(hypercall.name, hypercall.errors)
+
+        def run(vcpu: Vcpu, args: Sequence[int]) -> int:
+            call = Call(vcpu, args, places)
+            try:
+                if check is not None:
+                    check(call)
+                return handler(call) or 0
+            except XenError as error:
+                return failed(error)
+
+        return run
+
+    def _by_register(self, hypercall: xenport.abi.Hypercall) -> Runner:
+        """The command is an argument of the hypercall (event_channel_op)."""
+        places = self._places(hypercall)
+        names = [arg.name for arg in hypercall.args]
+        roles = [arg.role for arg in hypercall.args]
+        index = roles.index("command")
+        mask = places[names[index]][1]
+        handle_index = roles.index("argument") if "argument" in roles else None
+        check = self._check(hypercall)
+        unknown = self._unknown(hypercall)
+        commands = {}
+        for command in hypercall.commands.values():
+            if self._guest in command.callers:
+                errors = [*hypercall.errors, *command.errors]
+                commands[command.number & mask] = (
+                    self._handler(command.name),
+                    self._argument(command.arg),
+                    self._failure_of(command.name, errors),
+                )
+
+        def run(vcpu: Vcpu, args: Sequence[int]) -> int:
+            found = commands.get(args[index] & mask)
+            if found is None:
+                return unknown(vcpu, Call(vcpu, args, places), check)
+            handler, argument, failed = found
+            handle = 0 if handle_index is None else args[handle_index]
+            call = Call(vcpu, args, places, argument, handle)
+            try:
+                if check is not None:
+                    check(call)
+                result = handler(call)
+                if call.buffer is not None:
+                    call.finish()
+                return result or 0
+            except XenError as error:
+                return failed(error)
+
+        return run
+
+    def _by_field(self, hypercall: xenport.abi.Hypercall) -> Runner:
+        """The command is a field of the argument (domctl)."""
+        places = self._places(hypercall)
+        roles = [arg.role for arg in hypercall.args]
+        handle_index = roles.index("argument")
+        selector = hypercall.selector
+        assert selector is not None
+        argument = self._pointed_to(hypercall.args[handle_index].type)
+        check = self._check(hypercall)
+        unknown = self._unknown(hypercall)
+        failed_to_read = self._failure_of(hypercall.name, hypercall.errors)
+        commands = {}
+        for command in hypercall.commands.values():
+            if self._guest in command.callers:
+                errors = [*hypercall.errors, *command.errors]
+                commands[command.number] = (
+                    self._handler(command.name),
+                    self._failure_of(command.name, errors),
+                )
+
+        def run(vcpu: Vcpu, args: Sequence[int]) -> int:
+            call = Call(vcpu, args, places, argument, args[handle_index])
+            try:
+                number = getattr(call.view, selector)
+            except XenError as error:
+                return failed_to_read(error)
+            found = commands.get(number)
+            if found is None:
+                return unknown(vcpu, call, check)
+            handler, failed = found
+            try:
+                if check is not None:
+                    check(call)
+                result = handler(call)
+                call.finish()
+                return result or 0
+            except XenError as error:
+                return failed(error)
+
+        return run
+
+    # ---- Parts ----
+
+    def _places(self, hypercall: xenport.abi.Hypercall) -> dict[str, tuple[int, int]]:
+        """Index in the arguments, and mask of the width, by name."""
+        return {
+            arg.name: (index, (1 << 8 * self._abi.layout(arg.type).size) - 1)
+            for index, arg in enumerate(hypercall.args)
+        }
+
+    def _handler(self, name: str) -> Handler:
+        if name in self._handlers:
+            return self._handlers[name]
+        hypervisor = self._hypervisor
+
+        def missing(_call: Call) -> int:
+            hypervisor.report(f"{name} has no handler")
+            raise XenError(ENOSYS)
+
+        return missing
+
+    def _check(self, hypercall: xenport.abi.Hypercall) -> Handler | None:
+        """What comes before the command is looked at. A check of the hypercall's own knows when
+        Xen asks for privilege; without one that is first of all."""
+        if hypercall.name in self._checks:
+            return self._checks[hypercall.name]
+        if hypercall.privilege != "control":
+            return None
+
+        def privileged(call: Call) -> int:
+            if not call.domain.is_control:
+                raise XenError("EPERM")
+            return 0
+
+        return privileged
+
+    def _argument(self, argument: xenport.abi.Argument | None) -> Argument | None:
+        if argument is None or argument.type is None or argument.count is not None:
+            return None  # none, or an array, which the handler copies itself
+        return self._copied(argument.type, argument.direction)
+
+    def _pointed_to(self, handle_type: str) -> Argument:
+        """What ``handle(T)`` points to."""
+        return self._copied(handle_type[handle_type.index("(") + 1 : handle_type.rindex(")")], None)
+
+    def _copied(self, type_name: str, direction: str | None) -> Argument:
+        layout = self._abi.layout(type_name)
+        directions = {direction or "in"}
+        if layout.fields:
+            directions = {field.direction or direction or "in" for field in layout.fields}
+        abi = self._abi
+
+        def view(buffer: bytearray) -> Any:
+            return abi.view(type_name, buffer)
+
+        return Argument(
+            layout.size,
+            view if layout.fields else memoryview,
+            bool(directions & {"in", "inout"}),
+            bool(directions & {"out", "inout"}),
+        )
+
+    def _failure_of(
+        self, name: str, errors: Sequence[xenport.abi.Error]
+    ) -> Callable[[XenError], int]:
+        """Turns an error into the result; one that abi/ does not know of is the model's mistake."""
+        abi = self._abi
+        hypervisor = self._hypervisor
+        declared = {error.errno for error in errors}
+
+        def failed(error: XenError) -> int:
+            if error.errno not in declared:
+                hypervisor.report(f"{name} returned {error.errno}, which abi/ does not declare")
+            return -abi.errno(error.errno)
+
+        return failed
+
+    def _unknown(
+        self, hypercall: xenport.abi.Hypercall
+    ) -> Callable[[Vcpu, Call, Handler | None], int]:
+        abi = self._abi
+        errno = -abi.errno(hypercall.unknown_command or ENOSYS)
+
+        def unknown(_vcpu: Vcpu, call: Call, check: Handler | None) -> int:
+            try:
+                if check is not None:
+                    check(call)
+            except XenError as error:
+                return -abi.errno(error.errno)
+            return errno
+
+        return unknown

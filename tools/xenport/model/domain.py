@@ -1,0 +1,143 @@
+"""A domain: memory, vcpus, event channels, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from xenport.model.bits import Bits
+from xenport.model.errors import XenError
+from xenport.model.events import EventChannels
+from xenport.model.memory import Buffer, Memory, Page
+from xenport.model.vcpu import Vcpu
+from xenport.model.watchdog import Watchdogs
+
+if TYPE_CHECKING:
+    from xenport.model.cpu.base import Cpu
+    from xenport.model.hypervisor import Hypervisor
+
+#: Ports a domain may have unless it is made with a limit.
+NO_PORT_LIMIT = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class InfoLayout:
+    """Where the fields of vcpu_info are, in bytes from its start."""
+
+    size: int
+    pending: int
+    mask: int
+    selector: int
+
+
+class Domain:
+    """Domain ``id``. The CPU adapter's `build_domain` gives it its memory and vcpus; a domain
+    without any (domain 0 beside a domain under test) just exists."""
+
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        number: int,
+        guest: str,
+        cpu_class: type[Cpu],
+        *,
+        is_control: bool,
+        is_console: bool = False,
+        max_vcpus: int = 1,
+        max_port: int | None = None,
+    ) -> None:
+        abi = hypervisor.abi
+        self.hypervisor = hypervisor
+        self.abi = abi
+        self.id = number
+        self.guest = guest
+        self.cpu_class = cpu_class
+        self.is_control = is_control
+        self.is_console = is_console  #: may use console_io although it is not the control domain
+        self.max_vcpus = max_vcpus
+        self.max_port = NO_PORT_LIMIT if max_port is None else max_port
+        self.handle = bytes(16)  #: UUID
+        self.params: dict[int, int] = {}  #: HVM parameters
+        self.vm_assist = 0
+        self.vcpus: list[Vcpu] = []
+        self.memory: Memory
+        self.max_pages = 0
+        self.total_pages = 0
+        self.pause_count = 0
+        self.shutdown_code: int | None = None
+        self.is_shut_down = False
+        self.watchdogs = Watchdogs(self)
+        endian: Literal["little", "big"] = hypervisor.architecture.data_model.endian
+        self.byte_order = endian
+        self.bits = Bits(endian)
+        self.shared_info = Page()
+        self._no_info = Buffer(4096).data
+        self.info_layout = self._layout_of_info()
+        self.hypercalls = hypervisor.runners(guest, cpu_class)
+        self.events = EventChannels(self)
+
+    def _layout_of_info(self) -> InfoLayout:
+        abi = self.abi
+        fields = {field.name for field in abi.layout("vcpu_info").fields}
+        pending = abi.offset("vcpu_info", "evtchn_upcall_pending")
+        # Where the ABI has no mask the byte after `pending` is padding, and nothing reads it.
+        mask = (
+            abi.offset("vcpu_info", "evtchn_upcall_mask")
+            if "evtchn_upcall_mask" in fields
+            else pending + 1
+        )
+        selector = abi.offset("vcpu_info", "evtchn_pending_sel")
+        return InfoLayout(abi.sizeof("vcpu_info"), pending, mask, selector)
+
+    # ---- Vcpus ----
+
+    def add_vcpu(self) -> Vcpu:
+        """The next vcpu, offline. Calls the CPU adapter's constructor."""
+        vcpu = Vcpu(self, len(self.vcpus))
+        self.vcpus.append(vcpu)
+        return vcpu
+
+    def vcpu(self, number: int) -> Vcpu:
+        """Vcpu ``number``; XenError ENOENT if there is none."""
+        if number >= len(self.vcpus):
+            raise XenError("ENOENT")
+        return self.vcpus[number]
+
+    def initial_info(self, number: int) -> tuple[memoryview, int, bool]:
+        """Where vcpu_info of vcpu ``number`` is before the guest moves it: in shared_info for the
+        first few vcpus; the others have none (False), only a place that nobody looks at."""
+        size = self.info_layout.size
+        array = next(f for f in self.abi.layout("shared_info").fields if f.name == "vcpu_info")
+        if number < array.size // size:
+            return self.shared_info.data, array.offset + number * size, True
+        return self._no_info, 0, False
+
+    # ---- Life ----
+
+    @property
+    def is_halted(self) -> bool:
+        """True while no vcpu of it may run."""
+        return self.is_shut_down or self.pause_count > 0
+
+    def shut_down(self, reason: int) -> None:
+        """SCHEDOP_shutdown and its like: stop all vcpus with ``reason`` (SHUTDOWN_…). A code that
+        was stored before wins."""
+        if self.is_shut_down:
+            return
+        if self.shutdown_code is None:
+            self.shutdown_code = reason
+        self.is_shut_down = True
+        for vcpu in self.vcpus:
+            vcpu.leave()
+        self.hypervisor.domain_ended(self)
+
+    def crash(self, why: str) -> None:
+        """The guest did what Xen does not survive with it; ``why`` goes to the diagnostics."""
+        if not self.is_shut_down:
+            self.hypervisor.report(f"domain {self.id} crashed: {why}")
+        self.shutdown_code = None
+        self.shut_down(self.abi.constant("SHUTDOWN_crash"))
+
+    def shared_view(self) -> Any:
+        """A view of shared_info."""
+        return self.abi.view("shared_info", self.shared_info.data)

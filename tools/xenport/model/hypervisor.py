@@ -1,0 +1,119 @@
+"""The hypervisor: domains, hypercalls, time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from xenport.model import core
+from xenport.model.clock import VirtualClock
+from xenport.model.dispatch import Dispatcher, Runner
+from xenport.model.domain import Domain
+from xenport.model.errors import XenError
+
+if TYPE_CHECKING:
+    import xenport.abi
+    from xenport.architecture import Architecture
+    from xenport.model.cpu.base import Cpu
+    from xenport.model.handlers import Handler
+    from xenport.model.vcpu import Vcpu
+
+
+class Hypervisor:
+    """One machine's hypervisor.
+
+    ``console`` gets what guests write; ``overrides`` replaces handlers by command or hypercall name
+    (how the tests of the tests break the model).
+    """
+
+    def __init__(
+        self,
+        abi: xenport.abi.Abi,
+        architecture: Architecture,
+        *,
+        console: Callable[[bytes], None],
+        overrides: Mapping[str, Handler] | None = None,
+    ) -> None:
+        self.abi = abi
+        self.architecture = architecture
+        self.console = console
+        self.clock = VirtualClock()
+        self.domains: dict[int, Domain] = {}
+        self.diagnostics: list[str] = []  #: mistakes of the model, and why domains crashed
+        self.ended: Callable[[Domain], None] = lambda _domain: None
+        self._overrides = dict(overrides or {})
+        self._enosys = -abi.errno("ENOSYS")
+        self._runners: dict[type[Cpu], dict[int, Runner]] = {}
+
+    def add_domain(
+        self,
+        number: int,
+        guest: str,
+        cpu_class: type[Cpu],
+        *,
+        is_control: bool,
+        is_console: bool = False,
+        max_vcpus: int = 1,
+        max_port: int | None = None,
+    ) -> Domain:
+        """A new domain without memory or vcpus."""
+        domain = Domain(
+            self,
+            number,
+            guest,
+            cpu_class,
+            is_control=is_control,
+            is_console=is_console,
+            max_vcpus=max_vcpus,
+            max_port=max_port,
+        )
+        self.domains[number] = domain
+        return domain
+
+    def runners(self, guest: str, cpu_class: type[Cpu]) -> dict[int, Runner]:
+        """The hypercalls of a kind of guest on a kind of CPU, by number."""
+        if cpu_class not in self._runners:
+            handlers = {**core.HANDLERS, **cpu_class.handlers, **self._overrides}
+            checks = {**core.CHECKS, **cpu_class.handlers.checks}
+            self._runners[cpu_class] = Dispatcher(self, guest, handlers, checks).runners
+        return self._runners[cpu_class]
+
+    # ---- Hypercalls ----
+
+    def hypercall(self, vcpu: Vcpu, number: int, args: Sequence[int]) -> int:
+        """Carry out a hypercall of ``vcpu``; returns its result, negative errno on failure.
+
+        ``args`` are the argument registers, unsigned, at least as many as the hypercall has.
+        """
+        runner = vcpu.domain.hypercalls.get(number)
+        result = runner(vcpu, args) if runner is not None else self._enosys
+        self.clock.hypercall()
+        return result
+
+    # ---- Domains ----
+
+    def domain(self, number: int) -> Domain:
+        """Domain ``number``; XenError ESRCH if there is none."""
+        try:
+            return self.domains[number]
+        except KeyError:
+            raise XenError("ESRCH") from None
+
+    def domain_by_id(self, caller: Vcpu, number: int) -> Domain:
+        """Like `domain`; DOMID_SELF is the caller's."""
+        if number == self.abi.constant("DOMID_SELF"):
+            return caller.domain
+        return self.domain(number)
+
+    def domain_ended(self, domain: Domain) -> None:
+        """``domain`` has shut down: tell the control domain, and whoever runs the machine."""
+        control = self.domains.get(0)
+        if control is not None and control is not domain:
+            control.events.raise_global_virq("VIRQ_DOM_EXC")
+        self.ended(domain)
+
+    # ---- Diagnostics ----
+
+    def report(self, text: str) -> None:
+        """Note something that the person who runs the model should know."""
+        self.diagnostics.append(text)

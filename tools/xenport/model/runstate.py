@@ -1,0 +1,44 @@
+"""What a vcpu has spent its time on: the states of vcpu_runstate_info."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xenport.model.clock import VirtualClock
+    from xenport.model.vcpu import Vcpu
+
+RUNNING, RUNNABLE, BLOCKED, OFFLINE = range(4)
+
+
+class Runstate:
+    """State of one vcpu, since when, and the ns spent in each of the four states."""
+
+    def __init__(self, vcpu: Vcpu, clock: VirtualClock) -> None:
+        self._vcpu = vcpu
+        self._clock = clock
+        self.state = OFFLINE
+        self.entry_time = clock.now
+        self.time = [0, 0, 0, 0]
+        self.area = 0  #: handle of VCPUOP_register_runstate_memory_area, 0: none
+
+    def change(self, state: int) -> None:
+        """The vcpu's state is ``state`` from now on."""
+        if state == self.state:
+            return
+        now = self._clock.now
+        self.time[self.state] += now - self.entry_time
+        self.entry_time = now
+        self.state = state
+
+    def encode(self) -> bytearray:
+        """As a vcpu_runstate_info, with the time in the present state counted up to now."""
+        abi = self._vcpu.domain.abi
+        buffer = bytearray(abi.sizeof("vcpu_runstate_info"))
+        view = abi.view("vcpu_runstate_info", buffer)
+        view.state = self.state
+        view.state_entry_time = self.entry_time
+        for index, time in enumerate(self.time):
+            extra = self._clock.now - self.entry_time if index == self.state else 0
+            view.time[index] = time + extra
+        return buffer

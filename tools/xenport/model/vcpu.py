@@ -1,0 +1,215 @@
+"""A virtual CPU: its state as the hypervisor keeps it, and its view of the domain's memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xenport.model.errors import XenError
+from xenport.model.memory import PAGE_SIZE, MemoryFault
+from xenport.model.runstate import Runstate
+
+if TYPE_CHECKING:
+    from xenport.model.clock import Timer
+    from xenport.model.domain import Domain
+
+
+class Vcpu:
+    """Vcpu ``id`` of ``domain``. Made by `Domain.add_vcpu`; offline until `up`.
+
+    It runs when it is neither down (`is_down`) nor blocked (`is_blocked`) and the domain neither
+    paused nor shut down.
+    """
+
+    def __init__(self, domain: Domain, number: int) -> None:
+        hypervisor = domain.hypervisor
+        clock = hypervisor.clock
+        self.domain = domain
+        self.id = number
+        self.is_initialised = False
+        self.is_down = True
+        self.is_blocked = False
+        self.in_multicall = False
+        self.nmi_pending = False
+        self.attention = False  #: leave the CPU's `run` after the present trap
+        self.virq_ports: dict[int, int] = {}  #: virq -> port
+        self.poll_port: int | None = None  #: of SCHEDOP_poll; 0: several
+        self.pinned_by_override = False
+        self.runstate = Runstate(self, clock)
+        self.time_area = 0  #: handle of VCPUOP_register_vcpu_time_memory_area, 0: none
+        self.singleshot_timer: Timer = clock.timer(self._timer_event)
+        self.periodic_timer: Timer = clock.timer(self._periodic_event)
+        self.poll_timer: Timer = clock.timer(self.wake)
+        self.period_ns = 0
+        self.fifo_control: tuple[memoryview, int] | None = None  #: control block, FIFO events
+        self.info_is_registered = False
+        self.has_info = False  #: False: no vcpu_info yet (its events go nowhere)
+        self._info_layout = domain.info_layout
+        data, offset, has_info = domain.initial_info(number)
+        self.set_info_location(data, offset, real=has_info)
+        self.cpu = domain.cpu_class(self)
+
+    # ---- vcpu_info ----
+
+    def set_info_location(self, data: memoryview, offset: int, *, real: bool = True) -> None:
+        """vcpu_info is at ``data[offset:]``; ``real`` is False for the stand-in of vcpus that have
+        none yet."""
+        self.has_info = real
+        self._info_data = data
+        self._info_offset = offset
+        self._pending_at = offset + self._info_layout.pending
+        self._mask_at = offset + self._info_layout.mask
+        self._selector_at = offset + self._info_layout.selector
+
+    @property
+    def info(self) -> Any:
+        """A view of vcpu_info where it is now."""
+        return self.domain.abi.view("vcpu_info", self._info_data, self._info_offset)
+
+    def info_bytes(self) -> bytes:
+        """The present content of vcpu_info."""
+        size = self._info_layout.size
+        return bytes(self._info_data[self._info_offset : self._info_offset + size])
+
+    @property
+    def upcall_pending(self) -> bool:
+        """evtchn_upcall_pending"""
+        return self._info_data[self._pending_at] != 0
+
+    @property
+    def upcall_masked(self) -> bool:
+        """evtchn_upcall_mask (only where the ABI has it)"""
+        return self._info_data[self._mask_at] != 0
+
+    @upcall_masked.setter
+    def upcall_masked(self, masked: bool) -> None:
+        self._info_data[self._mask_at] = masked
+
+    def select_word(self, word: int) -> bool:
+        """Set bit ``word`` of evtchn_pending_sel; was it set before?"""
+        return self.domain.bits.test_and_set(self._info_data, self._selector_at, word)
+
+    def select_all(self) -> None:
+        """Set every bit of evtchn_pending_sel."""
+        self.domain.bits.fill(self._info_data, self._selector_at, 1)
+
+    def mark_events_pending(self) -> None:
+        """Set evtchn_upcall_pending and let the vcpu notice."""
+        if not self._info_data[self._pending_at]:
+            self._info_data[self._pending_at] = 1
+            if self.has_info:
+                self.cpu.event_raised()
+        self.kick()
+
+    # ---- Scheduling ----
+
+    @property
+    def is_runnable(self) -> bool:
+        """Can it run now?"""
+        return not (self.is_down or self.is_blocked or self.domain.is_halted)
+
+    def kick(self) -> None:
+        """Something is there for the vcpu to take: it neither sleeps on nor runs on."""
+        self.wake()
+        self.attention = True
+
+    def block(self) -> None:
+        """Wait for an event, unless one can be taken at once."""
+        if not self.cpu.event_deliverable():
+            self.is_blocked = True
+            self.leave()
+
+    def wake(self) -> None:
+        """End a block or poll."""
+        self.is_blocked = False
+        self.poll_port = None
+        self.poll_timer.cancel()
+
+    def leave(self) -> None:
+        """Leave the CPU as soon as the present trap is over."""
+        self.attention = True
+
+    def up(self) -> None:
+        """Bring it online."""
+        self.is_initialised = True
+        self.is_down = False
+
+    def down(self) -> None:
+        """Take it offline."""
+        self.is_down = True
+        self.leave()
+
+    # ---- Timers ----
+
+    def set_period(self, period_ns: int) -> None:
+        """The periodic timer of ``period_ns``; 0 stops it."""
+        self.period_ns = period_ns
+        if period_ns:
+            self.periodic_timer.set(self.domain.hypervisor.clock.now + period_ns)
+        else:
+            self.periodic_timer.cancel()
+
+    def _periodic_event(self) -> None:
+        self.periodic_timer.set(self.domain.hypervisor.clock.now + self.period_ns)
+        self._timer_event()
+
+    def _timer_event(self) -> None:
+        self.domain.events.raise_timer(self)
+
+    # ---- Memory ----
+
+    def copy_in(self, handle: int, length: int, offset: int = 0) -> bytearray:
+        """``length`` bytes from ``offset`` of what ``handle`` points to. XenError EFAULT if any of
+        them cannot be read."""
+        content = bytearray(length)
+        memory = self.domain.memory
+        translate = self.cpu.translate
+        done = 0
+        while done < length:
+            physical = translate(handle, offset + done, False)
+            if physical is None:
+                raise XenError("EFAULT")
+            part = min(length - done, PAGE_SIZE - physical % PAGE_SIZE)
+            try:
+                data, start = memory.locate(physical)
+            except MemoryFault:
+                raise XenError("EFAULT") from None
+            content[done : done + part] = data[start : start + part]
+            done += part
+        return content
+
+    def copy_out(self, handle: int, content: bytes | bytearray, offset: int = 0) -> None:
+        """Store ``content`` at ``offset`` of what ``handle`` points to. XenError EFAULT if some of it
+        cannot be written; what comes before is written then."""
+        length = len(content)
+        memory = self.domain.memory
+        translate = self.cpu.translate
+        done = 0
+        while done < length:
+            physical = translate(handle, offset + done, True)
+            if physical is None:
+                raise XenError("EFAULT")
+            part = min(length - done, PAGE_SIZE - physical % PAGE_SIZE)
+            try:
+                data, start = memory.locate(physical)
+            except MemoryFault:
+                raise XenError("EFAULT") from None
+            data[start : start + part] = content[done : done + part]
+            done += part
+
+    def read_struct(self, name: str, handle: int, index: int = 0) -> Any:
+        """A view of a copy of element ``index`` of the array of structures at ``handle``."""
+        abi = self.domain.abi
+        size = abi.sizeof(name)
+        return abi.view(name, self.copy_in(handle, size, index * size))
+
+    def read_word(self, kind: str, handle: int, index: int = 0) -> int:
+        """Element ``index`` of the array of unsigned integers of type ``kind`` at ``handle``."""
+        size = self.domain.abi.sizeof(kind)
+        content = self.copy_in(handle, size, index * size)
+        return int.from_bytes(content, self.domain.byte_order)
+
+    def write_word(self, kind: str, value: int, handle: int, index: int = 0) -> None:
+        """Store an integer where `read_word` reads one."""
+        size = self.domain.abi.sizeof(kind)
+        content = (value & ((1 << 8 * size) - 1)).to_bytes(size, self.domain.byte_order)
+        self.copy_out(handle, content, index * size)
