@@ -10,6 +10,7 @@ from xenport.model.clock import VirtualClock
 from xenport.model.dispatch import Dispatcher, Runner
 from xenport.model.domain import Domain
 from xenport.model.errors import XenError
+from xenport.model.policy import Policy
 
 if TYPE_CHECKING:
     import xenport.abi
@@ -38,6 +39,7 @@ class Hypervisor:
         self.architecture = architecture
         self.console = console
         self.clock = VirtualClock()
+        self.policy = Policy()
         self.domains: dict[int, Domain] = {}
         self.diagnostics: list[str] = []  #: mistakes of the model, and why domains crashed
         self.ended: Callable[[Domain], None] = lambda _domain: None

@@ -36,6 +36,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ class Cpu(ABC):
 
     #: XENVER_platform_parameters
     virt_start: ClassVar[int] = 0
+
+    #: Physical interrupts a domain can name.
+    pirq_count: ClassVar[int] = 0
+
+    #: Xen is built with the SILO policy on this architecture (Arm's default).
+    silo: ClassVar[bool] = False
 
     def __init__(self, vcpu: Vcpu) -> None:
         self.vcpu = vcpu
@@ -114,6 +121,18 @@ class Cpu(ABC):
         """To be called by the adapter at the end of each trap (hypercall, counter read)."""
         if self.vcpu.attention or self.event_deliverable():
             self.stop()
+
+    def pirq_permitted(self, _pirq: int) -> bool:
+        """May the domain use this physical interrupt?"""
+        return True
+
+    def bind_pirq(self, _pirq: int) -> None:
+        """Route a physical interrupt to the domain. XenError where Xen cannot; the default is an
+        architecture whose Xen has no such thing."""
+        raise XenError("ENOMEM")
+
+    def unbind_pirq(self, pirq: int) -> None:  # noqa: B027
+        """Undo `bind_pirq`."""
 
     # ---- Memory as the guest names it ----
 
