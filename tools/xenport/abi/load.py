@@ -1,0 +1,224 @@
+"""The description as a whole: which files there are, and the ABIs they describe."""
+
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from xenport import architecture, content
+from xenport.abi.core import Abi, Source
+from xenport.abi.layout import Place
+from xenport.abi.releases import Range
+from xenport.abi.schema import FieldSpec, FileSpec, Ranged
+from xenport.architecture import Architecture
+from xenport.errors import InputError
+from xenport.yamlsource import Document, suggestion
+
+
+class Description:
+    """The files below ``abi`` and ``arch`` (folders). Each is read when it is first needed."""
+
+    def __init__(self, abi: Path, arch: Path) -> None:
+        self._abi_folder = abi
+        self._arch_folder = arch
+        self._abis: dict[tuple[str, str], Abi] = {}
+
+    @functools.cached_property
+    def architectures(self) -> dict[str, Architecture]:
+        """All architectures by name."""
+        paths = sorted(self._arch_folder.glob("*/*.yaml"))
+        return {path.stem: architecture.read(path) for path in paths}
+
+    def abi(self, arch: str, release: str) -> Abi:
+        """The ABI of ``arch`` at ``release``. Raises ``InputError`` if there is none."""
+        key = (arch, release)
+        if key not in self._abis:
+            known = {path.stem: path for path in self._arch_folder.glob("*/*.yaml")}
+            if arch not in known:
+                raise InputError(f"unknown architecture '{arch}'{suggestion(arch, known)}")
+            one = architecture.read(known[arch])
+            if release not in one.releases:
+                raise InputError(
+                    f"release '{release}' of {arch} is not described; there are:"
+                    f" {', '.join(one.releases)}"
+                )
+            self._abis[key] = Abi(one, release, self._sources(one.family))
+        return self._abis[key]
+
+    def abis(self) -> Iterator[Abi]:
+        """Every ABI: each architecture at each of its releases."""
+        for name, one in self.architectures.items():
+            for release in one.releases:
+                yield self.abi(name, release)
+
+    def check(self) -> None:
+        """Check everything, for all architectures and releases. Raises ``InputError``."""
+        sources = [
+            source
+            for family in {one.family: None for one in self.architectures.values()}
+            for source in self._sources(family)
+        ]
+        guests = sorted({guest for one in self.architectures.values() for guest in one.guests})
+        facts = _Facts(
+            constants=_constant_names(sources),
+            headers={source.spec.header for source in sources}
+            | {one.header for one in self.architectures.values()},
+            guests=guests,
+            arches=list(self.architectures),
+        )
+        for source in sources:
+            _check_file(source, facts)
+        for abi in self.abis():
+            abi.check()
+
+    @functools.cached_property
+    def _shared(self) -> list[Source]:
+        return [_read(path) for path in sorted(self._abi_folder.rglob("*.yaml"))]
+
+    @functools.cache  # noqa: B019 - a description lives as long as the process
+    def _sources(self, family: str) -> list[Source]:
+        """The files that hold for an architecture family."""
+        own = sorted((self._arch_folder / family / "abi").rglob("*.yaml"))
+        return [*self._shared, *(_read(path) for path in own)]
+
+
+@functools.cache
+def description() -> Description:
+    """xenport's own description."""
+    return Description(content.folder("abi"), content.folder("arch"))
+
+
+def load(arch: str, release: str) -> Abi:
+    """The ABI of ``arch`` at ``release``, such as ``load("arm64", "4.17")``.
+
+    Raises ``InputError`` for an unknown name and for files that are not in the grammar. Mistakes
+    in what a file refers to are found when that is used; ``load_description()`` finds them all.
+    """
+    return description().abi(arch, release)
+
+
+def load_description() -> Description:
+    """xenport's own description, checked for all architectures and releases."""
+    whole = description()
+    whole.check()
+    return whole
+
+
+class _Facts:
+    """What there is in the whole description."""
+
+    def __init__(
+        self, constants: set[str], headers: set[str], guests: list[str], arches: list[str]
+    ) -> None:
+        self.constants = constants
+        self.headers = headers
+        self.guests = guests
+        self.arches = arches
+
+
+def _read(path: Path) -> Source:
+    document = Document(path)
+    return Source(document, document.parse(FileSpec))
+
+
+def _constant_names(sources: Sequence[Source]) -> set[str]:
+    found: set[str] = set()
+    for source in sources:
+        for group in source.spec.constants:
+            found.update(group.values)
+        for name, calls in source.spec.hypercalls.items():
+            found.add(f"__HYPERVISOR_{name}")
+            for call in calls:
+                found.update(call.commands)
+    return found
+
+
+def _check_file(source: Source, facts: _Facts) -> None:
+    """What can be said about a file without choosing an architecture and a release."""
+    spec, top = source.spec, source.place
+    for index, name in enumerate(spec.arches or []):
+        if name not in facts.arches:
+            raise top.error(
+                f"unknown architecture '{name}'{suggestion(name, facts.arches)}", "arches", index
+            )
+    for index, name in enumerate(spec.includes):
+        if name != "arch" and name not in facts.headers:
+            raise top.error(
+                f"no file describes the header '{name}'{suggestion(name, facts.headers)}",
+                "includes",
+                index,
+            )
+    _check_conditions(spec, top, facts)
+    for index, group in enumerate(spec.constants):
+        place = top.at("constants", index)
+        _check_conditions(group, place, facts)
+        for name, values in group.values.items():
+            _check_alternatives(values, place.at("values", name), facts)
+    for name, types in spec.types.items():
+        _check_alternatives(types, top.at("types", name), facts)
+    for section, structs in (("structs", spec.structs), ("unions", spec.unions)):
+        for name, alternatives in structs.items():
+            place = top.at(section, name)
+            _check_alternatives(alternatives, place, facts)
+            for index, struct in enumerate(alternatives):
+                _check_fields(struct.fields, place.at(index, "fields"), facts)
+    for name, calls in spec.hypercalls.items():
+        place = top.at("hypercalls", name)
+        _check_alternatives(calls, place, facts)
+        for index, call in enumerate(calls):
+            here = place.at(index)
+            _check_list(call.args, here.at("args"), facts)
+            _check_list(call.errors, here.at("errors"), facts)
+            _check_callers(call.callers, here.at("callers"), facts)
+            for command_name, commands in call.commands.items():
+                inner = here.at("commands", command_name)
+                _check_alternatives(commands, inner, facts)
+                for number, command in enumerate(commands):
+                    _check_list(command.errors, inner.at(number, "errors"), facts)
+                    _check_callers(command.callers or [], inner.at(number, "callers"), facts)
+
+
+def _check_conditions(spec: Ranged, place: Place, facts: _Facts) -> None:
+    for key in ("requires", "unless"):
+        name = getattr(spec, key)
+        if name is not None and name not in facts.constants:
+            raise place.error(
+                f"{key}: no file defines the constant '{name}'{suggestion(name, facts.constants)}",
+                key,
+            )
+
+
+def _check_list(specs: Sequence[Ranged], place: Place, facts: _Facts) -> None:
+    for index, spec in enumerate(specs):
+        _check_conditions(spec, place.at(index), facts)
+
+
+def _check_alternatives(specs: Sequence[Ranged], place: Place, facts: _Facts) -> None:
+    """Alternatives without conditions have disjoint ranges."""
+    _check_list(specs, place, facts)
+    plain = [
+        (index, Range.of(spec))
+        for index, spec in enumerate(specs)
+        if spec.requires is None and spec.unless is None
+    ]
+    for number, (index, one) in enumerate(plain):
+        for _, other in plain[:number]:
+            if one.overlaps(other):
+                raise place.error(
+                    "the releases overlap with those of an entry above; give since and until",
+                    index,
+                )
+
+
+def _check_fields(specs: Sequence[FieldSpec], place: Place, facts: _Facts) -> None:
+    _check_list(specs, place, facts)
+    for index, spec in enumerate(specs):
+        _check_fields(spec.union or [], place.at(index, "union"), facts)
+        _check_fields(spec.struct or [], place.at(index, "struct"), facts)
+
+
+def _check_callers(specs: Sequence[Ranged], place: Place, facts: _Facts) -> None:
+    _check_list(specs, place, facts)
+    for index, spec in enumerate(specs):
+        guest = getattr(spec, "guest", "")
+        if guest not in facts.guests:
+            raise place.error(f"unknown caller '{guest}'{suggestion(guest, facts.guests)}", index)

@@ -1,0 +1,320 @@
+"""The grammar of ``abi/README.md`` as pydantic models: what one YAML file may say.
+
+Short forms are made long here: a thing with releases is always a list of alternatives, a scalar
+always the mapping it abbreviates. What needs to look beyond one file is checked elsewhere.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator, model_validator
+
+from xenport.abi import expressions
+from xenport.abi.releases import ReleaseName, rank
+from xenport.yamlsource import Hex, Strict
+
+Direction = Literal["in", "out", "inout"]
+OBJECTS = ("domain", "vcpu", "port", "virq", "pirq", "frame", "param")
+COMPARISONS = ("is", "is_not", "above", "below")
+
+
+def _expression(text: str) -> str:
+    expressions.expression(text)
+    return text
+
+
+def _type(text: str) -> str:
+    expressions.type_expression(text)
+    return text
+
+
+def _integer(value: Any) -> int | str:
+    """An integer as written, or an expression."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError("expected an integer or an expression")
+    if isinstance(value, str):
+        return _expression(value)
+    return value
+
+
+def _value(value: Any) -> int | str:
+    """The value of a constant: an integer, an expression, or a text in double quotes."""
+    if isinstance(value, str) and len(value) >= 2 and value[0] == value[-1] == '"':
+        if '"' in value[1:-1] or "\\" in value or not value.isascii() or not value.isprintable():
+            raise ValueError("expected printable ASCII without '\"' and '\\' in a C text")
+        return value
+    return _integer(value)
+
+
+def _names_of(value: Any, what: str) -> Any:
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"expected the name of a {what} or a list of them")
+    return value
+
+
+def _numbers(value: Any) -> Any:
+    for number in value if isinstance(value, list) else [value]:
+        _integer(number)
+    return value
+
+
+def _object(value: Any) -> Any:
+    if value not in OBJECTS:
+        raise ValueError(f"'{value}' is no kind of object; there are: {', '.join(OBJECTS)}")
+    return value
+
+
+_CONDITIONS: dict[str, Callable[[Any], Any]] = {
+    "no_such": _object,
+    **dict.fromkeys(COMPARISONS, _numbers),
+    "state": lambda value: _names_of(value, "state"),
+    "not_state": lambda value: _names_of(value, "state"),
+    "misaligned": _integer,
+    "reserved_bits": _integer,
+}
+_HANDLE_CONDITIONS = ("unreadable", "unwritable")
+
+
+def _condition(condition: Any) -> Any:
+    """One condition of ``when``."""
+    if condition in _HANDLE_CONDITIONS:
+        return condition
+    known = ", ".join((*_CONDITIONS, *_HANDLE_CONDITIONS))
+    if not isinstance(condition, dict) or not condition:
+        raise ValueError(f"bad condition; there are: {known}")
+    for kind, value in condition.items():
+        if kind not in _CONDITIONS:
+            raise ValueError(f"unknown condition '{kind}'; there are: {known}")
+        _CONDITIONS[kind](value)
+    return condition
+
+
+def _when(when: Any) -> Any:
+    if isinstance(when, str) and when:
+        return when
+    if not isinstance(when, dict) or not when:
+        raise ValueError("expected a mapping from a field to a condition, or a sentence")
+    for field, condition in when.items():
+        if not isinstance(field, str):
+            raise ValueError(f"expected the name of a field, found {field}")
+        _condition(condition)
+    return when
+
+
+def _long_form(key: str) -> Callable[[Any], Any]:
+    """A validator that makes ``scalar`` into ``{key: scalar}``."""
+
+    def lengthen(value: Any) -> Any:
+        return {key: value} if isinstance(value, (str, int)) else value
+
+    return lengthen
+
+
+def _alternatives(key: str | None = None) -> Callable[[Any], Any]:
+    """A validator that makes one thing a list of one; ``key`` as in ``_long_form``."""
+
+    def listed(value: Any) -> Any:
+        if isinstance(value, list):
+            return value
+        if key is not None and isinstance(value, (str, int)):
+            return [{key: value}]
+        return [value]
+
+    return listed
+
+
+def _as_text(value: Any) -> Any:
+    return getattr(value, "text", str(value)) if type(value) in (int, Hex) else value
+
+
+TypeText = Annotated[str, AfterValidator(_type)]
+ExpressionText = Annotated[str, BeforeValidator(_as_text), AfterValidator(_expression)]
+Integer = Annotated[int | str, PlainValidator(_integer)]
+Value = Annotated[int | str, PlainValidator(_value)]
+When = Annotated[str | dict[str, Any], PlainValidator(_when)]
+Identifier = Annotated[str, AfterValidator(lambda name: _identifier(name))]
+
+
+def _identifier(name: str) -> str:
+    if not name.isidentifier() or not name.isascii():
+        raise ValueError(f"'{name}' is no C name")
+    return name
+
+
+class Ranged(Strict):
+    """What may hold for some releases only, and on some architectures only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    since: ReleaseName | None = None
+    until: ReleaseName | None = None
+    requires: str | None = None
+    unless: str | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Ranged":
+        if self.since and self.until and rank(self.since) > rank(self.until):
+            raise ValueError(f"until {self.until} is before since {self.since}")
+        return self
+
+
+class TypeSpec(Ranged):
+    """A typedef."""
+
+    type: TypeText
+    resource: str | None = None
+    doc: str = ""
+
+
+class ValueSpec(Ranged):
+    """A constant."""
+
+    value: Value
+    suffix: Literal["U", "UL", "ULL"] | None = None
+    doc: str = ""
+
+
+Values = Annotated[list[ValueSpec], BeforeValidator(_alternatives("value"))]
+
+
+class GroupSpec(Ranged):
+    """Constants that belong together."""
+
+    name: str
+    kind: Literal["defines", "enum"] = "defines"
+    doc: str = ""
+    values: dict[Identifier, Values]
+
+
+class FieldSpec(Ranged):
+    """A member of a structure or union: of a type, or a structure or union of its own."""
+
+    name: Identifier | None = None
+    type: TypeText | None = None
+    union: "list[FieldSpec] | None" = None
+    struct: "list[FieldSpec] | None" = None
+    dir: Direction | None = None
+    bits: int | None = None
+    count: ExpressionText | None = None
+    resource: str | None = None
+    varies: bool = False
+    doc: str = ""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "FieldSpec":
+        if sum(kind is not None for kind in (self.type, self.union, self.struct)) != 1:
+            raise ValueError("expected one of the keys type, union and struct")
+        if self.name is None and self.type is not None:
+            raise ValueError("a member of a type needs a name")
+        if self.bits is not None and self.type is None:
+            raise ValueError("bits stands only on a member of a type")
+        return self
+
+
+class StructSpec(Ranged):
+    """A structure or union."""
+
+    doc: str = ""
+    typedef: Identifier | Literal[False] | None = None
+    fields: list[FieldSpec]
+
+
+Structs = Annotated[list[StructSpec], BeforeValidator(_alternatives())]
+
+
+class CallerSpec(Ranged):
+    """A kind of guest."""
+
+    guest: str
+
+
+Callers = list[Annotated[CallerSpec, BeforeValidator(_long_form("guest"))]]
+
+
+class ErrorSpec(Ranged):
+    """An error a caller can provoke."""
+
+    errno: str
+    when: When | None = None
+    doc: str = ""
+
+
+class ReturnsSpec(Ranged):
+    """What success returns when it is not 0."""
+
+    doc: str
+
+
+class CallArgumentSpec(Ranged):
+    """An argument of a hypercall."""
+
+    name: Identifier
+    type: TypeText
+    role: Literal["command", "argument"] | None = None
+    dir: Direction | None = None
+    count: ExpressionText | None = None
+    resource: str | None = None
+    doc: str = ""
+
+
+class ArgumentSpec(Strict):
+    """What the argument of a command points to."""
+
+    type: TypeText | None = None
+    member: str | None = None
+    dir: Direction | None = None
+    count: ExpressionText | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ArgumentSpec":
+        if (self.type is None) == (self.member is None):
+            raise ValueError("expected one of the keys type and member")
+        return self
+
+
+class CommandSpec(Ranged):
+    """A command of a hypercall."""
+
+    number: Integer
+    doc: str = ""
+    arg: Annotated[ArgumentSpec | None, BeforeValidator(_long_form("type"))] = None
+    callers: Callers | None = None
+    privilege: Literal["any", "control"] | None = None
+    returns: ReturnsSpec | None = None
+    errors: list[ErrorSpec] = []
+
+
+Commands = Annotated[list[CommandSpec], BeforeValidator(_alternatives())]
+
+
+class HypercallSpec(Ranged):
+    """A hypercall."""
+
+    number: Integer
+    doc: str = ""
+    callers: Callers
+    privilege: Literal["any", "control"] = "any"
+    args: list[CallArgumentSpec] = []
+    selector: str | None = None
+    unknown_command: str | None = None
+    returns: ReturnsSpec | None = None
+    errors: list[ErrorSpec] = []
+    commands: dict[Identifier, Commands] = {}
+
+
+class FileSpec(Ranged):
+    """One public header."""
+
+    header: str
+    doc: str = ""
+    includes: list[str] = []
+    arches: list[str] | None = None
+    tools: bool = False
+    types: dict[Identifier, Annotated[list[TypeSpec], BeforeValidator(_alternatives("type"))]] = {}
+    constants: list[GroupSpec] = []
+    structs: dict[Identifier, Structs] = {}
+    unions: dict[Identifier, Structs] = {}
+    hypercalls: dict[
+        Identifier, Annotated[list[HypercallSpec], BeforeValidator(_alternatives())]
+    ] = {}
