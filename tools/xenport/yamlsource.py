@@ -27,7 +27,7 @@ Key: TypeAlias = str | int
 Model = TypeVar("Model", bound=BaseModel)
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
-_HEX = re.compile(r"-?0x[0-9a-fA-F]+\Z")
+_HEX = re.compile(r"-?0[xX][0-9a-fA-F]+\Z")
 _FRACTION = re.compile(r"-?[0-9]+\.[0-9]+\Z")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _ANCHOR_LIKE = re.compile(r"(?:^|[\s\[{,])[&*][^\s&*]", re.MULTILINE)

@@ -78,6 +78,7 @@ class Error:
     errno: str  # without XEN_
     when: Mapping[str, Any] | None
     text: str
+    callers: tuple[str, ...]  # the kinds of guest that can
 
 
 @dataclass(frozen=True)
@@ -566,18 +567,17 @@ class Abi:
     # Hypercalls in detail
 
     def _hypercall(self, name: str, spec: HypercallSpec, place: Place, header: str) -> Hypercall:
-        args = tuple(self._call_arguments(spec, place))
+        # Where no guest has the hypercall, what its arguments point to need not exist.
+        args = tuple(self._call_arguments(spec, place)) if self._has_callers(spec, place) else ()
         names = [arg.name for arg in args]
         structure = self._argument_structure(args)
         if spec.selector is not None and (
             structure is None or spec.selector not in structure.by_name
         ):
             raise place.error(f"selector: the argument has no field '{spec.selector}'", "selector")
-        for errno, where in ((spec.unknown_command, "unknown_command"),):
-            if errno is not None:
-                self._check_errno(errno, place.at(where))
         callers = self._callers(spec.callers, place.at("callers"))
-        errors = tuple(self._error_list(spec.errors, place.at("errors"), structure, names))
+        unknown = self._unknown_command(spec, place.at("unknown_command"), callers)
+        errors = tuple(self._error_list(spec.errors, place.at("errors"), callers, structure, names))
         commands: dict[str, Command] = {}
         numbers: dict[int, str] = {}
         for command_name, specs in spec.commands.items():
@@ -597,7 +597,7 @@ class Abi:
             args,
             callers,
             spec.privilege,
-            spec.unknown_command,
+            unknown,
             spec.selector,
             commands,
             errors,
@@ -653,12 +653,19 @@ class Abi:
         callers: tuple[str, ...],
         errors: tuple[Error, ...],
     ) -> Command:
-        arg = self._argument(spec.arg, place.at("arg"), structure, names) if spec.arg else None
-        layout = arg.layout if arg else structure
-        own = self._error_list(spec.errors, place.at("errors"), layout, names, structure)
         if spec.callers is not None:
             narrower = self._callers(spec.callers, place.at("callers"))
             callers = tuple(caller for caller in callers if caller in narrower)
+        arg = None
+        own: tuple[Error, ...] = ()
+        if callers:  # else: of no use here, and what it points to need not exist
+            if spec.arg is not None:
+                arg = self._argument(spec.arg, place.at("arg"), structure, names)
+            layout = arg.layout if arg else structure
+            errors_place = place.at("errors")
+            own = tuple(
+                self._error_list(spec.errors, errors_place, callers, layout, names, structure)
+            )
         return Command(
             name,
             self._engine.evaluate(spec.number, place.at("number")),
@@ -698,22 +705,47 @@ class Abi:
             if spec.guest in self.architecture.guests
         )
 
+    def _has_callers(self, spec: HypercallSpec, place: Place) -> bool:
+        return bool(self._callers(spec.callers, place.at("callers")))
+
+    def _unknown_command(
+        self, spec: HypercallSpec, place: Place, callers: Sequence[str]
+    ) -> str | None:
+        """What an unknown command returns here; all guests of one architecture get the same."""
+        found = [
+            (one.errno, here)
+            for one, here in self._select(spec.unknown_command, place)
+            if one.callers is None or set(callers) & set(self._callers(one.callers, here))
+        ]
+        for errno, here in found:
+            self._check_errno(errno, here)
+        if len(found) > 1:
+            raise found[1][1].error("expected one errno for the callers of an architecture")
+        return found[0][0] if found else None
+
     def _error_list(
         self,
         specs: Sequence[ErrorSpec],
         place: Place,
+        callers: tuple[str, ...],
         layout: Layout | None,
         names: Sequence[str],
         outer: Layout | None = None,
     ) -> Iterator[Error]:
         for spec, here in self._select(specs, place):
             self._check_errno(spec.errno, here.at("errno"))
+            who = callers
+            if spec.callers is not None:
+                provoking = self._callers(spec.callers, here.at("callers"))
+                who = tuple(caller for caller in callers if caller in provoking)
+                if not who:
+                    continue
             if isinstance(spec.when, dict):
                 for target, condition in spec.when.items():
                     self._check_condition(target, condition, here.at("when"), layout, names, outer)
-                yield Error(spec.errno, spec.when, spec.doc)
+                yield Error(spec.errno, spec.when, spec.doc, who)
             else:
-                yield Error(spec.errno, None, spec.when or spec.doc)
+                yield Error(spec.errno, None, spec.when or spec.doc, who)
 
     def _check_errno(self, name: str, place: Place) -> None:
         if name not in self._errnos:

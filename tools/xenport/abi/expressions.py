@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>0x[0-9a-fA-F]+|[0-9]+)(?![\w.])|(?P<name>[A-Za-z_]\w*)"
+    r"\s*(?:(?P<number>0[xX][0-9a-fA-F]+|[0-9]+)(?![\w.])|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<sign><<|>>|[-+*/%&|^~()\[\]]))"
 )
 _BINARY = ({"|"}, {"^"}, {"&"}, {"<<", ">>"}, {"+", "-"}, {"*", "/", "%"})  # weakest first
@@ -256,7 +256,7 @@ class _Parser:
             raise self._error(f"expected a number, a name or '(' {self._place()}")
         self._next += 1
         if kind == "number":
-            if text != "0" and text.startswith("0") and not text.startswith("0x"):
+            if text != "0" and text.startswith("0") and text[1] not in "xX":
                 raise self._error(f"'{text}' starts with 0; octal numbers are not used")
             return Number(int(text, 0), text)
         if text == "sizeof":

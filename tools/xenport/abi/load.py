@@ -8,7 +8,7 @@ from xenport import architecture, content
 from xenport.abi.core import Abi, Source
 from xenport.abi.layout import Place
 from xenport.abi.releases import Range
-from xenport.abi.schema import FieldSpec, FileSpec, Ranged
+from xenport.abi.schema import CallerSpec, ErrorSpec, FieldSpec, FileSpec, Ranged
 from xenport.architecture import Architecture
 from xenport.errors import InputError
 from xenport.yamlsource import Document, suggestion
@@ -167,13 +167,14 @@ def _check_file(source: Source, facts: _Facts) -> None:
         for index, call in enumerate(calls):
             here = place.at(index)
             _check_list(call.args, here.at("args"), facts)
-            _check_list(call.errors, here.at("errors"), facts)
+            _check_errors(call.errors, here.at("errors"), facts)
+            _check_errors(call.unknown_command, here.at("unknown_command"), facts)
             _check_callers(call.callers, here.at("callers"), facts)
             for command_name, commands in call.commands.items():
                 inner = here.at("commands", command_name)
                 _check_alternatives(commands, inner, facts)
                 for number, command in enumerate(commands):
-                    _check_list(command.errors, inner.at(number, "errors"), facts)
+                    _check_errors(command.errors, inner.at(number, "errors"), facts)
                     _check_callers(command.callers or [], inner.at(number, "callers"), facts)
 
 
@@ -216,9 +217,15 @@ def _check_fields(specs: Sequence[FieldSpec], place: Place, facts: _Facts) -> No
         _check_fields(spec.struct or [], place.at(index, "struct"), facts)
 
 
-def _check_callers(specs: Sequence[Ranged], place: Place, facts: _Facts) -> None:
+def _check_errors(specs: Sequence[ErrorSpec], place: Place, facts: _Facts) -> None:
     _check_list(specs, place, facts)
     for index, spec in enumerate(specs):
-        guest = getattr(spec, "guest", "")
-        if guest not in facts.guests:
-            raise place.error(f"unknown caller '{guest}'{suggestion(guest, facts.guests)}", index)
+        _check_callers(spec.callers or [], place.at(index, "callers"), facts)
+
+
+def _check_callers(specs: Sequence[CallerSpec], place: Place, facts: _Facts) -> None:
+    _check_list(specs, place, facts)
+    for index, spec in enumerate(specs):
+        if spec.guest not in facts.guests:
+            near = suggestion(spec.guest, facts.guests)
+            raise place.error(f"unknown caller '{spec.guest}'{near}", index)

@@ -14,7 +14,7 @@ from xenport.abi.releases import ReleaseName, rank
 from xenport.yamlsource import Hex, Strict
 
 Direction = Literal["in", "out", "inout"]
-OBJECTS = ("domain", "vcpu", "port", "virq", "pirq", "frame", "param")
+OBJECTS = ("domain", "vcpu", "pcpu", "port", "virq", "pirq", "frame", "param")
 COMPARISONS = ("is", "is_not", "above", "below")
 
 
@@ -233,10 +233,11 @@ Callers = list[Annotated[CallerSpec, BeforeValidator(_long_form("guest"))]]
 
 
 class ErrorSpec(Ranged):
-    """An error a caller can provoke."""
+    """An error a caller can provoke; ``callers`` only where not all of the command's can."""
 
     errno: str
     when: When | None = None
+    callers: Callers | None = None
     doc: str = ""
 
 
@@ -297,7 +298,7 @@ class HypercallSpec(Ranged):
     privilege: Literal["any", "control"] = "any"
     args: list[CallArgumentSpec] = []
     selector: str | None = None
-    unknown_command: str | None = None
+    unknown_command: Annotated[list[ErrorSpec], BeforeValidator(_alternatives("errno"))] = []
     returns: ReturnsSpec | None = None
     errors: list[ErrorSpec] = []
     commands: dict[Identifier, Commands] = {}
