@@ -1,0 +1,145 @@
+/*
+ * What the shared code of the Arm kernels needs of an arm64 CPU: system registers, hypercall, firmware call, barriers.
+ */
+#ifndef ARM64_CPU_H
+#define ARM64_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How the words of XENVER_capabilities name this architecture. */
+#define ARCH_CAPABILITY "aarch64"
+
+#define read_register(name)                                                                       \
+    ({                                                                                             \
+        uint64_t value_;                                                                           \
+        __asm__ volatile("mrs %0, " name : "=r"(value_)::"memory");                                \
+        value_;                                                                                    \
+    })
+
+#define write_register(name, value)                                                               \
+    do {                                                                                           \
+        uint64_t value_ = (value);                                                                 \
+        __asm__ volatile("msr " name ", %0\n\tisb" ::"r"(value_) : "memory");                      \
+    } while (0)
+
+/* x19 to x30, sp, exception stack pointer, DAIF: see jump.S. */
+struct arch_jump {
+    uint64_t saved[15];
+};
+
+/* The immediate of the HVC instruction tells Xen's hypercalls from firmware calls. */
+#define HYPERCALL_TAG "0xEA1"
+
+static inline long arch_hypercall(unsigned long number, unsigned long a1, unsigned long a2,
+                                  unsigned long a3, unsigned long a4, unsigned long a5)
+{
+    register unsigned long x0 __asm__("x0") = a1;
+    register unsigned long x1 __asm__("x1") = a2;
+    register unsigned long x2 __asm__("x2") = a3;
+    register unsigned long x3 __asm__("x3") = a4;
+    register unsigned long x4 __asm__("x4") = a5;
+    register unsigned long x16 __asm__("x16") = number;
+
+    __asm__ volatile("hvc #" HYPERCALL_TAG
+                     : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3), "+r"(x4), "+r"(x16)
+                     :
+                     : "memory");
+    return (long)x0;
+}
+
+/* A call by the SMC calling convention through HVC, as Xen's device tree asks for: PSCI. */
+static inline long arch_firmware_call(unsigned long function, unsigned long a1, unsigned long a2,
+                                      unsigned long a3)
+{
+    register unsigned long x0 __asm__("x0") = function;
+    register unsigned long x1 __asm__("x1") = a1;
+    register unsigned long x2 __asm__("x2") = a2;
+    register unsigned long x3 __asm__("x3") = a3;
+
+    __asm__ volatile("hvc #0"
+                     : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
+                     :
+                     : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
+                       "x15", "x16", "x17", "memory");
+    return (long)x0;
+}
+
+static inline void arch_illegal_instruction(void)
+{
+    __asm__ volatile("udf #0");
+}
+
+#define DAIF_IRQ (1u << 7)
+
+static inline void arch_events_enable(void)
+{
+    __asm__ volatile("msr daifclr, #2" ::: "memory");
+}
+
+static inline void arch_events_disable(void)
+{
+    __asm__ volatile("msr daifset, #2" ::: "memory");
+}
+
+static inline bool arch_events_enabled(void)
+{
+    return !(read_register("daif") & DAIF_IRQ);
+}
+
+/* The barriers keep the counter from being read early. */
+static inline uint64_t arch_counter(void)
+{
+    __asm__ volatile("isb" ::: "memory");
+    return read_register("cntvct_el0");
+}
+
+static inline uint64_t counter_frequency(void)
+{
+    return read_register("cntfrq_el0");
+}
+
+static inline void virtual_timer_set(uint64_t deadline)
+{
+    write_register("cntv_cval_el0", deadline);
+    write_register("cntv_ctl_el0", 1);
+}
+
+static inline void virtual_timer_stop(void)
+{
+    write_register("cntv_ctl_el0", 0);
+}
+
+/* The GICv3's CPU interface; the register names are the architecture's. */
+static inline void gicv3_interface_enable(void)
+{
+    write_register("S3_0_C12_C12_5", read_register("S3_0_C12_C12_5") | 1); /* ICC_SRE_EL1.SRE */
+    write_register("S3_0_C4_C6_0", 0xff);                                  /* ICC_PMR_EL1 */
+    write_register("S3_0_C12_C12_7", 1);                                   /* ICC_IGRPEN1_EL1 */
+}
+
+static inline uint32_t gicv3_interface_acknowledge(void)
+{
+    return (uint32_t)read_register("S3_0_C12_C12_0"); /* ICC_IAR1_EL1 */
+}
+
+static inline void gicv3_interface_end(uint32_t acknowledged)
+{
+    write_register("S3_0_C12_C12_1", acknowledged); /* ICC_EOIR1_EL1 */
+}
+
+/* Single loads and stores: a hypervisor cannot emulate the forms that leave no syndrome. */
+static inline uint32_t mmio_read32(uintptr_t address)
+{
+    uint32_t value;
+
+    __asm__ volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+
+static inline void mmio_write32(uintptr_t address, uint32_t value)
+{
+    __asm__ volatile("dsb sy\n\tstr %w0, [%1]" ::"r"(value), "r"(address) : "memory");
+}
+
+#endif
