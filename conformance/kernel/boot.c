@@ -27,6 +27,14 @@ void boot_problem(const char *format, ...)
     problem_count++;
 }
 
+void boot_step(const char *what, long rc)
+{
+    char text[NUMBER_SIZE];
+
+    if (rc != 0)
+        boot_problem("%s: %s", what, number_text(text, sizeof(text), rc));
+}
+
 void boot_print_problems(void)
 {
     for (unsigned int i = 0; i < problem_count; i++)

@@ -13,7 +13,6 @@ const char *errno_name(long number)
         NAME(EPERM);
         NAME(ENOENT);
         NAME(ESRCH);
-        NAME(EINTR);
         NAME(EIO);
         NAME(ENXIO);
         NAME(E2BIG);
@@ -43,11 +42,10 @@ const char *errno_name(long number)
         NAME(ENOSYS);
         NAME(ENOTEMPTY);
         NAME(ENODATA);
+        NAME(ETIME);
         NAME(EBADMSG);
         NAME(EOVERFLOW);
         NAME(EILSEQ);
-        NAME(ERESTART);
-        NAME(EUSERS);
         NAME(ENOTSOCK);
         NAME(EMSGSIZE);
         NAME(EOPNOTSUPP);

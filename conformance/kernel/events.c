@@ -2,7 +2,6 @@
 #include <boot.h>
 #include <events.h>
 #include <hypercall.h>
-#include <string.h>
 #include <test.h>
 #include <timing.h>
 
@@ -160,7 +159,6 @@ static void deliver(evtchn_port_t port)
 
 void upcall(void)
 {
-    struct shared_info *shared = boot_info.shared_info;
     struct vcpu_info *vcpu = boot_info.vcpu_info;
     xen_ulong_t selected;
 
@@ -227,7 +225,7 @@ void events_reset(void)
     for (evtchn_port_t port = 1; port < EVENT_PORTS && port_status(port, &status); port++) {
         if (status != EVTCHNSTAT_closed && !test_bit(kept, port))
             event_close(port);
+        listeners[port] = (struct listener){0};
     }
     mask_all();
-    memset(listeners, 0, sizeof(listeners));
 }

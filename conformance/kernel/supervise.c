@@ -5,11 +5,12 @@
  * not the control domain, this kernel runs as both, and says here what it saw.
  */
 #include <boot.h>
-#include <domctl.h>
 #include <hypercall.h>
 #include <print.h>
-#include <sched.h>
 #include <string.h>
+
+#include <domctl.h>
+#include <sched.h>
 
 #include "runtime.h"
 

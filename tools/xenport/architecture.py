@@ -2,9 +2,9 @@
 
 import functools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import PrivateAttr, field_validator
+from pydantic import PrivateAttr, field_validator, model_validator
 
 from xenport import content
 from xenport.errors import InputError
@@ -43,10 +43,19 @@ class Toolchain(Strict):
     """How a test kernel is compiled; paths are relative to the architecture's folder."""
 
     target: str  # zig cc -target
+    cpu: str | None = None  # zig cc -mcpu: it ignores -mgeneral-regs-only and -mno-sse
     cflags: list[str] = []
     ldflags: list[str] = []
     linker_script: str
     sources: list[str] = []  # globs
+
+
+class DeviceTree(Strict):
+    """What booting by device tree has to know of a machine."""
+
+    modules: int  # address of the first module; more follow
+    stdout: str  # path of the console's node
+    strip: list[str] = []  # nodes, without unit address, that the hypervisor is not to see
 
 
 class Machine(Strict):
@@ -54,8 +63,15 @@ class Machine(Strict):
 
     qemu: str  # the program
     package: str  # the Debian package that has it
-    boot: str
+    boot: Literal["multiboot", "devicetree"]
     args: list[str] = []
+    device_tree: DeviceTree | None = None  # only for boot: devicetree
+
+    @model_validator(mode="after")
+    def _tree_of_its_boot(self) -> Self:
+        if (self.boot == "devicetree") != (self.device_tree is not None):
+            raise ValueError("'device_tree' belongs to boot: devicetree, and is needed there")
+        return self
 
 
 class Architecture(Strict):

@@ -2,6 +2,8 @@
 #ifndef XENPORT_BOOT_H
 #define XENPORT_BOOT_H
 
+#include <stdint.h>
+
 #include <xen.h>
 
 struct hvm_start_info;
@@ -28,6 +30,9 @@ _Noreturn void kernel_main(void);
  * cannot map shared_info yet should still be told what works. Text beyond the buffer is dropped.
  */
 void boot_problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* boot_problem("what: -22 (EINVAL)") if rc, the result of a hypercall, is not 0. */
+void boot_step(const char *what, long rc);
 
 /* SCHEDOP_shutdown with SHUTDOWN_poweroff, SHUTDOWN_crash ...; spins if the hypervisor returns. */
 _Noreturn void boot_shutdown(unsigned int reason);

@@ -7,6 +7,7 @@
 #define XENPORT_HYPERCALL_H
 
 #include <arch.h>
+
 #include <errno.h>
 #include <xen.h>
 

@@ -1,0 +1,145 @@
+/* 64-bit x86: what the runtime and the tests use of the architecture. */
+#ifndef XENPORT_ARCH_H
+#define XENPORT_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <boot.h>
+#include <xen.h>
+
+#include "layout.h"
+
+#define PAGE_SIZE 4096
+
+/* ---- Hypercalls ---- */
+
+#define HYPERCALL_ENTRY_SIZE 32
+
+extern const char hypercall_page[PAGE_SIZE];
+
+/* Code that does any hypercall of this kind of guest, its number in rax; for numbers that the hypercall
+ * page has no room for. Set by arch_init(). */
+extern const void *hypercall_beyond_page;
+
+static inline long arch_hypercall(unsigned long number, unsigned long a1, unsigned long a2,
+                                  unsigned long a3, unsigned long a4, unsigned long a5)
+{
+    const void *entry = number < PAGE_SIZE / HYPERCALL_ENTRY_SIZE
+                            ? hypercall_page + number * HYPERCALL_ENTRY_SIZE
+                            : hypercall_beyond_page;
+    register unsigned long r10 __asm__("r10") = a4;
+    register unsigned long r8 __asm__("r8") = a5;
+    long result = (long)number;
+
+    __asm__ volatile("call *%[entry]"
+                     : "+a"(result), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(r8)
+                     : [entry] "r"(entry)
+                     : "rcx", "r9", "r11", "cc", "memory");
+    return result;
+}
+
+static inline unsigned long arch_guest_address(const volatile void *pointer)
+{
+    return (unsigned long)pointer;
+}
+
+/* ---- What hypercalls know of this guest ---- */
+
+/* How the words of XENVER_capabilities name this architecture. */
+#define ARCH_CAPABILITY "x86_64"
+
+/* The frame number of a page of the kernel. A PV guest names the machine's frames. */
+static inline unsigned long arch_frame(const volatile void *page)
+{
+    unsigned long address = (unsigned long)page;
+
+    if (boot_info.start_info)
+        return ((const unsigned long *)boot_info.start_info->mfn_list)[(address - LINK_ADDRESS) /
+                                                                       PAGE_SIZE];
+    return address / PAGE_SIZE;
+}
+
+/* ---- Time ---- */
+
+static inline uint64_t arch_counter(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+uint64_t arch_monotonic_ns(void);
+
+static inline void arch_pause(void)
+{
+    __asm__ volatile("pause" : : : "memory");
+}
+
+/* ---- Upcalls: the mask byte of a PV guest, the interrupt flag of an HVM guest ---- */
+
+#define RFLAGS_IF 0x200
+
+static inline bool arch_is_pv(void)
+{
+    return boot_info.start_info != NULL;
+}
+
+static inline void arch_events_disable(void)
+{
+    if (!arch_is_pv())
+        __asm__ volatile("cli" : : : "memory");
+    else if (boot_info.vcpu_info)
+        __atomic_store_n(&boot_info.vcpu_info->evtchn_upcall_mask, 1, __ATOMIC_SEQ_CST);
+}
+
+static inline void arch_events_enable(void)
+{
+    if (!arch_is_pv()) {
+        __asm__ volatile("sti" : : : "memory");
+    } else if (boot_info.vcpu_info) {
+        __atomic_store_n(&boot_info.vcpu_info->evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
+        /* Xen looks at the mask only on its way back to the guest; any hypercall brings that about. */
+        if (__atomic_load_n(&boot_info.vcpu_info->evtchn_upcall_pending, __ATOMIC_SEQ_CST))
+            arch_hypercall(__HYPERVISOR_xen_version, 0, 0, 0, 0, 0);
+    }
+}
+
+static inline bool arch_events_enabled(void)
+{
+    unsigned long flags;
+
+    if (arch_is_pv())
+        return boot_info.vcpu_info &&
+               !__atomic_load_n(&boot_info.vcpu_info->evtchn_upcall_mask, __ATOMIC_SEQ_CST);
+    __asm__ volatile("pushf; pop %0" : "=r"(flags) : : "memory");
+    return flags & RFLAGS_IF;
+}
+
+/* ---- Faults ---- */
+
+static inline void arch_illegal_instruction(void)
+{
+    __asm__ volatile("ud2" : : : "memory");
+}
+
+/* Page 0 is not mapped: see head.S and kernel.lds. */
+static inline void *arch_unmapped_pointer(void)
+{
+    return NULL;
+}
+
+struct arch_jump {
+    unsigned long rbx, rbp, r12, r13, r14, r15, rsp, rip;
+};
+
+int arch_jump_save(struct arch_jump *jump) __attribute__((returns_twice));
+_Noreturn void arch_jump_to(struct arch_jump *jump, int value);
+
+/* ---- Start ---- */
+
+void arch_init(void);
+
+#endif

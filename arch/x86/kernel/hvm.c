@@ -1,0 +1,190 @@
+/* Start of an HVM guest that was entered the PVH way: descriptor tables, the hypercall page, events by
+ * an interrupt vector, shared_info put into guest-physical memory. */
+#include <hypercall.h>
+#include <string.h>
+
+#include <arch-x86/hvm/start_info.h>
+#include <hvm/hvm_op.h>
+#include <hvm/params.h>
+#include <memory.h>
+
+#include "x86.h"
+
+#define EVENT_VECTOR 0x30        /* any above the exceptions */
+#define VECTOR_DF 8
+
+#define GATE_INTERRUPT 0x8e      /* present, 64-bit, interrupts off */
+#define DESCRIPTOR_TSS 0x89      /* present, available 64-bit TSS */
+
+struct gate {
+    uint16_t offset_low;
+    uint16_t selector;
+    uint8_t stack;               /* index in the TSS, 0: the current one */
+    uint8_t type;
+    uint16_t offset_middle;
+    uint32_t offset_high;
+    uint32_t reserved;
+};
+
+struct __attribute__((packed)) task_state {
+    uint32_t reserved0;
+    uint64_t privilege_stacks[3];
+    uint64_t reserved1;
+    uint64_t stacks[7];
+    uint64_t reserved2;
+    uint16_t reserved3;
+    uint16_t io_map;
+};
+
+struct __attribute__((packed)) table_pointer {
+    uint16_t limit;
+    uint64_t base;
+};
+
+struct cpuid {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static struct gate idt[EVENT_VECTOR + 1];
+static struct task_state task_state;
+static char double_fault_stack[PAGE_SIZE] __attribute__((aligned(16)));
+
+static struct cpuid cpuid(uint32_t leaf)
+{
+    struct cpuid result;
+
+    __asm__ volatile("cpuid"
+                     : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
+                     : "a"(leaf), "c"(0));
+    return result;
+}
+
+static void set_gate(unsigned int vector, const char *entry, unsigned int stack)
+{
+    uintptr_t address = (uintptr_t)entry;
+
+    idt[vector] = (struct gate){
+        .offset_low = (uint16_t)address,
+        .selector = SELECTOR_CODE,
+        .stack = (uint8_t)stack,
+        .type = GATE_INTERRUPT,
+        .offset_middle = (uint16_t)(address >> 16),
+        .offset_high = (uint32_t)(address >> 32),
+    };
+}
+
+/* The descriptor of the TSS is two entries long. */
+static void load_task_state(void)
+{
+    uint64_t address = (uintptr_t)&task_state;
+
+    task_state.stacks[0] = (uintptr_t)double_fault_stack + sizeof(double_fault_stack);
+    task_state.io_map = sizeof(task_state);
+    gdt[SELECTOR_TSS / 8] = (sizeof(task_state) - 1) | (address & 0xffffff) << 16 |
+                            (uint64_t)DESCRIPTOR_TSS << 40 | (address >> 24 & 0xff) << 56;
+    gdt[SELECTOR_TSS / 8 + 1] = address >> 32;
+    __asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS) : "memory");
+}
+
+static void load_vectors(void)
+{
+    struct table_pointer pointer = {.limit = sizeof(idt) - 1, .base = (uintptr_t)idt};
+
+    load_task_state();
+    for (unsigned int vector = 0; vector < EXCEPTIONS; vector++)
+        set_gate(vector, exception_entries[vector] + ENTRY_HVM, vector == VECTOR_DF ? 1 : 0);
+    set_gate(EVENT_VECTOR, hvm_event, 0);
+    __asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
+}
+
+/* Without the page below the stack, an overflow ends as a double fault, which has its own stack. */
+static void unmap_stack_guard(void)
+{
+    page_l1[(uintptr_t)stack_guard / PAGE_SIZE] = 0;
+    __asm__ volatile("invlpg %0" : : "m"(*stack_guard) : "memory");
+}
+
+/* Xen's leaves start at a multiple of 0x100 that the signature marks; 0 if there are none. */
+static uint32_t xen_leaves(void)
+{
+    for (uint32_t leaf = 0x40000000; leaf < 0x40010000; leaf += 0x100) {
+        struct cpuid id = cpuid(leaf);
+        uint32_t signature[3] = {id.ebx, id.ecx, id.edx};
+
+        if (memcmp(signature, "XenVMMXenVMM", sizeof(signature)) == 0)
+            return leaf;
+    }
+    return 0;
+}
+
+/* Leaf 2 names the MSR; written with an address, it makes Xen fill the page there. */
+static bool fill_hypercall_page(void)
+{
+    uint32_t leaves = xen_leaves();
+    uint64_t address = (uintptr_t)hypercall_page;
+
+    if (!leaves)
+        return false;
+    __asm__ volatile("wrmsr"
+                     :
+                     : "c"(cpuid(leaves + 2).ebx), "a"((uint32_t)address),
+                       "d"((uint32_t)(address >> 32))
+                     : "memory");
+    return true;
+}
+
+/* The instruction is the vendor's: vmcall on Intel's processors, vmmcall on AMD's and their kin. */
+static const void *hypercall_instruction(void)
+{
+    struct cpuid id = cpuid(0);
+    uint32_t vendor[3] = {id.ebx, id.edx, id.ecx};
+
+    if (memcmp(vendor, "AuthenticAMD", sizeof(vendor)) == 0 ||
+        memcmp(vendor, "HygonGenuine", sizeof(vendor)) == 0)
+        return hypercall_vmmcall;
+    return hypercall_vmcall;
+}
+
+static long map_shared_info(void)
+{
+    struct xen_add_to_physmap map = {
+        .domid = DOMID_SELF,
+        .space = XENMAPSPACE_shared_info,
+        .gpfn = (uintptr_t)shared_info_page / PAGE_SIZE,
+    };
+
+    return hypercall_memory_op(XENMEM_add_to_physmap, &map);
+}
+
+static long set_event_vector(void)
+{
+    struct xen_hvm_param param = {
+        .domid = DOMID_SELF,
+        .index = HVM_PARAM_CALLBACK_IRQ,
+        .value = (uint64_t)HVM_PARAM_CALLBACK_TYPE_VECTOR << 56 | EVENT_VECTOR,
+    };
+
+    return hypercall_hvm_op(HVMOP_set_param, &param);
+}
+
+void hvm_init(void)
+{
+    const char *command_line = (const char *)(uintptr_t)entry_hvm_start_info->cmdline_paddr;
+    long rc;
+
+    load_vectors();
+    unmap_stack_guard();
+    hypercall_beyond_page = hypercall_instruction();
+    boot_info.guest = "hvm";
+    boot_info.hvm_start_info = entry_hvm_start_info;
+    if (command_line)
+        boot_info.command_line = command_line;
+
+    if (!fill_hypercall_page())
+        return;   /* no way to tell anybody */
+    rc = map_shared_info();
+    if (rc == 0)
+        boot_info.shared_info = (struct shared_info *)shared_info_page;
+    boot_step("shared_info cannot be mapped", rc);
+    boot_step("HVM_PARAM_CALLBACK_IRQ", set_event_vector());
+}

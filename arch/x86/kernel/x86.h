@@ -1,0 +1,28 @@
+/* What the C files of this folder share. */
+#ifndef XENPORT_X86_H
+#define XENPORT_X86_H
+
+#include <arch.h>
+
+#include "layout.h"
+
+/* vectors.S */
+extern const char exception_entries[EXCEPTIONS][ENTRY_SIZE];
+extern const char pv_event[], pv_failsafe[], hvm_event[];
+extern const char hypercall_syscall[], hypercall_vmcall[], hypercall_vmmcall[];
+
+/* head.S */
+extern const struct start_info *const entry_start_info;            /* NULL in an HVM guest */
+extern const struct hvm_start_info *const entry_hvm_start_info;    /* NULL in a PV guest */
+extern char stack_guard[PAGE_SIZE];
+extern uint64_t gdt[];
+extern uint64_t page_l1[];
+
+/* The page that shared_info is mapped over. It has the page for itself: mapping it in an HVM guest takes
+ * the memory that was there away. */
+extern char shared_info_page[PAGE_SIZE];
+
+void pv_init(void);
+void hvm_init(void);
+
+#endif
