@@ -110,7 +110,7 @@ def list_ports() -> None:
         table.add_column(heading, overflow="fold")
     for name in ports.names():
         port = ports.load(name)
-        missing = port.missing()
+        missing = ports.missing(port)
         table.add_row(
             port.name,
             port.architecture,
@@ -125,8 +125,8 @@ def list_ports() -> None:
 @main.command()
 @click.argument("port")
 def fetch(port: str) -> None:
-    """Fetch the hypervisor image of PORT through the machine's package mirror."""
-    ports.fetch(ports.load(port))
+    """Fetch the hypervisor image of PORT, or qemu, through the machine's package mirror."""
+    ports.fetch(port, click.echo)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,48 @@
 
     port = load("xen-4.17-amd64")           # or load("my-port.yaml")
     driver = open(port)
-    with driver.boot("pv64-dom0", kernel, "tests=0-3", log, Limits()) as boot: ...
+    with driver.boot("pv64-dom0", kernel, "tests=0-3", log, Limits()) as boot:
+        for event in boot.events(): ...
 
 `session` says what a boot looks like from the outside.
 """
 
-from xenport.port.session import Boot, Bootable, Driver, Ended, Event, Limits, Line
+from pathlib import Path
 
-__all__ = ["Boot", "Bootable", "Driver", "Ended", "Event", "Limits", "Line"]
+from xenport.errors import InputError
+from xenport.port.availability import Missing, fetch, missing, require_hypervisor
+from xenport.port.description import Environment, Port, load, names
+from xenport.port.model import ModelDriver
+from xenport.port.qemu import QemuDriver
+from xenport.port.session import Boot, Bootable, Driver, Ended, EndKind, Event, Limits, Line
+
+__all__ = [
+    "Boot",
+    "Bootable",
+    "Driver",
+    "EndKind",
+    "Ended",
+    "Environment",
+    "Event",
+    "Limits",
+    "Line",
+    "Missing",
+    "Port",
+    "fetch",
+    "load",
+    "missing",
+    "names",
+    "open",
+]
+
+
+def open(port: Port, *, hypervisor: Path | None = None) -> Driver:
+    """The driver of ``port``, with the image ``hypervisor`` in place of its own if given.
+
+    Raises `InputError` if there is no image, or if it is not one that the port can boot.
+    """
+    if port.kind == "model":
+        if hypervisor is not None:
+            raise InputError(f"{port.name} is a model and takes no hypervisor image")
+        return ModelDriver(port)
+    return QemuDriver(port, hypervisor or require_hypervisor(port))

@@ -20,9 +20,7 @@ from typing import Literal, Protocol
 Source = Literal["guest", "hypervisor", "supervisor"]
 """Who wrote a line: the domain under test, the hypervisor, or the dom0 that watches the domain."""
 
-EndKind = Literal[
-    "poweroff", "reboot", "crash", "killed", "exited", "timeout", "flood", "missing"
-]
+EndKind = Literal["poweroff", "reboot", "crash", "killed", "exited", "timeout", "flood", "missing"]
 """How a boot ended, as seen from outside.
 
 ==========  ======================================================================================
@@ -106,8 +104,9 @@ class Driver(Protocol):
         log: Path,
         limits: Limits,
     ) -> AbstractContextManager[Boot]:
-        """Start ``kernel`` with ``command_line`` in ``environment``; its raw console goes to ``log``.
+        """Start ``kernel`` with ``command_line`` in ``environment``.
 
+        The raw console goes to the file ``log``, in a folder that is there.
         Raises `xenport.errors.InputError` for an environment that the port does not have and for
         a kernel or hypervisor image that cannot be used. Trouble after that is an `Ended`.
         """

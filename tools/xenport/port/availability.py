@@ -1,0 +1,84 @@
+"""What this machine lacks for a port, and how to get it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from xenport.errors import InputError
+from xenport.port import debian, description, emulator
+from xenport.port.description import Port
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One thing that is not there."""
+
+    what: str
+    command: str
+    """What to type to get it."""
+
+
+def missing(port: Port) -> list[Missing]:
+    """What has to be got before ``port`` can be started here."""
+    lacking = [
+        Missing(program, f"apt-get install {package}")
+        for program, package in _programs(port).items()
+        if emulator.find(program) is None
+    ]
+    if port.hypervisor is not None and not hypervisor_path(port).is_file():
+        lacking.append(_missing_hypervisor(port))
+    return lacking
+
+
+def hypervisor_path(port: Port) -> Path:
+    """Where the port's own hypervisor image is or will be; only for ports that have one."""
+    assert port.hypervisor is not None
+    if port.hypervisor.debian is not None:
+        return debian.image_path(port.hypervisor.debian)
+    assert port.hypervisor.file is not None
+    return port.path.parent / port.hypervisor.file
+
+
+def require_hypervisor(port: Port) -> Path:
+    """The port's own hypervisor image. Raises `InputError` if it is not there."""
+    path = hypervisor_path(port)
+    if not path.is_file():
+        lacking = _missing_hypervisor(port)
+        raise InputError(f"port {port.name} lacks {lacking.what}; get it: {lacking.command}")
+    return path
+
+
+def fetch(name: str, say: Callable[[str], None]) -> None:
+    """Get what the port ``name`` lacks of images, or with ``qemu`` a QEMU for all ports.
+
+    ``say`` gets lines of progress. Raises `InputError` if it cannot be had.
+    """
+    if name == "qemu":
+        ports = [description.load(known) for known in description.names()]
+        emulator.fetch({k: v for port in ports for k, v in _programs(port).items()}, say)
+        return
+    port = description.load(name)
+    if port.hypervisor is None:
+        say(f"{port.name} needs nothing that has to be fetched")
+    elif port.hypervisor.debian is not None:
+        say(f"{debian.fetch_image(port.hypervisor.debian, say)} is there")
+    else:
+        say(f"{require_hypervisor(port)} is there")
+
+
+def _missing_hypervisor(port: Port) -> Missing:
+    path = hypervisor_path(port)
+    assert port.hypervisor is not None
+    if port.hypervisor.debian is not None:
+        return Missing(port.hypervisor.debian.package, f"xenport fetch {port.name}")
+    return Missing(str(path), "build it, or name one with --hypervisor FILE")
+
+
+def _programs(port: Port) -> dict[str, str]:
+    """The emulators that the port's environments use, and the package of each."""
+    machines = [
+        port.arch.machines[environment.machine]
+        for environment in port.environments.values()
+        if environment.machine is not None
+    ]
+    return {machine.qemu: machine.package for machine in machines}

@@ -1,0 +1,283 @@
+"""A running boot: a child process, its console, its control channel, and the limits on it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+from xenport.port.child import Child
+from xenport.port.console import Lines, Writers
+from xenport.port.ends import Ends
+from xenport.port.session import Ended, EndKind, Event, Limits, Line
+
+_CHUNK = 1 << 16
+_FAREWELL = 5.0  # seconds that a machine gets from its last event to its exit
+_POLITE = 2.0  # seconds that a process gets to end when it is asked to
+_STDERR = 1 << 14  # bytes of stderr that are kept
+
+
+class NoBoot:
+    """A boot that could not begin."""
+
+    def __init__(self, kind: EndKind, detail: str, log: Path) -> None:
+        log.write_bytes(b"")
+        self._ended = Ended(kind, detail)
+
+    def events(self) -> Iterator[Event]:
+        """Yield the one `Ended`."""
+        yield self._ended
+
+
+class ControlError(Exception):
+    """The control channel cannot be used; the message is for a person."""
+
+
+Report = Callable[[str | Ended], None]
+
+
+class Control(Protocol):
+    """A channel beside the console, on which the machine's own events come."""
+
+    async def listen(self, report: Report) -> None:
+        """Report events (by name, or an end as such) until the channel is closed.
+
+        Raises `ControlError` for a channel that cannot be used.
+        """
+        ...
+
+    async def quit(self) -> None:
+        """Ask for the end of the process; may do nothing, raise or hang."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the channel; may raise or hang."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Bytes of the console; none at its end."""
+
+    data: bytes
+
+
+class _Exit:
+    """The process has ended."""
+
+
+_Item = _Output | _Exit | ControlError | str | Ended
+
+
+class ProcessBoot:
+    """A boot whose console is the standard output of a child process.
+
+    Everything happens in the thread that iterates over `events`: an event loop of the boot's own
+    runs while the next event is awaited, and at no other time.
+    """
+
+    def __init__(
+        self,
+        child: Child,
+        control: Control,
+        writers: Writers,
+        ends: Ends,
+        log: Path,
+        limits: Limits,
+    ) -> None:
+        self._child = child
+        self._control = control
+        self._writers = writers
+        self._ends = ends
+        self._limits = limits
+        self._log: BinaryIO = log.open("wb", buffering=0)
+        self._start = self._heard = time.monotonic()
+        self._lines = Lines()
+        self._size = 0
+        self._stderr = b""
+        self._ended: Ended | None = None
+        self._last_event = ""
+        self._closing: tuple[float, EndKind, str] | None = None
+        self._loop = asyncio.new_event_loop()
+        self._items: asyncio.Queue[_Item] = asyncio.Queue()
+        self._loop.add_reader(child.stdout, self._on_stdout)
+        self._loop.add_reader(child.stderr, self._on_stderr)
+        self._loop.add_reader(child.pidfd, self._on_exit)
+        self._listener = self._loop.create_task(self._listen())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def events(self) -> Iterator[Event]:
+        """Yield the lines as they come, then one `Ended`."""
+        while self._ended is None:
+            yield from self._take(self._next())
+        yield self._ended
+
+    def close(self) -> None:
+        """End the process, whatever it is doing, and let go of everything."""
+        try:
+            if self._child.status() is None:
+                self._run(self._control.quit())
+                if not self._child.wait(_POLITE):
+                    self._child.terminate()
+                    self._child.wait(_POLITE)
+        finally:
+            for fd in (self._child.stdout, self._child.stderr, self._child.pidfd):
+                self._loop.remove_reader(fd)
+            self._child.kill()
+            self._listener.cancel()
+            self._run(self._control.close())
+            self._loop.close()
+            self._log.close()
+
+    def _run(self, ending: Awaitable[None]) -> None:
+        """Run one of the control channel's last words; nothing they do may get in the way."""
+        with contextlib.suppress(Exception):
+            self._loop.run_until_complete(asyncio.wait_for(ending, _POLITE))
+
+    # What the loop calls while the next item is awaited.
+
+    def _on_stdout(self) -> None:
+        data = self._read(self._child.stdout)
+        if data is not None:
+            self._items.put_nowait(_Output(data))
+
+    def _on_stderr(self) -> None:
+        self._read_stderr()
+
+    def _read_stderr(self) -> bool:
+        data = self._read(self._child.stderr)
+        if data:
+            self._stderr = (self._stderr + data)[:_STDERR]
+        return bool(data)
+
+    def _on_exit(self) -> None:
+        self._loop.remove_reader(self._child.pidfd)
+        self._items.put_nowait(_Exit())
+
+    def _read(self, fd: int) -> bytes | None:
+        """What can be read now: empty at the end, ``None`` if there is nothing yet."""
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return None
+        if not data:
+            self._loop.remove_reader(fd)
+        return data
+
+    async def _listen(self) -> None:
+        try:
+            await self._control.listen(self._items.put_nowait)
+        except ControlError as error:
+            self._items.put_nowait(error)
+
+    # What becomes of the items.
+
+    def _next(self) -> _Item | None:
+        """The next item; ``None`` if a limit is reached first."""
+        left = self._limit()[0] - time.monotonic()
+        if left <= 0:
+            return None
+        if not self._items.empty():
+            return self._items.get_nowait()
+        try:
+            return self._loop.run_until_complete(asyncio.wait_for(self._items.get(), left))
+        except TimeoutError:
+            return None
+
+    def _limit(self) -> tuple[float, EndKind, str]:
+        """The nearest limit: when, and the end that it makes."""
+        silence, total = self._limits.silence, self._limits.total
+        limits: list[tuple[float, EndKind, str]] = [
+            (self._heard + silence, "timeout", f"no line for {silence:g} s{self._ends.half()}"),
+            (self._start + total, "timeout", f"no end within {total:g} s{self._ends.half()}"),
+        ]
+        if self._closing is not None:
+            limits.append(self._closing)
+        return min(limits)
+
+    def _take(self, item: _Item | None) -> Iterator[Line]:
+        match item:
+            case None:
+                self._end(*self._limit()[1:])
+            case _Output(data):
+                yield from self._output(data)
+            case _Exit():
+                yield from self._exit()
+            case Ended(kind, detail):
+                self._close_soon(_FAREWELL, kind, detail)
+            case ControlError():
+                self._close_soon(_POLITE, "exited", str(item))
+            case str():
+                self._last_event = item
+                if seen := self._ends.event(item):
+                    self._close_soon(_FAREWELL, seen.kind, seen.detail)
+
+    def _output(self, data: bytes) -> Iterator[Line]:
+        now = time.monotonic()
+        self._log.write(data)
+        self._size += len(data)
+        for text in self._lines.feed(data) if data else self._lines.end():
+            source, text = self._writers.split(text)
+            if source == "guest":
+                self._heard = now
+            yield Line(text, now - self._start, source)
+            seen = self._ends.line(source, text)
+            if seen is not None and seen.by_event:
+                self._close_soon(_FAREWELL, seen.kind, seen.detail)
+            elif seen is not None:
+                self._end(seen.kind, seen.detail)
+            if self._ended is not None:
+                return
+        if self._size > self._limits.output:
+            self._end("flood", f"more than {self._limits.output} bytes of console")
+
+    def _exit(self) -> Iterator[Line]:
+        """The process is gone: take what it left behind, then tell why it ended."""
+        self._run(self._listener_done())
+        while self._size <= self._limits.output and (data := self._read(self._child.stdout)):
+            self._items.put_nowait(_Output(data))
+        while not self._items.empty() and self._ended is None:
+            yield from self._take(self._items.get_nowait())
+        while self._read_stderr():
+            pass
+        if self._ended is None:
+            yield from self._output(b"")
+        status = self._child.status()
+        if self._closing is not None and self._closing[1] != "exited":
+            self._end(*self._closing[1:])
+        elif status is not None and status < 0:
+            self._end("killed", f"{self._child.name} was ended by {signal.Signals(-status).name}")
+        else:
+            self._end("exited", self._exit_detail(status))
+
+    async def _listener_done(self) -> None:
+        await asyncio.shield(self._listener)
+
+    def _exit_detail(self, status: int | None) -> str:
+        said = self._stderr.decode("utf-8", errors="replace").strip().partition("\n")[0]
+        how = said or self._last_event or "without a word"
+        return f"{self._child.name} ended with status {status}: {how}"
+
+    def _close_soon(self, seconds: float, kind: EndKind, detail: str) -> None:
+        """The process is about to go; what it still says counts, but it gets ``seconds`` only."""
+        if self._closing is None:
+            self._closing = (time.monotonic() + seconds, kind, detail)
+
+    def _end(self, kind: EndKind, detail: str) -> None:
+        if self._ended is None:
+            self._ended = Ended(kind, detail, time.monotonic() - self._start)

@@ -1,0 +1,227 @@
+"""A port under test: ``conformance/ports/NAME.yaml``, or a file of the user's."""
+
+import functools
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PrivateAttr
+
+from xenport import architecture, content
+from xenport.architecture import Architecture
+from xenport.errors import InputError
+from xenport.yamlsource import Document, Strict, suggestion
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+
+
+class DebianImage(Strict):
+    """A hypervisor in a package of Debian."""
+
+    suite: Name  # its release; the suite's security updates are looked at too
+    package: Name
+    architecture: Name  # Debian's name, "amd64"
+    image: str  # path in the package
+
+
+class Hypervisor(Strict):
+    """Where the hypervisor's image comes from; one of the two."""
+
+    debian: DebianImage | None = None
+    file: str | None = None  # relative to the port's file
+
+
+class End(Strict):
+    """How one kind of end shows from outside: all that is given must be seen, in any order.
+
+    ``hypervisor`` and ``supervisor`` are searched in the last two lines of that writer, joined by
+    a newline; a group named ``detail`` becomes the detail of the end. ``event`` is an event of
+    QEMU's and its reason: ``SHUTDOWN guest-reset``.
+    """
+
+    kind: Literal["poweroff", "reboot", "crash"]
+    hypervisor: Pattern | None = None
+    supervisor: Pattern | None = None
+    event: str | None = None
+
+
+class Domain(Strict):
+    """A domain under test that is not dom0: dom0 runs the same kernel and watches it."""
+
+    console: str  # what the hypervisor puts in front of its lines
+    supervisor: str  # the command line of dom0
+    properties: dict[str, int | list[int] | str | bool] = {}  # of its device-tree node
+
+
+class Environment(Strict):
+    """A kind of guest that a port offers."""
+
+    doc: str
+    guest: Name  # kind of caller: one of the architecture's `guests`
+    provides: list[Name] = []
+    machine: Name | None = None  # one of the architecture's `machines`
+    hypervisor_args: list[str] = []  # after the port's own
+    domain: Domain | None = None
+    ends: list[End] = []  # looked at before the port's own
+
+    @property
+    def words(self) -> frozenset[str]:
+        """What a test's ``needs`` may ask for: the kind of guest and all that is provided."""
+        return frozenset([self.guest, *self.provides])
+
+
+class KnownFailure(Strict):
+    """A test that is expected to fail."""
+
+    test: str
+    environments: list[str] = []  # none: all
+    reason: str
+
+
+class Port(Strict):
+    """A port under test."""
+
+    name: Name
+    kind: Literal["model", "qemu"]
+    doc: str
+    architecture: Name
+    release: str
+    hypervisor: Hypervisor | None = None
+    console: str = ""  # what the hypervisor puts in front of its own lines
+    hypervisor_args: list[str] = []
+    ends: list[End] = []
+    environments: dict[Name, Environment]
+    known_failures: list[KnownFailure] = []
+    _path: Path = PrivateAttr()
+
+    @property
+    def path(self) -> Path:
+        """The file that the port was read from."""
+        return self._path
+
+    @property
+    def arch(self) -> Architecture:
+        """The description of the port's architecture."""
+        return architecture.load(self.architecture)
+
+    def environment(self, name: str) -> Environment:
+        """The environment ``name``. Raises ``InputError`` if the port has none of that name."""
+        if name not in self.environments:
+            known = suggestion(name, self.environments)
+            raise InputError(f"port {self.name} has no environment '{name}'{known}")
+        return self.environments[name]
+
+    def known_failure(self, environment: str, test: str) -> str | None:
+        """The reason why ``test`` is expected to fail in ``environment``, if it is."""
+        for known in self.known_failures:
+            if known.test == test and (not known.environments or environment in known.environments):
+                return known.reason
+        return None
+
+
+def names() -> tuple[str, ...]:
+    """The names of all ports that come with xenport, sorted."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+
+
+def load(name: str | Path) -> Port:
+    """The port ``name``, or the one described in a file: whatever has a ``/`` or ends in ``.yaml``.
+
+    Raises ``InputError`` for an unknown name and for every mistake in the file.
+    """
+    text = str(name)
+    if "/" in text or text.endswith(".yaml"):
+        return _read(Path(text))
+    if text not in names():
+        raise InputError(f"unknown port '{text}'{suggestion(text, names())}")
+    return _read(_folder() / f"{text}.yaml")
+
+
+def _folder() -> Path:
+    return content.folder("conformance") / "ports"
+
+
+@functools.cache
+def _read(path: Path) -> Port:
+    document = Document(path)
+    port = document.parse(Port)
+    port._path = path
+    if path.parent == _folder() and port.name != path.stem:
+        raise document.error(f"expected {path.stem}, the name of the file", "name")
+    _check(document, port)
+    return port
+
+
+def _check(document: Document, port: Port) -> None:
+    """Everything that concerns more than one key."""
+    if port.architecture not in architecture.names():
+        known = suggestion(port.architecture, architecture.names())
+        raise document.error(f"unknown architecture '{port.architecture}'{known}", "architecture")
+    arch = port.arch
+    if port.release not in arch.releases:
+        raise document.error(
+            f"{arch.name} is not described for release {port.release}"
+            f"; there are: {', '.join(arch.releases)}",
+            "release",
+        )
+    if not port.environments:
+        raise document.error("expected at least one environment", "environments")
+    _check_hypervisor(document, port)
+    for name, environment in port.environments.items():
+        where = ("environments", name)
+        if environment.guest not in arch.guests:
+            known = suggestion(environment.guest, arch.guests)
+            raise document.error(f"{arch.name} has no such guest{known}", *where, "guest")
+        _check_machine(document, port, environment, where)
+        for index, end in enumerate(environment.ends):
+            _check_end(document, end, *where, "ends", index)
+    for index, end in enumerate(port.ends):
+        _check_end(document, end, "ends", index)
+    for index, known_failure in enumerate(port.known_failures):
+        for number, name in enumerate(known_failure.environments):
+            if name not in port.environments:
+                raise document.error(
+                    f"no environment '{name}'{suggestion(name, port.environments)}",
+                    *("known_failures", index, "environments", number),
+                )
+
+
+def _check_hypervisor(document: Document, port: Port) -> None:
+    if port.kind == "model":
+        if port.hypervisor is not None:
+            raise document.error("a model has no hypervisor image", "hypervisor", key=True)
+    elif port.hypervisor is None:
+        raise document.error("the key 'hypervisor' is missing")
+    elif (port.hypervisor.debian is None) == (port.hypervisor.file is None):
+        raise document.error("expected one of: debian, file", "hypervisor")
+
+
+def _check_machine(
+    document: Document, port: Port, environment: Environment, where: tuple[str, str]
+) -> None:
+    if port.kind == "model":
+        for key in ("machine", "domain"):
+            if getattr(environment, key) is not None:
+                raise document.error(f"a model has no {key}", *where, key, key=True)
+    elif environment.machine is None:
+        raise document.error("the key 'machine' is missing", *where)
+    elif environment.machine not in port.arch.machines:
+        known = suggestion(environment.machine, port.arch.machines)
+        raise document.error(
+            f"{port.architecture} has no machine '{environment.machine}'{known}", *where, "machine"
+        )
+
+
+def _check_end(document: Document, end: End, *where: str | int) -> None:
+    if end.hypervisor is None and end.supervisor is None and end.event is None:
+        raise document.error("expected at least one of: hypervisor, supervisor, event", *where)

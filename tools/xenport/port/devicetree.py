@@ -1,0 +1,137 @@
+"""Boot protocol ``devicetree``: kernels in memory, and a device tree that tells the hypervisor.
+
+The tree is the machine's own, as QEMU makes it, with ``/chosen`` written anew: the hypervisor's
+command line, a module for dom0's kernel, and for a domain under test besides dom0 a node with a
+module of its own.
+"""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import fdt
+
+from xenport import content
+from xenport.architecture import DeviceTree, Machine
+from xenport.errors import InputError
+from xenport.port.description import Domain
+from xenport.port.emulator import Emulator
+from xenport.port.files import Files
+from xenport.port.payload import Payload
+
+IMAGE = "an arm64 Image"
+
+_ALIGN = 0x200000  # bytes; where modules may start
+_PATIENCE = 60  # seconds for QEMU to write its device tree
+
+
+def is_hypervisor(image: bytes) -> bool:
+    """Whether ``image`` can be booted in this way."""
+    return image[0x38:0x3C] == b"ARM\x64"
+
+
+def options(payload: Payload, machine: Machine, emulator: Emulator, files: Files) -> list[str]:
+    """QEMU's options for ``payload``."""
+    description = machine.device_tree
+    if description is None:
+        raise InputError("machines that boot by devicetree need the key 'device_tree'")
+    tree = fdt.parse_dtb(_machine_tree(machine, emulator))
+    for node in list(tree.root.nodes):
+        if node.name.partition("@")[0] in (*description.strip, "chosen"):
+            tree.root.remove_subnode(node.name)
+    size = len(payload.kernel)
+    dom0 = description.modules
+    domain = dom0 + (size + _ALIGN - 1) // _ALIGN * _ALIGN
+    chosen = _chosen(description, payload.hypervisor_args)
+    if payload.domain is None:
+        chosen.append(_module(dom0, size, payload.command_line))
+    else:
+        chosen.append(_module(dom0, size, payload.domain.supervisor))
+        chosen.append(_domain(payload.domain, _module(domain, size, payload.command_line)))
+    tree.root.append(chosen)
+    kernel = files.add(payload.kernel)
+    addresses = [dom0] if payload.domain is None else [dom0, domain]
+    return [
+        *("-kernel", files.add(payload.hypervisor)),
+        *("-dtb", files.add(tree.to_dtb(version=17))),
+        *(
+            word
+            for address in addresses
+            for word in ("-device", f"loader,file={kernel},addr={address:#x},force-raw=on")
+        ),
+    ]
+
+
+def _chosen(description: DeviceTree, hypervisor_args: str) -> fdt.Node:
+    chosen = fdt.Node("chosen")
+    chosen.append(fdt.PropStrings("stdout-path", description.stdout))
+    chosen.append(fdt.PropWords("#address-cells", 2))
+    chosen.append(fdt.PropWords("#size-cells", 2))
+    chosen.append(fdt.PropStrings("xen,xen-bootargs", hypervisor_args))
+    return chosen
+
+
+def _module(address: int, size: int, command_line: str) -> fdt.Node:
+    """A kernel that is in memory already."""
+    node = fdt.Node(f"module@{address:x}")
+    node.append(fdt.PropStrings("compatible", "multiboot,kernel", "multiboot,module"))
+    node.append(fdt.PropWords("reg", address >> 32, address & 0xFFFFFFFF, size >> 32, size))
+    node.append(fdt.PropStrings("bootargs", command_line))
+    return node
+
+
+def _domain(domain: Domain, module: fdt.Node) -> fdt.Node:
+    """A domain that the hypervisor builds at boot."""
+    node = fdt.Node("domU1")
+    node.append(fdt.PropStrings("compatible", "xen,domain"))
+    node.append(fdt.PropWords("#address-cells", 2))
+    node.append(fdt.PropWords("#size-cells", 2))
+    for name, value in domain.properties.items():
+        if value is True:
+            node.append(fdt.Property(name))
+        elif isinstance(value, str):
+            node.append(fdt.PropStrings(name, value))
+        else:
+            cells = value if isinstance(value, list) else [value]
+            node.append(fdt.PropWords(name, *cells))
+    node.append(module)
+    return node
+
+
+def _machine_tree(machine: Machine, emulator: Emulator) -> bytes:
+    """The device tree that QEMU makes for ``machine``; kept in xenport's cache."""
+    status = emulator.program.stat()
+    key = repr((str(emulator.program), status.st_size, status.st_mtime_ns, machine.args))
+    folder = content.cache_folder() / "device-trees"
+    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.dtb"
+    if not path.is_file():
+        folder.mkdir(exist_ok=True)
+        new = Path(f"{path.name}.{os.getpid()}")
+        try:
+            # Relative to the folder, whose own name may have a comma in it.
+            _dump(machine, emulator, folder, new.name)
+            (folder / new).replace(path)
+        finally:
+            (folder / new).unlink(missing_ok=True)
+    return path.read_bytes()
+
+
+def _dump(machine: Machine, emulator: Emulator, folder: Path, name: str) -> None:
+    """Have QEMU write the tree of ``machine`` and end."""
+    command = [*emulator.command(machine.args), "-machine", f"dumpdtb={name}", "-display", "none"]
+    try:
+        subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, **emulator.environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().partition("\n")[0]
+        raise InputError(f"gives no device tree: {said}", emulator.program) from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError(f"gives no device tree: {error}", emulator.program) from None

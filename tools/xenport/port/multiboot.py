@@ -1,0 +1,46 @@
+"""Boot protocol ``multiboot``: QEMU itself loads the hypervisor and dom0's kernel on an x86 PC."""
+
+import struct
+
+from xenport.architecture import Machine
+from xenport.errors import InputError
+from xenport.port.emulator import Emulator
+from xenport.port.files import Files
+from xenport.port.payload import Payload
+
+IMAGE = "a multiboot ELF file"
+
+_MAGIC = 0x1BADB002
+_SEARCHED = 8192  # bytes; the header is somewhere in them, aligned to 4
+
+
+def is_hypervisor(image: bytes) -> bool:
+    """Whether ``image`` can be booted in this way."""
+    if not image.startswith(b"\x7fELF"):
+        return False
+    for offset in range(0, min(_SEARCHED, len(image)) - 11, 4):
+        magic, flags, checksum = struct.unpack_from("<III", image, offset)
+        if magic == _MAGIC and (magic + flags + checksum) & 0xFFFFFFFF == 0:
+            return True
+    return False
+
+
+def options(
+    payload: Payload,
+    machine: Machine,  # noqa: ARG001 (all protocols have one interface)
+    emulator: Emulator,  # noqa: ARG001
+    files: Files,
+) -> list[str]:
+    """QEMU's options for ``payload``.
+
+    ``-initrd`` takes modules with commas between them, each a file's name and the rest of its
+    command line; a comma that belongs to a command line is written twice.
+    """
+    if payload.domain is not None:
+        raise InputError("machines that boot by multiboot have no domain under test besides dom0")
+    module = f"{files.add(payload.kernel)} {payload.command_line}"
+    return [
+        *("-kernel", files.add(payload.hypervisor)),
+        *("-append", payload.hypervisor_args),
+        *("-initrd", module.replace(",", ",,")),
+    ]

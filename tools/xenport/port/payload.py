@@ -1,0 +1,16 @@
+"""What a machine is to boot, independent of how it is handed over."""
+
+from dataclasses import dataclass
+
+from xenport.port.description import Domain
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A hypervisor and the test kernel: dom0, or dom0 as supervisor and a domain under test."""
+
+    hypervisor: bytes
+    hypervisor_args: str
+    kernel: bytes
+    command_line: str
+    domain: Domain | None

@@ -1,0 +1,152 @@
+"""Driver of ports under QEMU: the console is QEMU's standard output, control goes over QMP."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
+
+from xenport.architecture import Machine
+from xenport.errors import InputError
+from xenport.port import devicetree, emulator, multiboot
+from xenport.port.boot import ControlError, NoBoot, ProcessBoot, Report
+from xenport.port.child import Child
+from xenport.port.console import Writers
+from xenport.port.description import Environment, Port
+from xenport.port.emulator import Emulator
+from xenport.port.ends import Ends
+from xenport.port.files import Files, read_unpacked
+from xenport.port.payload import Payload
+from xenport.port.session import Boot, Bootable, Limits
+
+_HANDSHAKE = 20.0  # seconds for QEMU to answer at all; it is busy starting until then
+
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())  # we tell of its errors ourselves
+
+
+class BootProtocol(Protocol):
+    """How a hypervisor and its first kernel get into a machine."""
+
+    IMAGE: str
+    """What a hypervisor's image has to be, in words."""
+
+    def is_hypervisor(self, image: bytes) -> bool: ...
+
+    def options(
+        self, payload: Payload, machine: Machine, emulator: Emulator, files: Files
+    ) -> list[str]: ...
+
+
+_PROTOCOLS: Mapping[str, BootProtocol] = {"multiboot": multiboot, "devicetree": devicetree}
+
+
+class QemuDriver:
+    """Starts a hypervisor under QEMU, in a new machine for each boot."""
+
+    def __init__(self, port: Port, hypervisor: Path) -> None:
+        """Raises `InputError` if ``hypervisor`` cannot be booted on the port's machines."""
+        self._port = port
+        self._hypervisor = read_unpacked(hypervisor)
+        for environment in port.environments.values():
+            protocol = _protocol(self._machine(environment))
+            if not protocol.is_hypervisor(self._hypervisor):
+                raise InputError(f"not {protocol.IMAGE}, plain or packed by gzip", hypervisor)
+
+    @contextmanager
+    def boot(
+        self,
+        environment: str,
+        kernel: Bootable,
+        command_line: str,
+        log: Path,
+        limits: Limits,
+    ) -> Iterator[Boot]:
+        """See `xenport.port.session.Driver`."""
+        described = self._port.environment(environment)
+        machine = self._machine(described)
+        payload = Payload(
+            hypervisor=self._hypervisor,
+            hypervisor_args=" ".join([*self._port.hypervisor_args, *described.hypervisor_args]),
+            kernel=kernel.image().read_bytes(),
+            command_line=command_line,
+            domain=described.domain,
+        )
+        program = emulator.find(machine.qemu)
+        if program is None:
+            why = f"{machine.qemu} is not on this machine; it is in the package {machine.package}"
+            yield NoBoot("missing", why, log)
+            return
+        writers = Writers(
+            self._port.console, described.domain.console if described.domain else None
+        )
+        ends = Ends([*described.ends, *self._port.ends])
+        ours, theirs = socket.socketpair()
+        with ours, theirs, Files() as files:
+            command = program.command(
+                machine.args,
+                _protocol(machine).options(payload, machine, program, files),
+                ("-no-reboot", "-nodefaults", "-display", "none", "-serial", "stdio"),
+                # The machine waits for `cont`, so no event is lost before we listen.
+                ("-S", "-chardev", f"socket,id=control,fd={theirs.fileno()}"),
+                ("-mon", "chardev=control,mode=control"),
+            )
+            try:
+                child = Child(
+                    command,
+                    pass_fds=(*files.descriptors, theirs.fileno()),
+                    environment=program.environment,
+                )
+            except OSError as error:
+                yield NoBoot("missing", f"{program.program}: {error.strerror}", log)
+                return
+            theirs.close()
+            with child, ProcessBoot(child, _Monitor(ours), writers, ends, log, limits) as boot:
+                yield boot
+
+    def _machine(self, environment: Environment) -> Machine:
+        assert environment.machine is not None  # checked when the description was read
+        return self._port.arch.machines[environment.machine]
+
+
+def _protocol(machine: Machine) -> BootProtocol:
+    return _PROTOCOLS[machine.boot]
+
+
+class _Monitor:
+    """QEMU's machine protocol as a control channel: reports ``EVENT`` or ``EVENT reason``."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._client = QMPClient("xenport")
+
+    async def listen(self, report: Report) -> None:
+        """Let the machine go, report its events until QEMU hangs up."""
+
+        def heard(event: Mapping[str, Any]) -> bool:
+            reason = event.get("data", {}).get("reason", "")
+            report(f"{event['event']} {reason}".rstrip())
+            return False  # nothing is to be kept
+
+        self._client.register_listener(EventListener(event_filter=heard))
+        try:
+            await asyncio.wait_for(self._client.connect(self._connection), _HANDSHAKE)
+            await self._client.execute("cont")
+        except TimeoutError:
+            raise ControlError("QEMU does not answer on its control socket") from None
+        except (QMPError, OSError, EOFError) as error:
+            raise ControlError(f"QEMU's control socket: {error}") from None
+        while self._client.runstate is Runstate.RUNNING:
+            await self._client.runstate_changed()
+
+    async def quit(self) -> None:
+        """Ask QEMU to end."""
+        if self._client.runstate is Runstate.RUNNING:
+            await self._client.execute("quit")
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._client.disconnect()
