@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ class Call:
     ``call["name"]``  a hypercall argument by its name in abi/, cut to the width of its type
     """
 
-    __slots__ = ("_argument", "_places", "_view", "args", "buffer", "handle", "vcpu")
+    __slots__ = ("_argument", "_errnos", "_places", "_view", "args", "buffer", "handle", "vcpu")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Call:
         places: Mapping[str, tuple[int, int]],
         argument: Argument | None = None,
         handle: int = 0,
+        errnos: Container[str] = (),
     ) -> None:
         self.vcpu = vcpu
         self.args = args
@@ -48,6 +49,7 @@ class Call:
         self.buffer: bytearray | None = None  #: the structure's bytes, once asked for
         self._places = places
         self._argument = argument
+        self._errnos = errnos
         self._view: Any = None
 
     @property
@@ -78,6 +80,10 @@ class Call:
         index, mask = self._places[name]
         value = self.args[index] & mask
         return value - mask - 1 if value > mask >> 1 else value
+
+    def declares(self, errno: str) -> bool:
+        """Is ``errno`` one that abi/ gives for the command at this release?"""
+        return errno in self._errnos
 
     @property
     def domain(self) -> Domain:

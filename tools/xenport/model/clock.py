@@ -2,8 +2,8 @@
 
 Nothing here looks at the host's clock, so a run gives the same bytes every time. Time passes a little
 with every hypercall and every read of a counter, and jumps to the next timer when no vcpu can run.
-A guest that does nothing but read a counter is waiting: each read in a row takes longer than the one
-before, so that a wait of a second costs thousands of reads, not millions.
+A guest that does nothing but read a counter and yield is waiting: each such step in a row takes longer
+than the one before, so that a wait of a second costs thousands of steps, not millions.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class VirtualClock:
     def __init__(self) -> None:
         self.now = 0  #: ns since boot
         self.next_deadline = _NEVER  #: no timer is due before; may be early, never late
-        self._reads = 0
+        self._steps = 0  # of a wait, in a row
+        self._waited = False  # the present hypercall is such a step
         self._queue: list[tuple[int, int, Timer]] = []
         self._sequence = 0
 
@@ -58,24 +59,26 @@ class VirtualClock:
 
     def read(self) -> int:
         """A guest reads its counter: time passes. Returns ns since boot."""
-        step = min(READ_NS + READ_GROWTH_NS * self._reads, READ_LIMIT_NS)
-        self._reads += 1
+        step = min(READ_NS + READ_GROWTH_NS * self._steps, READ_LIMIT_NS)
+        self._steps += 1
         # A long step must not jump over a timer: the guest would see it fire late.
         self.now += max(min(step, self.next_deadline - self.now), READ_NS)
         if self.now >= self.next_deadline:
             self.expire()
         return self.now
 
+    def yielded(self) -> None:
+        """A vcpu gives its time away with the present hypercall."""
+        self.read()
+        self._waited = True
+
     def hypercall(self) -> None:
         """A hypercall has been carried out: time passes."""
-        self._reads = 0
+        if self._waited:
+            self._waited = False
+        else:
+            self._steps = 0
         self.now += HYPERCALL_NS
-        if self.now >= self.next_deadline:
-            self.expire()
-
-    def advance(self, ns: int) -> None:
-        """Let ``ns`` pass (a vcpu gave its time away)."""
-        self.now += ns
         if self.now >= self.next_deadline:
             self.expire()
 

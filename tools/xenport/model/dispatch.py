@@ -45,7 +45,7 @@ class Dispatcher:
                 self.runners[hypercall.number] = self._runner(hypercall)
 
     def _runner(self, hypercall: xenport.abi.Hypercall) -> Runner:
-        if not hypercall.commands:
+        if not hypercall.commands or hypercall.name in self._handlers:
             return self._plain(hypercall)
         if any(arg.role == "command" for arg in hypercall.args):
             return self._by_register(hypercall)
@@ -84,10 +84,11 @@ class Dispatcher:
         commands = {}
         for command in hypercall.commands.values():
             if self._guest in command.callers:
-                errors = [*hypercall.errors, *command.errors]
+                errors = command.errors
                 commands[command.number & mask] = (
                     self._handler(command.name),
                     self._argument(command.arg),
+                    self._declared(errors),
                     self._failure_of(command.name, errors),
                 )
 
@@ -95,9 +96,9 @@ class Dispatcher:
             found = commands.get(args[index] & mask)
             if found is None:
                 return unknown(vcpu, Call(vcpu, args, places), check)
-            handler, argument, failed = found
+            handler, argument, declared, failed = found
             handle = 0 if handle_index is None else args[handle_index]
-            call = Call(vcpu, args, places, argument, handle)
+            call = Call(vcpu, args, places, argument, handle, declared)
             try:
                 if check is not None:
                     check(call)
@@ -124,7 +125,7 @@ class Dispatcher:
         commands = {}
         for command in hypercall.commands.values():
             if self._guest in command.callers:
-                errors = [*hypercall.errors, *command.errors]
+                errors = command.errors
                 commands[command.number] = (
                     self._handler(command.name),
                     self._failure_of(command.name, errors),
@@ -212,13 +213,17 @@ class Dispatcher:
             bool(directions & {"out", "inout"}),
         )
 
+    def _declared(self, errors: Sequence[xenport.abi.Error]) -> frozenset[str]:
+        """The errnos that this kind of guest can get."""
+        return frozenset(error.errno for error in errors if self._guest in error.callers)
+
     def _failure_of(
         self, name: str, errors: Sequence[xenport.abi.Error]
     ) -> Callable[[XenError], int]:
         """Turns an error into the result; one that abi/ does not know of is the model's mistake."""
         abi = self._abi
         hypervisor = self._hypervisor
-        declared = {error.errno for error in errors}
+        declared = self._declared(errors)
 
         def failed(error: XenError) -> int:
             if error.errno not in declared:

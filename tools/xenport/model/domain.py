@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from xenport.model.bits import Bits
+from xenport.model.console_line import ConsoleLine
 from xenport.model.errors import XenError
 from xenport.model.events import EventChannels
 from xenport.model.memory import Buffer, Memory, Page
@@ -54,6 +55,7 @@ class Domain:
         self.cpu_class = cpu_class
         self.is_control = is_control
         self.is_console = is_console  #: may use console_io although it is not the control domain
+        self.console_line = ConsoleLine(hypervisor.console)
         self.max_vcpus = max_vcpus
         self.max_port = NO_PORT_LIMIT if max_port is None else max_port
         self.handle = bytes(16)  #: UUID

@@ -12,6 +12,7 @@ from xenport.model.policy import require_target
 
 if TYPE_CHECKING:
     from xenport.model.call import Call
+    from xenport.model.domain import Domain
 
 handlers = Handlers()
 command = handlers.command
@@ -166,14 +167,25 @@ def unmask(call: Call) -> None:
     events.delivery.unmask(events.existing(call.view.port))
 
 
-@command("EVTCHNOP_reset", "EVTCHNOP_reset_cont")
-def reset(call: Call) -> None:
-    """Close all ports of a domain."""
+def _domain_to_reset(call: Call) -> Domain:
     domain = call.hypervisor.domain_by_id(call.vcpu, call.view.dom)
     require_target(call.domain, domain)
     if domain is not call.domain and not domain.pause_count:
         raise XenError("EINVAL")
-    domain.events.reset()
+    return domain
+
+
+@command("EVTCHNOP_reset")
+def reset(call: Call) -> None:
+    """Close all ports of a domain."""
+    _domain_to_reset(call).events.reset()
+
+
+@command("EVTCHNOP_reset_cont")
+def reset_cont(call: Call) -> None:
+    """Go on with a reset that was interrupted; here none ever is."""
+    _domain_to_reset(call)
+    raise XenError("EBUSY")
 
 
 @command("EVTCHNOP_init_control")
@@ -212,4 +224,9 @@ def set_priority(call: Call) -> None:
     """Set a port's priority."""
     view = call.view
     events = call.domain.events
-    events.delivery.set_priority(events.existing(view.port), view.priority)
+    port = events.existing(view.port)
+    if not isinstance(events.delivery, Fifo):
+        raise XenError("ENOSYS")
+    if not port.is_usable:
+        raise XenError("EACCES")
+    events.delivery.set_priority(port, view.priority)

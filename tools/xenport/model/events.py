@@ -41,6 +41,11 @@ class Port:
     priority: int = 0  #: FIFO only
     is_pending: bool = False  #: FIFO only: raised while there was no event word
 
+    @property
+    def is_usable(self) -> bool:
+        """Is it bound to something?"""
+        return self.state not in ("free", "reserved")
+
 
 class Delivery(Protocol):
     """An event channel ABI: how ports look in guest memory."""
@@ -68,10 +73,6 @@ class Delivery(Protocol):
 
     def is_pending(self, port: Port) -> bool:
         """Is the event pending?"""
-        ...
-
-    def set_priority(self, port: Port, priority: int) -> None:
-        """XenError where the ABI has none, or not this one."""
         ...
 
 
@@ -123,7 +124,7 @@ class EventChannels:
     def close(self, port: Port) -> None:
         """Free a port, whatever it is bound to; the other end of a connection becomes unbound.
         XenError EINVAL: it is free, or Xen's own."""
-        if port.state in ("free", "reserved"):
+        if not port.is_usable:
             raise XenError("EINVAL")
         if port.state == "interdomain":
             assert port.remote_domain is not None
@@ -145,7 +146,7 @@ class EventChannels:
     def reset(self) -> None:
         """Close everything and go back to the two-level ABI."""
         for port in self.ports:
-            if port.state not in ("free", "reserved"):
+            if port.is_usable:
                 self.close(port)
         if not isinstance(self.delivery, TwoLevel):
             for vcpu in self._domain.vcpus:

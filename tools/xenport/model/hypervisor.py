@@ -38,6 +38,8 @@ class Hypervisor:
         self.abi = abi
         self.architecture = architecture
         self.console = console
+        major, minor = abi.release.split(".")
+        self.version = int(major) << 16 | int(minor)
         self.clock = VirtualClock()
         self.policy = Policy()
         self.domains: dict[int, Domain] = {}
@@ -76,7 +78,7 @@ class Hypervisor:
         """The hypercalls of a kind of guest on a kind of CPU, by number."""
         if cpu_class not in self._runners:
             handlers = {**core.HANDLERS, **cpu_class.handlers, **self._overrides}
-            checks = {**core.CHECKS, **cpu_class.handlers.checks}
+            checks = {**core.HANDLERS.checks, **cpu_class.handlers.checks}
             self._runners[cpu_class] = Dispatcher(self, guest, handlers, checks).runners
         return self._runners[cpu_class]
 
@@ -91,6 +93,11 @@ class Hypervisor:
         result = runner(vcpu, args) if runner is not None else self._enosys
         self.clock.hypercall()
         return result
+
+    def dispatch(self, vcpu: Vcpu, number: int, args: Sequence[int]) -> int:
+        """Like `hypercall`, for one that is part of another."""
+        runner = vcpu.domain.hypercalls.get(number)
+        return runner(vcpu, args) if runner is not None else self._enosys
 
     # ---- Domains ----
 

@@ -42,11 +42,7 @@ class Silo(Policy):
     def check_unbound(self, caller: Domain, domain: Domain, remote: int) -> None:
         """Also: the remote domain must exist (ESRCH)."""
         hypervisor = domain.hypervisor
-        other = (
-            caller
-            if remote == domain.abi.constant("DOMID_SELF")
-            else hypervisor.domain(remote)
-        )
+        other = caller if remote == domain.abi.constant("DOMID_SELF") else hypervisor.domain(remote)
         self.check_interdomain(caller, domain, other)
         super().check_unbound(caller, domain, remote)
 

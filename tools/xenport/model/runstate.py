@@ -21,11 +21,10 @@ class Runstate:
         self.entry_time = clock.now
         self.time = [0, 0, 0, 0]
         self.area = 0  #: handle of VCPUOP_register_runstate_memory_area, 0: none
+        self.physical_area: tuple[memoryview, int] | None = None
 
     def change(self, state: int) -> None:
         """The vcpu's state is ``state`` from now on."""
-        if state == self.state:
-            return
         now = self._clock.now
         self.time[self.state] += now - self.entry_time
         self.entry_time = now

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenport.model.bits import WORD_BITS
-from xenport.model.errors import XenError
 
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
@@ -55,7 +54,3 @@ class TwoLevel:
     def is_pending(self, port: Port) -> bool:
         """Pending bit?"""
         return self._bits.test(self._data, self._pending, port.number)
-
-    def set_priority(self, _port: Port, _priority: int) -> None:
-        """This ABI has no priorities."""
-        raise XenError("ENOSYS")

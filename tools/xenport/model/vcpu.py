@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xenport.model.errors import XenError
@@ -36,6 +37,7 @@ class Vcpu:
         self.pinned_by_override = False
         self.runstate = Runstate(self, clock)
         self.time_area = 0  #: handle of VCPUOP_register_vcpu_time_memory_area, 0: none
+        self.physical_time_area: tuple[memoryview, int] | None = None
         self.singleshot_timer: Timer = clock.timer(self._timer_event)
         self.periodic_timer: Timer = clock.timer(self._periodic_event)
         self.poll_timer: Timer = clock.timer(self.wake)
@@ -137,6 +139,22 @@ class Vcpu:
         """Take it offline."""
         self.is_down = True
         self.leave()
+
+    def set_runstate(self, state: int) -> None:
+        """Count what the vcpu does from now on as ``state``."""
+        if state != self.runstate.state:
+            self.runstate.change(state)
+            self.update_runstate_area()
+
+    def update_runstate_area(self) -> None:
+        """Store the runstate where the guest wants it. What cannot be written is skipped."""
+        area = self.runstate.physical_area
+        if area is not None:
+            content = self.runstate.encode()
+            area[0][area[1] : area[1] + len(content)] = content
+        if self.runstate.area:
+            with suppress(XenError):
+                self.copy_out(self.runstate.area, self.runstate.encode())
 
     # ---- Timers ----
 

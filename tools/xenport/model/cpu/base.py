@@ -61,6 +61,12 @@ class Cpu(ABC):
     #: XENVER_platform_parameters
     virt_start: ClassVar[int] = 0
 
+    #: Names of the VMASST_TYPE_ assists that a guest may switch.
+    assists: ClassVar[tuple[str, ...]] = ("VMASST_TYPE_runstate_update_flag",)
+
+    #: Guest frame numbers are translated by Xen (all but PV guests).
+    translated: ClassVar[bool] = True
+
     #: Physical interrupts a domain can name.
     pirq_count: ClassVar[int] = 0
 
@@ -145,6 +151,10 @@ class Cpu(ABC):
         must hold to the end of its page. Flat virtual addresses: walk the guest's tables for
         ``handle + offset``; ppc64: inline or xencomm descriptor.
         """
+
+    def frame_is_writable(self, _frame: int) -> bool:
+        """May Xen share this frame, which has memory, with the guest as a writable one?"""
+        return True
 
     # ---- State ----
 

@@ -1,0 +1,24 @@
+"""All handlers of hypercalls that are the same on every architecture."""
+
+from __future__ import annotations
+
+from xenport.model import (
+    console,
+    event_channel_op,
+    multicall,
+    sched_op,
+    vcpu_op,
+    version,
+    vm_assist,
+)
+from xenport.model.handlers import Handlers
+
+HANDLERS = Handlers(
+    console.handlers,
+    event_channel_op.handlers,
+    multicall.handlers,
+    sched_op.handlers,
+    vcpu_op.handlers,
+    version.handlers,
+    vm_assist.handlers,
+)

@@ -1,0 +1,151 @@
+"""A machine: the model with the domains of one environment, run to its end.
+
+machine = Machine(abi, architecture, Guest("pv", control=True), image, "tests=0-3", sys.stdout.buffer.write)
+end = machine.run()        # End("poweroff", "")
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xenport.errors import InputError
+from xenport.model import runstate
+from xenport.model.hypervisor import Hypervisor
+from xenport.model.policy import Silo
+
+if TYPE_CHECKING:
+    import xenport.abi
+    from xenport.architecture import Architecture
+    from xenport.model.cpu.base import Cpu
+    from xenport.model.domain import Domain
+    from xenport.model.handlers import Handler
+    from xenport.model.vcpu import Vcpu
+
+#: How domains that are not the control domain are limited, as a tool stack does it.
+DOMU_MAX_PORT = 1023
+
+VCPUS = 2  #: of the domain under test; all but the first are offline at first
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended: poweroff, reboot, suspend, crash, watchdog, soft_reset, unknown, or hang."""
+
+    kind: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """The domain under test: its kind, and whether it is the control domain, number 0. If not, it is
+    domain 1, and a domain 0 without vcpus exists beside it."""
+
+    kind: str
+    control: bool
+
+
+def cpu_class(architecture: Architecture, guest: str) -> type[Cpu]:
+    """The adapter for a kind of guest. Raises InputError for a kind that the model does not have."""
+    name = architecture.model.get("cpu")
+    if name is None:
+        raise InputError(f"the model does not run {architecture.name}")
+    module = importlib.import_module(f"xenport.model.cpu.{name}")
+    cpus: Mapping[str, type[Cpu]] = module.CPUS
+    if guest not in cpus:
+        raise InputError(
+            f"the model runs no '{guest}' guests on {architecture.name}; it runs {', '.join(cpus)}"
+        )
+    return cpus[guest]
+
+
+class Machine:
+    """One run of one kernel. ``console`` gets the bytes that the domain prints."""
+
+    def __init__(
+        self,
+        abi: xenport.abi.Abi,
+        architecture: Architecture,
+        guest: Guest,
+        image: bytes,
+        command_line: str,
+        console: Callable[[bytes], None],
+        overrides: Mapping[str, Handler] | None = None,
+    ) -> None:
+        adapter = cpu_class(architecture, guest.kind)
+        self.hypervisor = Hypervisor(abi, architecture, console=console, overrides=overrides)
+        self.hypervisor.ended = self._domain_ended
+        if adapter.silo:
+            self.hypervisor.policy = Silo()
+        self._clock = self.hypervisor.clock
+        self._end: End | None = None
+        self.domain = self._build(adapter, guest, image, command_line)
+
+    def _build(self, adapter: type[Cpu], guest: Guest, image: bytes, command_line: str) -> Domain:
+        if guest.control:
+            domain = self.hypervisor.add_domain(
+                0, guest.kind, adapter, is_control=True, max_vcpus=VCPUS
+            )
+        else:
+            self.hypervisor.add_domain(0, guest.kind, adapter, is_control=True, max_vcpus=0)
+            domain = self.hypervisor.add_domain(
+                1,
+                guest.kind,
+                adapter,
+                is_control=False,
+                is_console=True,
+                max_vcpus=VCPUS,
+                max_port=DOMU_MAX_PORT,
+            )
+        adapter.build_domain(domain, image, command_line)
+        return domain
+
+    def run(self) -> End:
+        """Run until the domain under test has ended."""
+        vcpus = self.domain.vcpus
+        turn = 0
+        while self._end is None:
+            ready = [vcpu for vcpu in vcpus if vcpu.is_runnable]
+            if ready:
+                turn += 1
+                self._run(ready[turn % len(ready)])
+            elif not self._clock.jump():
+                return End("hang", "every vcpu waits, and no timer is set")
+        return self._end
+
+    def _run(self, vcpu: Vcpu) -> None:
+        for other in self.domain.vcpus:
+            other.set_runstate(self._state_of(other, vcpu))
+        cpu = vcpu.cpu
+        vcpu.attention = False
+        cpu.time_changed()
+        if cpu.event_deliverable():
+            cpu.deliver_event()
+        cpu.run()
+
+    @staticmethod
+    def _state_of(vcpu: Vcpu, running: Vcpu) -> int:
+        if vcpu is running:
+            return runstate.RUNNING
+        if vcpu.is_down:
+            return runstate.OFFLINE
+        return runstate.BLOCKED if vcpu.is_blocked else runstate.RUNNABLE
+
+    def _domain_ended(self, domain: Domain) -> None:
+        if domain is not self.domain:
+            return
+        code = domain.shutdown_code
+        names = {
+            constant.value: name
+            for name, constant in domain.abi.constants.items()
+            if constant.group == "SHUTDOWN" and name != "SHUTDOWN_MAX"
+        }
+        name = names.get(code or 0)
+        if name is None:
+            self._end = End("unknown", f"shutdown code {code}")
+        else:
+            detail = self.hypervisor.diagnostics[-1] if self.hypervisor.diagnostics else ""
+            kind = name.removeprefix("SHUTDOWN_")
+            self._end = End(kind, detail if kind == "crash" else "")
