@@ -211,7 +211,7 @@ class Abi:
         """Every constant by name, commands' and hypercalls' numbers included."""
         found = {}
         for name in self._constant_items:
-            item = self._definition(name)
+            item = self.constant_item(name)
             if item is not None:
                 found[name] = Constant(
                     name, self._value(name, None), item.spec.doc, item.header, item.group
@@ -288,7 +288,7 @@ class Abi:
         """The header that defines the type or constant ``name``."""
         if name in self._types:
             return self._types[name][1]
-        item = self._definition(name) if name in self._constant_items else None
+        item = self.constant_item(name) if name in self._constant_items else None
         return item.header if item else None
 
     # Hypercalls
@@ -342,7 +342,7 @@ class Abi:
     def check(self) -> None:
         """Look everything up. Raises ``InputError`` for the first mistake."""
         for name in self._constant_items:
-            item = self._definition(name)
+            item = self.constant_item(name)
             if item is not None:
                 self._value(name, None)
                 if isinstance(item.spec.value, str) and not item.spec.value.startswith('"'):
@@ -377,9 +377,10 @@ class Abi:
     def _is_defined(self, name: str, place: Place) -> bool:
         if name in self._open and name not in self._defined:
             raise place.error(f"whether {name} is defined depends on itself")
-        return self._definition(name) is not None
+        return self.constant_item(name) is not None
 
-    def _select(self, specs: Sequence[R], place: Place) -> Iterator[tuple[R, Place]]:
+    def select(self, specs: Sequence[R], place: Place) -> Iterator[tuple[R, Place]]:
+        """Those of ``specs``, which stand at ``place``, that hold here, each with its place."""
         for index, spec in enumerate(specs):
             here = place.at(index)
             if self._active(spec, here):
@@ -387,15 +388,15 @@ class Abi:
 
     def _one(self, specs: Sequence[R], place: Place, name: str) -> tuple[R, Place] | None:
         """The alternative that holds here, if one does."""
-        found = list(self._select(specs, place))
+        found = list(self.select(specs, place))
         if len(found) > 1:
             raise found[1][1].error(
                 f"{name} is defined twice for {self.architecture.name} {self.release}"
             )
         return found[0] if found else None
 
-    def _definition(self, name: str) -> ConstantItem | None:
-        """The definition of the constant ``name`` that holds here."""
+    def constant_item(self, name: str) -> ConstantItem | None:
+        """The definition of the constant ``name`` that holds here, if there is one."""
         if name in self._defined:
             return self._defined[name]
         self._open.append(name)
@@ -421,7 +422,7 @@ class Abi:
     def _value(self, name: str, place: Place | None) -> int | str:
         if name in self._values:
             return self._values[name]
-        item = self._definition(name) if name in self._constant_items else None
+        item = self.constant_item(name) if name in self._constant_items else None
         if item is None:
             near = suggestion(name, self._constant_items) if not self._open else ""
             message = f"unknown constant '{name}'{near}"
@@ -539,7 +540,7 @@ class Abi:
             return
         group = Group(spec.name, spec.kind, spec.doc)
         for name in spec.values:
-            item = self._definition(name)
+            item = self.constant_item(name)
             if item is not None and item.place.where[: len(place.where)] == place.where:
                 group.constants.append(item)
         if group.constants:
@@ -607,7 +608,7 @@ class Abi:
         )
 
     def _call_arguments(self, spec: HypercallSpec, place: Place) -> Iterator[CallArgument]:
-        active = [(arg, here) for arg, here in self._select(spec.args, place.at("args"))]
+        active = [(arg, here) for arg, here in self.select(spec.args, place.at("args"))]
         names = [arg.name for arg, _ in active]
         for arg, here in active:
             if names.count(arg.name) > 1:
@@ -701,7 +702,7 @@ class Abi:
         """The kinds of guest of this architecture among ``specs``."""
         return tuple(
             spec.guest
-            for spec, _ in self._select(specs, place)
+            for spec, _ in self.select(specs, place)
             if spec.guest in self.architecture.guests
         )
 
@@ -714,7 +715,7 @@ class Abi:
         """What an unknown command returns here; all guests of one architecture get the same."""
         found = [
             (one.errno, here)
-            for one, here in self._select(spec.unknown_command, place)
+            for one, here in self.select(spec.unknown_command, place)
             if one.callers is None or set(callers) & set(self._callers(one.callers, here))
         ]
         for errno, here in found:
@@ -732,7 +733,7 @@ class Abi:
         names: Sequence[str],
         outer: Layout | None = None,
     ) -> Iterator[Error]:
-        for spec, here in self._select(specs, place):
+        for spec, here in self.select(specs, place):
             self._check_errno(spec.errno, here.at("errno"))
             who = callers
             if spec.callers is not None:
@@ -808,7 +809,7 @@ class Abi:
             self._check_fields_reach(item.spec.fields, header, item.place.at("fields"))
 
     def _check_fields_reach(self, specs: Sequence[FieldSpec], header: str, place: Place) -> None:
-        for spec, here in self._select(specs, place):
+        for spec, here in self.select(specs, place):
             if spec.type is not None:
                 tree = expressions.type_expression(spec.type)
                 self._check_tree_reach(tree, header, here.at("type"))

@@ -1,0 +1,1 @@
+"""Emitters: an ABI as source text in several languages."""
