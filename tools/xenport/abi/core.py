@@ -568,17 +568,25 @@ class Abi:
     # Hypercalls in detail
 
     def _hypercall(self, name: str, spec: HypercallSpec, place: Place, header: str) -> Hypercall:
-        # Where no guest has the hypercall, what its arguments point to need not exist.
-        args = tuple(self._call_arguments(spec, place)) if self._has_callers(spec, place) else ()
-        names = [arg.name for arg in args]
-        structure = self._argument_structure(args)
-        if spec.selector is not None and (
-            structure is None or spec.selector not in structure.by_name
-        ):
-            raise place.error(f"selector: the argument has no field '{spec.selector}'", "selector")
         callers = self._callers(spec.callers, place.at("callers"))
-        unknown = self._unknown_command(spec, place.at("unknown_command"), callers)
-        errors = tuple(self._error_list(spec.errors, place.at("errors"), callers, structure, names))
+        args: tuple[CallArgument, ...] = ()
+        structure = unknown = None
+        errors: tuple[Error, ...] = ()
+        names: list[str] = []
+        if callers:  # else: its number is known here, but its types need not exist
+            args = tuple(self._call_arguments(spec, place))
+            names = [arg.name for arg in args]
+            structure = self._argument_structure(args)
+            if spec.selector is not None and (
+                structure is None or spec.selector not in structure.by_name
+            ):
+                raise place.error(
+                    f"selector: the argument has no field '{spec.selector}'", "selector"
+                )
+            unknown = self._unknown_command(spec, place.at("unknown_command"), callers)
+            errors = tuple(
+                self._error_list(spec.errors, place.at("errors"), callers, structure, names)
+            )
         commands: dict[str, Command] = {}
         numbers: dict[int, str] = {}
         for command_name, specs in spec.commands.items():
@@ -706,9 +714,6 @@ class Abi:
             if spec.guest in self.architecture.guests
         )
 
-    def _has_callers(self, spec: HypercallSpec, place: Place) -> bool:
-        return bool(self._callers(spec.callers, place.at("callers")))
-
     def _unknown_command(
         self, spec: HypercallSpec, place: Place, callers: Sequence[str]
     ) -> str | None:
@@ -739,8 +744,8 @@ class Abi:
             if spec.callers is not None:
                 provoking = self._callers(spec.callers, here.at("callers"))
                 who = tuple(caller for caller in callers if caller in provoking)
-                if not who:
-                    continue
+            if not who:
+                continue
             if isinstance(spec.when, dict):
                 for target, condition in spec.when.items():
                     self._check_condition(target, condition, here.at("when"), layout, names, outer)
