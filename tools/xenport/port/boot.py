@@ -102,6 +102,7 @@ class ProcessBoot:
         self._stderr = b""
         self._ended: Ended | None = None
         self._last_event = ""
+        self._last_words = ""  # of the hypervisor or the supervisor
         self._closing: tuple[float, EndKind, str] | None = None
         self._loop = asyncio.new_event_loop()
         self._items: asyncio.Queue[_Item] = asyncio.Queue()
@@ -235,6 +236,8 @@ class ProcessBoot:
             source, text = self._writers.split(text)
             if source == "guest":
                 self._heard = now
+            else:
+                self._last_words = text or self._last_words
             yield Line(text, now - self._start, source)
             seen = self._ends.line(source, text)
             if seen is not None and seen.by_event:
@@ -270,7 +273,7 @@ class ProcessBoot:
 
     def _exit_detail(self, status: int | None) -> str:
         said = self._stderr.decode("utf-8", errors="replace").strip().partition("\n")[0]
-        how = said or self._last_event or "without a word"
+        how = said or ", ".join(filter(None, [self._last_event, self._last_words])) or "no word"
         return f"{self._child.name} ended with status {status}: {how}"
 
     def _close_soon(self, seconds: float, kind: EndKind, detail: str) -> None:

@@ -33,8 +33,12 @@ _NO = ("no", "false", "0", "off", "without", "disable")
 
 def image_path(image: DebianImage) -> Path:
     """Where the image is, or will be when it has been fetched."""
+    return _package_folder(image) / image.image
+
+
+def _package_folder(image: DebianImage) -> Path:
     package = f"{image.package}_{image.architecture}"
-    return content.cache_folder() / "debian" / image.suite / package / Path(image.image).name
+    return content.cache_folder() / "debian" / image.suite / package
 
 
 def fetch_image(image: DebianImage, say: Say) -> Path:
@@ -48,12 +52,10 @@ def fetch_image(image: DebianImage, say: Say) -> Path:
         suites = [image.suite, f"{image.suite}-security"]
         with _private_apt(suites, image.architecture, say) as apt:
             package = apt.download([image.package])[0]
-            with _new_folder(path.parent) as folder:
+            with _new_folder(_package_folder(image)) as folder:
                 _unpack(package, lambda name: name == image.image, folder)
-                unpacked = folder / image.image
-                if not unpacked.is_file():
+                if not (folder / image.image).is_file():
                     raise InputError(f"package {image.package} has no file {image.image}")
-                unpacked.rename(folder / path.name)
     return path
 
 

@@ -77,7 +77,8 @@ def _module(address: int, size: int, command_line: str) -> fdt.Node:
     node = fdt.Node(f"module@{address:x}")
     node.append(fdt.PropStrings("compatible", "multiboot,kernel", "multiboot,module"))
     node.append(fdt.PropWords("reg", address >> 32, address & 0xFFFFFFFF, size >> 32, size))
-    node.append(fdt.PropStrings("bootargs", command_line))
+    if command_line:  # the library has no empty strings
+        node.append(fdt.PropStrings("bootargs", command_line))
     return node
 
 
