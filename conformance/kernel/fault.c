@@ -12,14 +12,14 @@ struct expectation {
     struct expectation *outer;
     struct arch_jump resume;
     struct fault fault;
+    bool events;   /* upcalls were enabled */
 };
 
 static struct expectation *innermost;
 
 bool fault_expected(void (*function)(void *), void *argument, struct fault *fault)
 {
-    struct expectation here = {.outer = innermost};
-    bool events = arch_events_enabled();
+    struct expectation here = {.outer = innermost, .events = arch_events_enabled()};
 
     if (arch_jump_save(&here.resume) == 0) {
         innermost = &here;
@@ -30,7 +30,7 @@ bool fault_expected(void (*function)(void *), void *argument, struct fault *faul
     innermost = here.outer;
     if (fault)
         *fault = here.fault;
-    if (events)
+    if (here.events)
         arch_events_enable();
     else
         arch_events_disable();
@@ -44,11 +44,6 @@ void fault_forget(void)
 
 void fault_taken(const struct fault *fault)
 {
-    static const char *const kinds[] = {
-        [FAULT_ACCESS] = "access",
-        [FAULT_ILLEGAL] = "illegal instruction",
-        [FAULT_OTHER] = "other",
-    };
     char text[120];
 
     if (innermost) {
@@ -59,7 +54,8 @@ void fault_taken(const struct fault *fault)
         format_text(text, sizeof(text), "fault: access at %p pc %p (%s)", (void *)fault->address,
                     (void *)fault->pc, fault->text);
     else
-        format_text(text, sizeof(text), "fault: %s pc %p (%s)", kinds[fault->kind],
+        format_text(text, sizeof(text), "fault: %s pc %p (%s)",
+                    fault->kind == FAULT_ILLEGAL ? "illegal instruction" : "exception",
                     (void *)fault->pc, fault->text);
     test_fault(text);
     print_line("# %s", text);

@@ -12,10 +12,11 @@ struct sink {
     char *end;   /* room for the final zero starts here */
 };
 
-/* One conversion of a format: %[-][0][width][length]letter */
+/* One conversion of a format: %[flags][width][.precision][length]letter */
 struct conversion {
-    bool left, zeros;
+    bool left, zeros, prefixed;
     unsigned int width;
+    int precision;       /* characters of a string at most; -1: all of it */
     unsigned int longs;  /* 0: int, 1: long, 2: long long */
     bool size;           /* z: size_t and its like */
 };
@@ -62,19 +63,39 @@ static void put_number(struct sink *sink, const struct conversion *how, unsigned
     put_padded(sink, how, at, (size_t)(end - at));
 }
 
-static const char *parse(const char *format, struct conversion *how)
+static unsigned int parse_number(const char **format)
 {
-    *how = (struct conversion){0};
+    unsigned int number = 0;
+
+    for (; **format >= '0' && **format <= '9'; (*format)++)
+        number = number * 10 + (unsigned int)(**format - '0');
+    return number;
+}
+
+/* Returns where the letter is. A precision of * stays -1 and is for the caller to fetch. */
+static const char *parse(const char *format, struct conversion *how, bool *star)
+{
+    *how = (struct conversion){.precision = -1};
+    *star = false;
     for (;; format++) {
         if (*format == '-')
             how->left = true;
         else if (*format == '0')
             how->zeros = true;
+        else if (*format == '#')
+            how->prefixed = true;
         else
             break;
     }
-    for (; *format >= '0' && *format <= '9'; format++)
-        how->width = how->width * 10 + (unsigned int)(*format - '0');
+    how->width = parse_number(&format);
+    if (*format == '.') {
+        format++;
+        *star = *format == '*';
+        if (*star)
+            format++;
+        else
+            how->precision = (int)parse_number(&format);
+    }
     for (;; format++) {
         if (*format == 'l')
             how->longs++;
@@ -95,12 +116,15 @@ size_t format_text_va(char *to, size_t size, const char *format, va_list argumen
     va_copy(rest, arguments);
     for (; *format; format++) {
         struct conversion how;
+        bool star;
 
         if (*format != '%') {
             put(&sink, *format);
             continue;
         }
-        format = parse(format + 1, &how);
+        format = parse(format + 1, &how, &star);
+        if (star)
+            how.precision = va_arg(rest, int);
         switch (*format) {
         case 'd':
         case 'i': {
@@ -122,7 +146,8 @@ size_t format_text_va(char *to, size_t size, const char *format, va_list argumen
                                        : how.longs     ? va_arg(rest, unsigned long)
                                                        : va_arg(rest, unsigned int);
 
-            put_number(&sink, &how, value, *format == 'u' ? 10 : 16, "", *format == 'X');
+            put_number(&sink, &how, value, *format == 'u' ? 10 : 16,
+                       how.prefixed && *format != 'u' ? "0x" : "", *format == 'X');
             break;
         }
         case 'p':
@@ -139,7 +164,8 @@ size_t format_text_va(char *to, size_t size, const char *format, va_list argumen
 
             if (!text)
                 text = "(null)";
-            put_padded(&sink, &how, text, strlen(text));
+            put_padded(&sink, &how, text,
+                       how.precision < 0 ? strlen(text) : strnlen(text, (size_t)how.precision));
             break;
         }
         case '%':

@@ -1,8 +1,8 @@
 /*
  * Formatted text.
  *
- * Formats: %s %c %d %i %u %x %X %p %% with the lengths h, l, ll, z, j, a minimum width, and the flags
- * 0 and -. No floating point. Everything else is printed as it stands.
+ * Formats: %s %c %d %i %u %x %X %p %% with the lengths h, l, ll, z, t, j, a minimum width, the flags 0, -
+ * and #, and for %s a precision (also *). No floating point. Everything else is printed as it stands.
  */
 #ifndef XENPORT_PRINT_H
 #define XENPORT_PRINT_H

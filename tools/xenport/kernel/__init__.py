@@ -1,0 +1,11 @@
+"""Test kernels: built from the C sources of ``conformance/`` and ``arch/``, and what they hold.
+
+kernel = xenport.kernel.build(xenport.architecture.load("x86_64"), "4.17")
+kernel.image()      # the file to boot
+kernel.tests        # its catalogue
+"""
+
+from xenport.kernel.build import Kernel, build
+from xenport.kernel.catalogue import Test, read_catalogue
+
+__all__ = ["Kernel", "Test", "build", "read_catalogue"]

@@ -1,0 +1,168 @@
+"""Building a test kernel.
+
+Three kinds of things are kept in the cache, each named after a hash of all it was made from:
+generated headers, objects, kernels. So a kernel whose inputs have not changed costs the reading of
+its inputs, and one changed test costs compiling one file and linking.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import xenport.abi
+from xenport import content
+from xenport.architecture import Architecture, Toolchain
+from xenport.emit import c as emit_c
+from xenport.errors import InputError
+from xenport.kernel import compiler as compilers, image
+from xenport.kernel.cache import Fingerprint, publish_file, publish_folder
+from xenport.kernel.catalogue import Test, read_catalogue
+
+_WORKERS = 2  # compilers that run at the same time
+
+_PACKAGE = Path(__file__).parent.parent
+
+#: The parts of the package that decide what a kernel looks like.
+_CODE = ("abi", "emit", "kernel", "architecture.py", "yamlsource.py")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A test kernel: the ELF file, and what is in it."""
+
+    elf: Path
+    arch: Architecture
+    release: str
+    tests: tuple[Test, ...]
+
+    def image(self) -> Path:
+        """The file that a domain builder of this architecture loads."""
+        if self.arch.image == "elf":
+            return self.elf
+        return publish_file(
+            self.elf.with_suffix(".img"), lambda path: _write(path, image.flat(self.elf))
+        )
+
+
+def build(
+    arch: Architecture, release: str, *, compiler: str | None = None, cases: Path | None = None
+) -> Kernel:
+    """The test kernel of an architecture, on the headers of a release; from the cache if possible.
+
+    ``compiler`` is the command of another C compiler than zig's; it must compile for ``arch`` by
+    itself. ``cases`` is a folder with tests (default: ``conformance/cases``). Raises ``InputError``
+    for a release that is not described, and with the compiler's first error.
+    """
+    if arch.toolchain is None:
+        raise InputError(f"{arch.name} has no test kernel: its description has no 'toolchain'")
+    if release not in arch.releases:
+        raise InputError(
+            f"release '{release}' of {arch.name} is not described; there are:"
+            f" {', '.join(arch.releases)}"
+        )
+    inputs = _Inputs(
+        arch, release, arch.toolchain, cases or content.folder("conformance") / "cases"
+    )
+    compiler_of = compilers.Compiler.find(arch.toolchain, compiler)
+    start = Fingerprint(compiler_of.identity, *compilers.FLAGS, *arch.toolchain.cflags)
+    kernel = content.cache_folder() / "kernels" / f"{inputs.key(start)}.elf"
+    elf = publish_file(kernel, lambda path: _make(inputs, compiler_of, start, path))
+    return Kernel(elf, arch, release, read_catalogue(elf))
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """All that goes into one kernel."""
+
+    arch: Architecture
+    release: str
+    toolchain: Toolchain
+    cases: Path
+
+    @property
+    def runtime(self) -> Path:
+        return content.folder("conformance") / "kernel"
+
+    @property
+    def script(self) -> Path:
+        return self.arch.folder / self.toolchain.linker_script
+
+    def sources(self) -> list[Path]:
+        """In the order in which they are linked: the tests come last, file by file."""
+        own = [
+            path for glob in self.toolchain.sources for path in sorted(self.arch.folder.glob(glob))
+        ]
+        return [*own, *sorted(self.runtime.glob("*.c")), *sorted(self.cases.glob("*.c"))]
+
+    def folders(self) -> list[Path]:
+        """Where sources and headers are, other than the generated ones."""
+        return [self.arch.folder, self.runtime, self.cases]
+
+    def key(self, start: Fingerprint) -> str:
+        """A name for the kernel."""
+        key = self._headers_key(start)
+        for folder in self.folders():
+            key.files(folder, _below(folder))
+        return f"{self.arch.name}-{self.release}-{key.digest()}"
+
+    def headers(self) -> Path:
+        """The generated headers."""
+        key = self._headers_key(Fingerprint()).digest()
+        abi = xenport.abi.load(arch=self.arch.name, release=self.release)
+        return publish_folder(
+            content.cache_folder() / "headers" / f"{self.arch.name}-{self.release}-{key}",
+            lambda path: emit_c.write_headers(abi, path),
+        )
+
+    def _headers_key(self, start: Fingerprint) -> Fingerprint:
+        key = start.copy()
+        key.texts(self.arch.name, self.release)
+        for folder in (content.folder("abi"), self.arch.folder / "abi"):
+            key.files(folder, folder.rglob("*.yaml"))
+        key.files(self.arch.folder, self.arch.folder.glob("*.yaml"))
+        for name in _CODE:
+            path = _PACKAGE / name
+            key.files(_PACKAGE, _below(path) if path.is_dir() else [path])
+        return key
+
+
+def _make(inputs: _Inputs, compiler: compilers.Compiler, start: Fingerprint, to: Path) -> None:
+    """Compile what is not in the cache, and link."""
+    headers = inputs.headers()
+    includes = [inputs.runtime / "include", inputs.script.parent, headers]
+    flags = [
+        *compilers.FLAGS,
+        *inputs.toolchain.cflags,
+        *(f"-I{folder}" for folder in includes),
+        # What __FILE__ says, here and everywhere: "cases/events.c".
+        *(f"-ffile-prefix-map={folder.parent}/=" for folder in inputs.folders()),
+    ]
+    common = start.copy()
+    for folder in (*inputs.folders(), headers):
+        common.files(folder, folder.rglob("*.h"))
+
+    def compiled(source: Path) -> Path:
+        key = common.copy()
+        key.files(source.parent.parent, [source])
+        return publish_file(
+            content.cache_folder() / "objects" / f"{key.digest()}.o",
+            lambda path: compiler.compile(source, path, flags),
+        )
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        objects = list(pool.map(compiled, inputs.sources()))
+    compilers.link(objects, inputs.script, to, inputs.toolchain.ldflags)
+
+
+def _below(folder: Path) -> Sequence[Path]:
+    """All files in ``folder`` that somebody wrote."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and not path.name.startswith(".")
+    ]
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
