@@ -1,0 +1,54 @@
+/* What several files of tests share: names of things that do not exist, frames, the own domain. */
+#ifndef XENPORT_CASES_COMMON_H
+#define XENPORT_CASES_COMMON_H
+
+#include <stdint.h>
+
+#include <boot.h>
+#include <events.h>
+#include <hypercall.h>
+#include <test.h>
+
+#define PAGE_BYTES 4096u
+
+/* The release whose headers the kernel was built with; for the few rules that changed without a name. */
+#define RELEASE_IS_AT_LEAST(major, minor)                                                          \
+    (XENPORT_RELEASE_MAJOR > (major) ||                                                            \
+     (XENPORT_RELEASE_MAJOR == (major) && XENPORT_RELEASE_MINOR >= (minor)))
+
+/* Below DOMID_FIRST_RESERVED, and far above any domain that a port has running. */
+#define NO_DOMAIN 0x7000
+
+/* The environments have one vcpu, some a few; every release knows at least 32. */
+#define NO_VCPU 31
+
+/* No hypercall has so many commands, and memory_op looks at the low six bits only. */
+#define NO_COMMAND 63
+
+/* Beyond the ports of both event channel interfaces. */
+#define NO_PORT 0x7fffffff
+
+/* Longer than anything takes that is going to happen at all, also on a busy machine. */
+#define EVENT_LIMIT SECONDS(2)
+
+/* Ends the test with a failure if the state of the port cannot be asked for. */
+static inline struct evtchn_status port_status(evtchn_port_t port)
+{
+    struct evtchn_status status = {.dom = DOMID_SELF, .port = port};
+
+    CHECK_EQ(hypercall_event_channel_op(EVTCHNOP_status, &status), 0);
+    return status;
+}
+
+/* The number of the domain this kernel runs in. Nothing tells it but a channel to oneself. */
+static inline domid_t own_domain(void)
+{
+    evtchn_port_t port;
+
+    CHECK_EQ(event_alloc_unbound(DOMID_SELF, &port), 0);
+    domid_t domain = port_status(port).u.unbound.dom;
+    CHECK_EQ(event_close(port), 0);
+    return domain;
+}
+
+#endif

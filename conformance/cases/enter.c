@@ -1,0 +1,364 @@
+/*
+ * Rung "enter": the guest runs, hypercalls go in and come back, faults reach the guest, the console
+ * prints, and the start structures arrived.
+ */
+#include <console.h>
+#include <fault.h>
+#include <fdt.h>
+#include <string.h>
+#include <timing.h>
+#include <version.h>
+
+#include "common.h"
+
+#if __has_include(<arch-x86/hvm/start_info.h>)
+#include <arch-x86/hvm/start_info.h>
+#endif
+
+/*
+ * XENVER_version takes no argument and touches no memory: it is the simplest hypercall there is.
+ * Provokes: two calls.
+ * Expects: the same positive number twice.
+ * Source: version.h (XENVER_version); common/kernel.c, do_xen_version().
+ */
+TEST(hypercall_returns, ENTER, "a hypercall goes in and returns a value")
+{
+    long first = hypercall_xen_version(XENVER_version, NULL);
+
+    CHECK(first > 0);
+    CHECK_EQ(hypercall_xen_version(XENVER_version, NULL), first);
+}
+
+/*
+ * A hypercall gives the guest all registers back but the ones that the ABI lends to it. A port that
+ * loses one breaks guests in places that have nothing to do with the hypercall.
+ * Provokes: more live values than there are registers, across hypercalls with and without memory
+ * arguments, successful and refused.
+ * Expects: all values as before. What the compiler keeps in memory is checked along with it.
+ * Source: the register conventions in arch-x86/xen-x86_64.h, arch-arm.h and IBM's arch-powerpc.h.
+ */
+TEST(hypercall_keeps_registers, ENTER, "a hypercall keeps all registers but those the ABI lends it")
+{
+    static volatile unsigned long seed[12] = {
+        0x1111111111111111, 0x2222222222222222, 0x3333333333333333, 0x4444444444444444,
+        0x5555555555555555, 0x6666666666666666, 0x7777777777777777, 0x8888888888888888,
+        0x9999999999999999, 0xaaaaaaaaaaaaaaaa, 0xbbbbbbbbbbbbbbbb, 0xcccccccccccccccc,
+    };
+    static xen_extraversion_t text;
+    unsigned long a = seed[0], b = seed[1], c = seed[2], d = seed[3], e = seed[4], f = seed[5];
+    unsigned long g = seed[6], h = seed[7], i = seed[8], j = seed[9], k = seed[10], l = seed[11];
+
+    for (unsigned int round = 0; round < 8; round++) {
+        arch_hypercall(__HYPERVISOR_xen_version, XENVER_version, 0, 0, 0, 0);
+        CHECK(a == seed[0] && b == seed[1] && c == seed[2] && d == seed[3]);
+        CHECK(e == seed[4] && f == seed[5] && g == seed[6] && h == seed[7]);
+        CHECK(i == seed[8] && j == seed[9] && k == seed[10] && l == seed[11]);
+        arch_hypercall(__HYPERVISOR_xen_version, XENVER_extraversion, arch_guest_address(text), ~0ul,
+                       ~0ul, ~0ul);
+        CHECK(a == seed[0] && b == seed[1] && c == seed[2] && d == seed[3]);
+        CHECK(e == seed[4] && f == seed[5] && g == seed[6] && h == seed[7]);
+        CHECK(i == seed[8] && j == seed[9] && k == seed[10] && l == seed[11]);
+        arch_hypercall(__HYPERVISOR_xen_version, NO_COMMAND, ~0ul, ~0ul, ~0ul, ~0ul);
+        CHECK(a == seed[0] && b == seed[1] && c == seed[2] && d == seed[3]);
+        CHECK(e == seed[4] && f == seed[5] && g == seed[6] && h == seed[7]);
+        CHECK(i == seed[8] && j == seed[9] && k == seed[10] && l == seed[11]);
+    }
+}
+
+/*
+ * Guests find out what a hypervisor has by trying, so a number without a hypercall must be refused in
+ * a way they recognise.
+ * Provokes: a number inside the table that no release has given out, and one beyond the table.
+ * Expects: -ENOSYS for both.
+ * Source: xen.h (__HYPERVISOR_*); the dispatchers in arch/{x86,arm}; IBM's hcalls.c, hcall_xen().
+ */
+TEST(hypercall_unknown_number, ENTER, "a number that is no hypercall is refused with ENOSYS")
+{
+    CHECK_ERRNO(arch_hypercall(63, 0, 0, 0, 0, 0), ENOSYS);
+    CHECK_ERRNO(arch_hypercall(100, 0, 0, 0, 0, 0), ENOSYS);
+}
+
+/*
+ * Hypercalls that manage what only PV guests share with Xen (segments, traps, page tables) do not
+ * exist for guests with hardware virtualisation, nor on Arm and PowerPC.
+ * Provokes: each of them with arguments that would be harmless.
+ * Expects: -ENOSYS.
+ * Source: the table in include/hypercall-defs.c; IBM's powerpc64/hypercall_table.S.
+ */
+TEST(hypercall_pv_only, ENTER, "hypercalls of PV guests do not exist for other guests",
+     .needs = "hvm|arm|ppc")
+{
+    static const struct {
+        unsigned int number;
+        const char *name;
+    } calls[] = {
+        {__HYPERVISOR_set_trap_table, "set_trap_table"},
+        {__HYPERVISOR_mmu_update, "mmu_update"},
+        {__HYPERVISOR_set_gdt, "set_gdt"},
+        {__HYPERVISOR_stack_switch, "stack_switch"},
+        {__HYPERVISOR_set_callbacks, "set_callbacks"},
+        {__HYPERVISOR_fpu_taskswitch, "fpu_taskswitch"},
+        {__HYPERVISOR_set_debugreg, "set_debugreg"},
+        {__HYPERVISOR_get_debugreg, "get_debugreg"},
+        {__HYPERVISOR_update_descriptor, "update_descriptor"},
+        {__HYPERVISOR_update_va_mapping, "update_va_mapping"},
+        {__HYPERVISOR_update_va_mapping_otherdomain, "update_va_mapping_otherdomain"},
+        {__HYPERVISOR_set_segment_base, "set_segment_base"},
+        {__HYPERVISOR_callback_op, "callback_op"},
+    };
+
+    for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        long rc = arch_hypercall(calls[i].number, 0, 0, 0, 0, 0);
+
+        if (rc != -XEN_ENOSYS)
+            FAIL("%s returned %ld", calls[i].name, rc);
+    }
+}
+
+/*
+ * Xen copies arguments with checks, and answers a pointer that it cannot follow instead of stopping
+ * the guest or itself.
+ * Provokes: results to be written to, and an argument to be read from, an address where nothing is.
+ * Expects: -EFAULT for both, and hypercalls work afterwards.
+ * Source: version.h; common/kernel.c, do_xen_version(): copy_to_guest(), copy_from_guest().
+ */
+TEST(hypercall_bad_pointer, ENTER, "a pointer to nothing is refused with EFAULT")
+{
+    CHECK_ERRNO(hypercall_xen_version(XENVER_extraversion, arch_unmapped_pointer()), EFAULT);
+    CHECK_ERRNO(hypercall_xen_version(XENVER_get_features, arch_unmapped_pointer()), EFAULT);
+    CHECK(hypercall_xen_version(XENVER_version, NULL) > 0);
+}
+
+/*
+ * A PV guest shares its address space with Xen. Xen must not be talked into writing its own memory.
+ * Provokes: results to be written to the start of the area that XENVER_platform_parameters names.
+ * Expects: -EFAULT.
+ * Source: version.h (xen_platform_parameters); x86 access_ok() in asm/x86_64/uaccess.h.
+ */
+TEST(hypercall_pointer_into_xen, ENTER, "a pointer into Xen's own memory is refused with EFAULT",
+     .needs = "pv")
+{
+    struct xen_platform_parameters parameters;
+
+    CHECK_EQ(hypercall_xen_version(XENVER_platform_parameters, &parameters), 0);
+    CHECK_ERRNO(hypercall_xen_version(XENVER_extraversion, (void *)parameters.virt_start), EFAULT);
+}
+
+/*
+ * A fault of the guest's own making is the guest's to handle: the processor or Xen delivers it to the
+ * guest's vectors.
+ * Provokes: a read of, and a write to, an address where nothing is.
+ * Expects: the access does not happen, the fault names the address, and the guest goes on.
+ * Source: the architecture manuals; for PV guests, xen.h (set_trap_table) and arch/x86/pv/traps.c.
+ */
+TEST(fault_access, ENTER, "an access to nothing faults into the guest, which goes on")
+{
+    volatile uint32_t *nowhere = arch_unmapped_pointer();
+    uint32_t value = 0x5a5a5a5a;
+
+    CHECK(!fault_read(nowhere, &value));
+    CHECK_EQ(value, 0x5a5a5a5a);
+    CHECK(!fault_write(nowhere, 1));
+
+    static volatile uint32_t somewhere = 7;
+    CHECK(fault_read(&somewhere, &value));
+    CHECK_EQ(value, 7);
+    CHECK(fault_write(&somewhere, 8));
+    CHECK_EQ(somewhere, 8);
+}
+
+static void run_illegal(void *returned)
+{
+    arch_illegal_instruction();
+    *(bool *)returned = true;
+}
+
+/*
+ * Background as above, for an instruction instead of an address.
+ * Provokes: an instruction that the architecture keeps undefined for ever, twice.
+ * Expects: a fault of that kind each time, and nothing behind the instruction is run.
+ * Source: the architecture manuals (#UD; undefined instruction; program interrupt).
+ */
+TEST(fault_illegal_instruction, ENTER, "an undefined instruction faults into the guest, repeatedly")
+{
+    for (unsigned int round = 0; round < 2; round++) {
+        struct fault fault;
+        bool returned = false;
+
+        CHECK(fault_expected(run_illegal, &returned, &fault));
+        CHECK_EQ(fault.kind, FAULT_ILLEGAL);
+        CHECK(!returned);
+    }
+}
+
+/*
+ * The emergency console is how a guest speaks before it has drivers.
+ * Provokes: a line; no bytes at all.
+ * Expects: 0 both times.
+ * Source: xen.h (CONSOLEIO_write); drivers/char/console.c, do_console_io().
+ */
+TEST(console_write, ENTER, "CONSOLEIO_write takes a line, and nothing")
+{
+    static const char line[] = "# written by the test\n";
+
+    CHECK_EQ(hypercall_console_io(CONSOLEIO_write, sizeof(line) - 1, line), 0);
+    CHECK_EQ(hypercall_console_io(CONSOLEIO_write, 0, line), 0);
+}
+
+/*
+ * Longer texts than Xen's own buffer (128 bytes) are taken piece by piece, and the piece in the middle
+ * is where a port goes wrong.
+ * Provokes: one line of 200 bytes.
+ * Expects: 0; the runner sees the line whole, since it checks that lines are well formed.
+ * Source: drivers/char/console.c, guest_console_write().
+ */
+TEST(console_write_long, ENTER, "CONSOLEIO_write takes a line longer than Xen's buffer")
+{
+    static char line[200];
+
+    memset(line, '=', sizeof(line));
+    line[0] = '#';
+    line[1] = ' ';
+    line[sizeof(line) - 1] = '\n';
+    CHECK_EQ(hypercall_console_io(CONSOLEIO_write, sizeof(line), line), 0);
+}
+
+/*
+ * Provokes: text at an address where nothing is.
+ * Expects: -EFAULT.
+ * Source: drivers/char/console.c, guest_console_write().
+ */
+TEST(console_write_bad_pointer, ENTER, "CONSOLEIO_write from nowhere is refused with EFAULT")
+{
+    CHECK_ERRNO(hypercall_console_io(CONSOLEIO_write, 4, arch_unmapped_pointer()), EFAULT);
+}
+
+/*
+ * Input is not waited for: the call returns what has been typed so far.
+ * Provokes: room for 16 bytes, and for none.
+ * Expects: no more than there is room for, at once.
+ * Source: xen.h (CONSOLEIO_read); drivers/char/console.c, do_console_io().
+ */
+TEST(console_read, ENTER, "CONSOLEIO_read returns at once with no more than it was asked for")
+{
+    static char text[16];
+    long count = hypercall_console_io(CONSOLEIO_read, sizeof(text), text);
+
+    CHECK(count >= 0 && count <= (long)sizeof(text));
+    CHECK_EQ(hypercall_console_io(CONSOLEIO_read, 0, text), 0);
+}
+
+/*
+ * The result is a count or a negative error number, so a count that does not fit a signed integer
+ * cannot be told from an error.
+ * Provokes: room for 2^31 bytes.
+ * Expects: -E2BIG.
+ * Source: drivers/char/console.c, do_console_io().
+ */
+TEST(console_read_too_big, ENTER, "CONSOLEIO_read of 2 GiB is refused with E2BIG",
+     .needs = "pv|hvm|arm")
+{
+    static char text[16];
+
+    CHECK_ERRNO(hypercall_console_io(CONSOLEIO_read, 0x80000000u, text), E2BIG);
+}
+
+/*
+ * Provokes: a command that console_io does not have.
+ * Expects: -ENOSYS.
+ * Source: drivers/char/console.c, do_console_io().
+ */
+TEST(console_unknown_command, ENTER, "an unknown console_io command is refused with ENOSYS")
+{
+    CHECK_ERRNO(hypercall_console_io(NO_COMMAND, 0, NULL), ENOSYS);
+}
+
+/*
+ * The command line comes by way of start_info, hvm_start_info or the device tree.
+ * Expects: printable text. A runner that chooses tests does it here, so it is there whenever this
+ * test was chosen; a kernel that was started by hand may have none.
+ * Source: xen.h (start_info.cmd_line); arch-x86/hvm/start_info.h (cmdline_paddr); the device tree
+ * bindings (/chosen/bootargs).
+ */
+TEST(start_command_line, ENTER, "the command line reaches the kernel")
+{
+    const char *text = boot_info.command_line;
+    size_t size = strnlen(text, 4096);
+
+    CHECK(size < 4096);
+    for (size_t i = 0; i < size; i++)
+        CHECK(text[i] >= ' ' && text[i] <= '~');
+    if (size == 0)
+        SKIP("started without a command line");
+}
+
+/*
+ * A PV guest finds all it has in start_info.
+ * Expects: the magic of a PV guest, memory, the place of shared_info, and the first page tables.
+ * Source: xen.h (start_info); arch/x86/pv/dom0_build.c, dom0_construct_pv().
+ */
+TEST(start_info_pv, ENTER, "start_info of a PV guest is filled in", .needs = "pv")
+{
+#ifdef XEN_HAVE_PV_GUEST_ENTRY
+    const struct start_info *start = boot_info.start_info;
+
+    CHECK(start != NULL);
+    CHECK(starts_with(start->magic, "xen-"));
+    CHECK(start->nr_pages > 0);
+    CHECK(start->shared_info != 0);
+    CHECK_EQ(start->shared_info % PAGE_BYTES, 0);
+    CHECK(start->pt_base != 0);
+    CHECK(start->nr_pt_frames > 0);
+    CHECK(start->mfn_list != 0);
+#endif
+}
+
+/*
+ * The control domain is told what it is.
+ * Expects: SIF_INITDOMAIN and SIF_PRIVILEGED.
+ * Source: xen.h (SIF_*); arch/x86/pv/dom0_build.c, dom0_construct_pv().
+ */
+TEST(start_info_pv_dom0, ENTER, "start_info tells dom0 that it is dom0", .needs = "pv dom0")
+{
+#ifdef XEN_HAVE_PV_GUEST_ENTRY
+    CHECK(boot_info.start_info != NULL);
+    CHECK(boot_info.start_info->flags & SIF_INITDOMAIN);
+    CHECK(boot_info.start_info->flags & SIF_PRIVILEGED);
+#endif
+}
+
+/*
+ * A PVH guest is handed a structure in its memory, which starts with a magic number.
+ * Expects: the magic, and ACPI tables that a PVH guest cannot do without.
+ * Source: arch-x86/hvm/start_info.h; arch/x86/hvm/dom0_build.c, pvh_load_kernel().
+ */
+TEST(start_info_hvm, ENTER, "hvm_start_info of a PVH guest is filled in", .needs = "hvm")
+{
+#ifdef XEN_HVM_START_MAGIC_VALUE
+    CHECK(boot_info.hvm_start_info != NULL);
+    CHECK_EQ(boot_info.hvm_start_info->magic, XEN_HVM_START_MAGIC_VALUE);
+    CHECK(boot_info.hvm_start_info->rsdp_paddr != 0);
+#endif
+}
+
+/*
+ * Arm and PowerPC guests are described by a device tree, which says that the hypervisor is Xen.
+ * Expects: a tree with /hypervisor (Arm) or /xen (PowerPC) compatible with Xen.
+ * Source: docs/misc/arm/device-tree/guest.txt; arch/arm/domain_build.c, make_hypervisor_node(); IBM's
+ * arch/powerpc/of-devtree.c.
+ */
+TEST(start_device_tree, ENTER, "the device tree says that the hypervisor is Xen",
+     .needs = "arm|ppc")
+{
+    CHECK(boot_info.fdt != NULL);
+    CHECK(fdt_valid(boot_info.fdt));
+
+    fdt_node_t node = fdt_find(boot_info.fdt, "/hypervisor");
+    if (node == FDT_NONE)
+        node = fdt_find(boot_info.fdt, "/xen");
+    CHECK(node != FDT_NONE);
+
+    const char *compatible = fdt_string(boot_info.fdt, node, "compatible");
+    CHECK(compatible != NULL);
+    CHECK(starts_with(compatible, "xen,xen") || starts_with(compatible, "Xen-"));
+}
