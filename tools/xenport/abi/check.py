@@ -69,7 +69,10 @@ def _numbers(abi: Abi) -> dict[str, int]:
 
 
 def _probe(abi: Abi) -> str:
-    lines = [f"#include <{header.path}>" for header in abi.headers()]
+    paths = sorted(
+        (header.path for header in abi.headers()), key=lambda path: (path != "xen.h", path)
+    )
+    lines = [f"#include <{path}>" for path in paths]
     lines += [f"{abi.layout(name).kind} {name} *xenport_{name};" for name in abi.structures]
     lines.append(f"const unsigned long long {_NUMBERS}[] = {{")
     lines += [f"    (unsigned long long)({expression})," for expression in _numbers(abi)]

@@ -146,14 +146,14 @@ class _Cursor:
 
     def place_bits(self, bits: int, size: int, align: int) -> tuple[int, int]:
         """Room for a bit field: the offset of its unit of ``size`` bytes, the first bit in it."""
-        unit = size * 8
+        step = align * 8
         start = 0 if self.union else self.bits
-        if start // unit != (start + bits - 1) // unit:
-            start = _up(start, unit)
+        if start % step + bits > size * 8:
+            start = _up(start, step)
         self.bits = start + bits
         self.end = max(self.end, _up(self.bits, 8) // 8)
         self.align = max(self.align, align)
-        return start // unit * size, start % unit
+        return start // step * align, start % step
 
 
 class Engine:
