@@ -125,7 +125,7 @@ def list_ports() -> None:
 @main.command()
 @click.argument("port")
 def fetch(port: str) -> None:
-    """Fetch the hypervisor image of PORT, or qemu, through the machine's package mirror."""
+    """Fetch what PORT needs and pip cannot give, without root: its hypervisor image, or `qemu`."""
     ports.fetch(port, click.echo)
 
 

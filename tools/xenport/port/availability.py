@@ -18,14 +18,18 @@ class Missing:
     """What to type to get it."""
 
 
-def missing(port: Port) -> list[Missing]:
-    """What has to be got before ``port`` can be started here."""
+def missing(port: Port, *, hypervisor: Path | None = None) -> list[Missing]:
+    """What has to be got before ``port`` can be started here.
+
+    ``hypervisor`` is an image to be used in place of the port's own.
+    """
     lacking = [
         Missing(program, f"apt-get install {package}")
         for program, package in _programs(port).items()
         if emulator.find(program) is None
     ]
-    if port.hypervisor is not None and not hypervisor_path(port).is_file():
+    wants_image = port.hypervisor is not None and hypervisor is None
+    if wants_image and not hypervisor_path(port).is_file():
         lacking.append(_missing_hypervisor(port))
     return lacking
 

@@ -4,7 +4,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,7 +57,7 @@ def run(options: Options, console: Console) -> int:
 def _check_ready(chosen: Sequence[Port], options: Options, console: Console) -> None:
     """Finds what is missing before anything starts, and builds the kernels."""
     for port in chosen:
-        for missing in port.missing(hypervisor=options.hypervisor):
+        for missing in ports.missing(port, hypervisor=options.hypervisor):
             raise InputError(f"port {port.name} needs {missing.what}; get it: {missing.command}")
         with console.status(f"building the test kernel for {port.architecture} {port.release}"):
             build(architecture.load(port.architecture), port.release, compiler=options.compiler)
@@ -138,7 +138,7 @@ class _Recorder:
         self._display.expect([_place(item) for item in session.items])
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self) -> Iterator[None]:
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
         with self._display:
             return (yield)
 
@@ -149,8 +149,8 @@ class _Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[None]:
-        report: Any = yield
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
         if call.when == "call":
             result = item.stash.get(plugin.RESULT, None)
             if result is not None:
