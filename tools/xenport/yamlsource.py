@@ -217,7 +217,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, 1, 0.6)
     if near:
         return f"; did you mean '{near[0]}'?"
-    return f"; there are: {', '.join(names)}" if 0 < len(names) <= 30 else ""
+    return f"; there are: {', '.join(names)}" if 0 < len(names) <= 12 else ""
 
 
 def _text(path: Path) -> str:
@@ -239,7 +239,7 @@ def _text(path: Path) -> str:
 def _compose(path: Path, text: str) -> yaml.Node:
     """The nodes of the one document in ``text``."""
     if _is_deep(text):  # the parser recurses in C without a limit of its own
-        raise InputError(f"nested deeper than {_DEEPEST} levels", path)
+        raise InputError(f"nested deeper than {_DEEPEST} levels", path, *_longest_line(text))
     try:
         if _ANCHOR_LIKE.search(text):
             _refuse_anchors(path, text)
@@ -276,6 +276,12 @@ def _is_deep(text: str) -> bool:
             break
         brackets = fewer
     return len(brackets) > _DEEPEST
+
+
+def _longest_line(text: str) -> tuple[int, int]:
+    """Where the longest line is: the likeliest place of what no person wrote."""
+    lines = text.split("\n")
+    return max(range(len(lines)), key=lambda index: len(lines[index])) + 1, 1
 
 
 def _refuse_anchors(path: Path, text: str) -> None:

@@ -424,7 +424,7 @@ class Abi:
             return self._values[name]
         item = self.constant_item(name) if name in self._constant_items else None
         if item is None:
-            near = suggestion(name, self._constant_items) if not self._open else ""
+            near = suggestion(name, self._constant_items)
             message = f"unknown constant '{name}'{near}"
             if name in self._constant_items:
                 message = (

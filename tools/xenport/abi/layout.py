@@ -397,7 +397,7 @@ class Engine:
                     near = suggestion(target.name, self._known())
                     raise _error(f"unknown type '{target.name}'{near}", place)
             case Handle():
-                self._check_target(target.target, place)
+                raise _error("a handle to a handle; name the inner one with a typedef", place)
             case Array():
                 raise _error("a handle to an array; give the element and a count", place)
 

@@ -4,6 +4,7 @@ Short forms are made long here: a thing with releases is always a list of altern
 always the mapping it abbreviates. What needs to look beyond one file is checked elsewhere.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -133,6 +134,7 @@ ExpressionText = Annotated[str, BeforeValidator(_as_text), AfterValidator(_expre
 Integer = Annotated[int | str, PlainValidator(_integer)]
 Value = Annotated[int | str, PlainValidator(_value)]
 When = Annotated[str | dict[str, Any], PlainValidator(_when)]
+HeaderPath = Annotated[str, AfterValidator(lambda path: _header_path(path))]
 Identifier = Annotated[str, AfterValidator(lambda name: _identifier(name))]
 
 
@@ -140,6 +142,12 @@ def _identifier(name: str) -> str:
     if not name.isidentifier() or not name.isascii():
         raise ValueError(f"'{name}' is no C name")
     return name
+
+
+def _header_path(path: str) -> str:
+    if not re.fullmatch(r"([A-Za-z0-9_][\w.-]*/)*[A-Za-z0-9_][\w.-]*\.h", path):
+        raise ValueError(f"'{path}' is no path of a header, such as hvm/params.h")
+    return path
 
 
 class Ranged(Strict):
@@ -185,6 +193,12 @@ class GroupSpec(Ranged):
     kind: Literal["defines", "enum"] = "defines"
     doc: str = ""
     values: dict[Identifier, Values]
+
+    @model_validator(mode="after")
+    def _tag(self) -> "GroupSpec":
+        if self.kind == "enum":
+            _identifier(self.name)
+        return self
 
 
 class FieldSpec(Ranged):
@@ -307,7 +321,7 @@ class HypercallSpec(Ranged):
 class FileSpec(Ranged):
     """One public header."""
 
-    header: str
+    header: HeaderPath
     doc: str = ""
     includes: list[str] = []
     arches: list[str] | None = None
