@@ -131,14 +131,19 @@ def _make(inputs: _Inputs, compiler: compilers.Compiler, start: Fingerprint, to:
     """Compile what is not in the cache, and link."""
     headers = inputs.headers()
     includes = [inputs.runtime / "include", inputs.script.parent, headers]
+    major, minor = inputs.release.split(".")
     flags = [
         *compilers.FLAGS,
         *inputs.toolchain.cflags,
         *(f"-I{folder}" for folder in includes),
         # What __FILE__ says, here and everywhere: "cases/events.c".
         *(f"-ffile-prefix-map={folder.parent}/=" for folder in inputs.folders()),
+        # What XENVER_version has to answer.
+        f"-DXENPORT_RELEASE_MAJOR={major}",
+        f"-DXENPORT_RELEASE_MINOR={minor}",
     ]
     common = start.copy()
+    common.texts(inputs.release)
     for folder in (*inputs.folders(), headers):
         common.files(folder, folder.rglob("*.h"))
 
