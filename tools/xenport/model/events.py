@@ -170,8 +170,9 @@ class EventChannels:
             self.raise_port(self.ports[number])
 
     def raise_timer(self, vcpu: Vcpu) -> None:
-        """VIRQ_TIMER of ``vcpu`` happens."""
-        self.raise_virq(vcpu, self._timer_virq)
+        """A timer of ``vcpu`` has run out: VIRQ_TIMER, where the processor has nothing of its own."""
+        if not vcpu.cpu.timer_interrupt():
+            self.raise_virq(vcpu, self._timer_virq)
 
     def raise_global_virq(self, name: str) -> None:
         """The domain's VIRQ ``name`` happens."""

@@ -123,6 +123,11 @@ class Cpu(ABC):
     def event_raised(self) -> None:  # noqa: B027 (most architectures need nothing)
         """The core has just set evtchn_upcall_pending of this vcpu (interrupt line goes up)."""
 
+    def timer_interrupt(self) -> bool:
+        """A timer of the vcpu (set_timer_op, VCPUOP_set_singleshot_timer …) has run out. True: the
+        adapter interrupts the guest in its own way; False: the guest gets VIRQ_TIMER."""
+        return False
+
     def after_trap(self) -> None:
         """To be called by the adapter at the end of each trap (hypercall, counter read)."""
         if self.vcpu.attention or self.event_deliverable():
