@@ -4,7 +4,6 @@
 #include <boot.h>
 #include <hypercall.h>
 #include <print.h>
-#include <sched.h>
 
 #include "runtime.h"
 

@@ -9,9 +9,6 @@
 #include <print.h>
 #include <string.h>
 
-#include <domctl.h>
-#include <sched.h>
-
 #include "runtime.h"
 
 #define WATCHED 1

@@ -1,6 +1,5 @@
 /* Waiting; see timing.h. */
 #include <hypercall.h>
-#include <sched.h>
 #include <timing.h>
 
 /* Steps without any movement of the clock after which it counts as stopped: far more than a working

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <boot.h>
+#include <version.h>
 #include <xen.h>
 
 #include "layout.h"
@@ -103,7 +104,7 @@ static inline void arch_events_enable(void)
         __atomic_store_n(&boot_info.vcpu_info->evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
         /* Xen looks at the mask only on its way back to the guest; any hypercall brings that about. */
         if (__atomic_load_n(&boot_info.vcpu_info->evtchn_upcall_pending, __ATOMIC_SEQ_CST))
-            arch_hypercall(__HYPERVISOR_xen_version, 0, 0, 0, 0, 0);
+            arch_hypercall(__HYPERVISOR_xen_version, XENVER_version, 0, 0, 0, 0);
     }
 }
 

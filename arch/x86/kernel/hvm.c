@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include <arch-x86/hvm/start_info.h>
-#include <hvm/hvm_op.h>
 #include <hvm/params.h>
-#include <memory.h>
 
 #include "x86.h"
 

@@ -8,7 +8,14 @@
 
 #include <arch.h>
 
+#include <domctl.h>
 #include <errno.h>
+#include <event_channel.h>
+#include <hvm/hvm_op.h>
+#include <memory.h>
+#include <sched.h>
+#include <vcpu.h>
+#include <version.h>
 #include <xen.h>
 
 /* Puts a pointer into a guest handle that is a field of a structure. */

@@ -1,0 +1,2 @@
+/* A header of the tests themselves. */
+#define NUMBER 42
