@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <arch-powerpc.h>
+#include <xen.h>
 
 /* Numbers of Xen's hypercalls are told from those of PAPR by ones in bits 16 and up. */
 #define ARCH_XEN_MARK (~0UL << 16)

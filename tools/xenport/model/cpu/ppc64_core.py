@@ -4,8 +4,9 @@ Unicorn 2.1.4 opens a POWER10 that resets without MSR[HV], fetches nothing in th
 way to set the bit or any special-purpose register through its API. Both are mended in the saved
 context of the CPU, at positions found by calibration.
 
-A POWER10 has no real mode area as the PowerPC 970 had: a guest's untranslated addresses go through a
-hash table that the hypervisor keeps (the virtual real mode area). The table here maps RAM one to one.
+A POWER10 has no real mode area as the PowerPC 970 had: a guest's untranslated addresses go through
+a hash table that the hypervisor keeps (the virtual real mode area). The table here maps RAM one to
+one.
 """
 
 from __future__ import annotations
@@ -49,9 +50,13 @@ EXCEPTION_ALIGNMENT = 5
 EXCEPTION_PROGRAM = 6
 EXCEPTION_FP_UNAVAILABLE = 7
 EXCEPTION_SYSTEM_CALL = 8
+EXCEPTION_DATA_SEGMENT = 65
+EXCEPTION_INSTRUCTION_SEGMENT = 66
 EXCEPTION_HDSI = 69  # a data access that the hypervisor's table does not know
 EXCEPTION_HISI = 70  # an instruction fetch of that kind
 EXCEPTION_VECTOR_UNAVAILABLE = 73
+EXCEPTION_VSX_UNAVAILABLE = 94
+EXCEPTION_FACILITY_UNAVAILABLE = 95
 EXCEPTION_ILLEGAL = 96  # an opcode Unicorn cannot translate
 
 

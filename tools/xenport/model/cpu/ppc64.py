@@ -1,0 +1,373 @@
+"""ppc64, big endian: a guest of IBM's PowerPC port of Xen on a Unicorn core.
+
+The guest has the processor's supervisor state and its own exception vectors. Hypercalls are
+``sc 1``; an event is an external interrupt that is only there when Xen returns to the guest; timers
+make the decrementer run out. Guest handles are physical addresses, in one of the two forms of
+xencomm.
+
+Unicorn reports every exception to a hook and enters no vector by itself, so `run` does what the
+processor would. The timebase and the decrementer, which Unicorn takes from the host's clock or does
+not have, are trapped instruction by instruction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unicorn import UC_ERR_OK, UcError, ppc_const
+
+from xenport.model.cpu import code_traps
+from xenport.model.cpu.base import Cpu
+from xenport.model.cpu.ppc64_core import (
+    EXCEPTION_ALIGNMENT,
+    EXCEPTION_DATA_SEGMENT,
+    EXCEPTION_FACILITY_UNAVAILABLE,
+    EXCEPTION_FP_UNAVAILABLE,
+    EXCEPTION_HDSI,
+    EXCEPTION_HISI,
+    EXCEPTION_ILLEGAL,
+    EXCEPTION_INSTRUCTION_SEGMENT,
+    EXCEPTION_PROGRAM,
+    EXCEPTION_SYSTEM_CALL,
+    EXCEPTION_VECTOR_UNAVAILABLE,
+    EXCEPTION_VSX_UNAVAILABLE,
+    MSR_BE,
+    MSR_DR,
+    MSR_EE,
+    MSR_FE0,
+    MSR_FE1,
+    MSR_FP,
+    MSR_HV,
+    MSR_IR,
+    MSR_ME,
+    MSR_PMM,
+    MSR_PR,
+    MSR_RI,
+    MSR_SE,
+    MSR_SF,
+    SPR_DAR,
+    SPR_DSISR,
+    SPR_HDAR,
+    SPR_HDSISR,
+    SPR_SRR0,
+    SPR_SRR1,
+    Ppc64Core,
+)
+from xenport.model.cpu.ppc64_domain import REAL_MODE_AREA_SIZE, TIMEBASE_FREQUENCY, Loaded, load
+from xenport.model.handlers import Handlers
+from xenport.model.memory import PAGE_SIZE, MemoryFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xenport.model.domain import Domain
+    from xenport.model.vcpu import Vcpu
+
+_SYSTEM_CALL_1 = bytes.fromhex("44000022")  # sc 1
+_ALL_ONES = (1 << 64) - 1
+_MARK = _ALL_ONES >> 16  # r3 >> 16 of a hypercall; anything else is a PAPR call
+
+# Results of PAPR calls.
+_H_PRIVILEGE = -3
+_H_PARAMETER = -4
+
+_VECTOR_DATA_STORAGE = 0x300
+_VECTOR_INSTRUCTION_STORAGE = 0x400
+_VECTOR_EXTERNAL = 0x500
+_VECTOR_PROGRAM = 0x700
+_VECTOR_DECREMENTER = 0x900
+_VECTOR_SYSTEM_CALL = 0xC00
+
+#: Exceptions that go to the guest's vector as they are.
+_VECTORS = {
+    EXCEPTION_DATA_SEGMENT: 0x380,
+    EXCEPTION_INSTRUCTION_SEGMENT: 0x480,
+    EXCEPTION_ALIGNMENT: 0x600,
+    EXCEPTION_FP_UNAVAILABLE: 0x800,
+    EXCEPTION_VECTOR_UNAVAILABLE: 0xF20,
+}
+
+#: What a PowerPC 970 does not know at all, as a POWER10 says it.
+_ILLEGAL = {EXCEPTION_ILLEGAL, EXCEPTION_VSX_UNAVAILABLE, EXCEPTION_FACILITY_UNAVAILABLE}
+
+# Reasons of a program interrupt, in SRR1.
+_PROGRAM_ILLEGAL = 1 << 19
+_PROGRAM_PRIVILEGED = 1 << 18
+_PROGRAM_TRAP = 1 << 17
+
+#: An access behind the real mode area counts as one that protection forbids: in DSISR, or SRR1.
+_PROTECTION = 0x08000000
+_DSISR_STORE = 0x02000000
+
+#: SRR1 gets the MSR without these bits, which say why the interrupt was taken.
+_SRR1_REASON = 0x783F0000
+
+#: Bits of the MSR that an interrupt turns off.
+_INTERRUPT_CLEARS = (
+    MSR_IR | MSR_DR | MSR_FE0 | MSR_FE1 | MSR_EE | MSR_RI
+    | MSR_BE | MSR_FP | MSR_PMM | MSR_PR | MSR_SE
+)  # fmt: skip
+
+_TICK_NS = 1_000_000_000 // TIMEBASE_FREQUENCY
+_NEVER = 1 << 200
+
+# mftb, mftbu and the mfspr forms of both; mtdec and mfdec. The register's bits are open.
+_READ_TIMEBASE = rb"[\x7c-\x7f][\x0c\x2c\x4c\x6c\x8c\xac\xcc\xec]\x42[\xa6\xe6]"
+_READ_TIMEBASE_UPPER = rb"[\x7c-\x7f][\x0d\x2d\x4d\x6d\x8d\xad\xcd\xed]\x42[\xa6\xe6]"
+_READ_DECREMENTER = rb"[\x7c-\x7f][\x16\x36\x56\x76\x96\xb6\xd6\xf6]\x02\xa6"
+_WRITE_DECREMENTER = rb"[\x7c-\x7f][\x16\x36\x56\x76\x96\xb6\xd6\xf6]\x03\xa6"
+
+#: What registers hold at entry that have no meaning there.
+_FILL = 0x5555555555555555
+
+
+class Ppc64Cpu(Cpu):
+    """A vcpu of a ppc64 guest."""
+
+    handlers = Handlers()
+    capabilities = "xen-3.0-powerpc64"
+    features = ()
+    assists = ()
+
+    def __init__(self, vcpu: Vcpu) -> None:
+        super().__init__(vcpu)
+        self.core = Ppc64Core()
+        memory = vcpu.domain.memory
+        self.core.map_memory(memory)
+        self.core.enter_guest_state(REAL_MODE_AREA_SIZE)
+        self.core.hook_interrupt(self._interrupt)
+        self._ram = memory.ram.data
+        self._memory = memory
+        self._clock = self.hypervisor.clock
+        self._gprs = [self.core.register(ppc_const.UC_PPC_REG_0 + n) for n in range(32)]
+        # r3, the arguments in r4 to r8, and what tells whether this is a hypercall at all.
+        self._call = self.core.registers(
+            [
+                *(ppc_const.UC_PPC_REG_3 + n for n in range(6)),
+                ppc_const.UC_PPC_REG_PC,
+                ppc_const.UC_PPC_REG_MSR,
+            ]
+        )
+        self._result = self._gprs[3]
+        self._exception: int | None = None  # to be taken when the core has stopped
+        self._inline_flag = vcpu.domain.abi.constant("XENCOMM_INLINE_FLAG")
+        self._decrementer_end = _NEVER  # ns since boot at which it becomes negative
+
+    # ---- Building ----
+
+    @classmethod
+    def build_domain(cls, domain: Domain, image: bytes, command_line: str) -> None:
+        loaded = load(domain, image, command_line)
+        for _ in range(domain.max_vcpus):
+            domain.add_vcpu()
+        for vcpu in domain.vcpus:
+            assert isinstance(vcpu.cpu, cls)
+            vcpu.cpu._trap_clocks(loaded.code)
+        first = domain.vcpus[0].cpu
+        assert isinstance(first, cls)
+        first._enter_kernel(loaded)
+        domain.vcpus[0].up()
+
+    def _enter_kernel(self, loaded: Loaded) -> None:
+        """The state in which the builder starts the first vcpu: 32-bit mode, real mode."""
+        for register in self._gprs:
+            register.set(_FILL)
+        for number, value in {1: 0, 3: loaded.device_tree, 4: loaded.kernel, 5: 0, 13: 0}.items():
+            self._gprs[number].set(value)
+        self.core.msr.set(0)
+        self.core.pc.set(loaded.entry)
+
+    def set_context(self, context: Any) -> None:
+        registers = context.user_regs
+        for number, register in enumerate(self._gprs):
+            register.set(registers.gprs[number])
+        self.core.set_sprs({SPR_SRR0: registers.srr0, SPR_SRR1: registers.srr1})
+        for identifier, value in (
+            (ppc_const.UC_PPC_REG_LR, registers.lr),
+            (ppc_const.UC_PPC_REG_CTR, registers.ctr),
+            (ppc_const.UC_PPC_REG_XER, registers.xer),
+            (ppc_const.UC_PPC_REG_CR, registers.cr),
+        ):
+            self.core.register(identifier).set(value)
+        self.core.msr.set(registers.msr & ~MSR_HV)
+        self.core.pc.set(registers.pc)
+
+    # ---- Running ----
+
+    def run(self) -> None:
+        core = self.core
+        while True:
+            status = core.run(core.pc.get())
+            if status != UC_ERR_OK:
+                self._crash(f"the processor stopped: {UcError(status)}")
+                return
+            if self._exception is None:
+                return
+            exception, self._exception = self._exception, None
+            self._take(exception)
+            if self.vcpu.domain.is_halted:
+                return
+
+    def stop(self) -> None:
+        self.core.stop()
+
+    def _crash(self, why: str) -> None:
+        self.vcpu.domain.crash(f"{why}, at {self.core.pc.get():#x}")
+
+    # ---- Exceptions ----
+
+    def _interrupt(self, exception: int) -> None:
+        """Unicorn's hook of exceptions; the PC is already behind the instruction."""
+        if exception == EXCEPTION_SYSTEM_CALL:
+            values = self._call.read()
+            pc = values[6]
+            if self._ram[pc - 4 : pc] == _SYSTEM_CALL_1:
+                number = values[0]
+                if number >> 16 != _MARK or values[7] & MSR_PR:
+                    self._result.set(self._refused(number, values[7]))
+                    return
+                self._result.set(self.hypervisor.hypercall(self.vcpu, number & 0xFFFF, values[1:6]))
+                self.after_trap()
+                return
+        self._exception = exception
+        self.core.stop()
+
+    def _refused(self, number: int, msr: int) -> int:
+        """The result of calls that never reach a handler: PAPR's, and those of problem state."""
+        if number >> 16 == _MARK:
+            return -self.vcpu.domain.abi.errno("EPERM")
+        return _H_PRIVILEGE if msr & MSR_PR else _H_PARAMETER
+
+    def _take(self, exception: int) -> None:
+        """Do to the guest what the processor does on ``exception``."""
+        core = self.core
+        after = core.pc.get()
+        at = after - 4 & _ALL_ONES
+        if exception == EXCEPTION_SYSTEM_CALL:
+            self._enter(_VECTOR_SYSTEM_CALL, after)
+        elif exception == EXCEPTION_HDSI:
+            address, status = core.sprs(SPR_HDAR, SPR_HDSISR)
+            core.set_sprs({SPR_DAR: address, SPR_DSISR: _PROTECTION | status & _DSISR_STORE})
+            self._enter(_VECTOR_DATA_STORAGE, at)
+        elif exception == EXCEPTION_HISI:
+            self._enter(_VECTOR_INSTRUCTION_STORAGE, at, _PROTECTION)
+        elif exception == EXCEPTION_PROGRAM:
+            reason = _PROGRAM_TRAP if self._is_trap(at) else _PROGRAM_PRIVILEGED
+            self._enter(_VECTOR_PROGRAM, at, reason)
+        elif exception in _ILLEGAL:
+            self._enter(_VECTOR_PROGRAM, at, _PROGRAM_ILLEGAL)
+        elif exception in _VECTORS:
+            self._enter(_VECTORS[exception], at)
+        else:
+            self._crash(f"exception {exception}, which the model does not know")
+
+    def _is_trap(self, address: int) -> bool:
+        """Is the instruction at ``address`` one of tdi, twi, tw, td?"""
+        word = int.from_bytes(self._memory.read(address, 4), "big")
+        opcode = word >> 26
+        return opcode in (2, 3) or (opcode == 31 and word >> 1 & 0x3FF in (4, 68))
+
+    def _enter(self, vector: int, return_address: int, reason: int = 0) -> None:
+        """Take an interrupt."""
+        core = self.core
+        msr = core.msr.get()
+        core.set_sprs({SPR_SRR0: return_address, SPR_SRR1: msr & ~_SRR1_REASON | reason})
+        core.msr.set(msr & ~_INTERRUPT_CLEARS | MSR_SF | MSR_ME)
+        core.pc.set(vector)
+
+    # ---- Events ----
+
+    def event_deliverable(self) -> bool:
+        if self.vcpu.upcall_pending or self._clock.now >= self._decrementer_end:
+            return self.core.msr.get() & MSR_EE != 0
+        return False
+
+    def deliver_event(self) -> None:
+        core = self.core
+        if not self.vcpu.upcall_pending:
+            self._enter(_VECTOR_DECREMENTER, core.pc.get())
+        elif core.msr.get() & MSR_RI:
+            self._enter(_VECTOR_EXTERNAL, core.pc.get())
+        else:
+            self._crash("an event with MSR[EE] set and MSR[RI] clear, which stops IBM's Xen")
+
+    def enable_events(self) -> None:
+        self.core.msr.set(self.core.msr.get() | MSR_EE)
+
+    def timer_interrupt(self) -> bool:
+        self._decrementer_end = self._clock.now
+        self.vcpu.kick()
+        return True
+
+    # ---- Timebase and decrementer ----
+
+    def _trap_clocks(self, code: list[tuple[int, bytes]]) -> None:
+        for pattern, function in (
+            (_READ_TIMEBASE, self._timebase),
+            (_READ_TIMEBASE_UPPER, lambda: self._timebase() >> 32),
+            (_READ_DECREMENTER, self._decrementer),
+        ):
+            code_traps.trap(self.core, code, pattern, self._reader(function), alignment=4)
+        code_traps.trap(self.core, code, _WRITE_DECREMENTER, self._write_decrementer, alignment=4)
+
+    def _reader(self, function: Callable[[], int]) -> Callable[[int], None]:
+        def read(address: int) -> None:
+            value = function()
+            self._register_of(address).set(value)
+            self.core.pc.set(address + 4)
+            self.after_trap()
+
+        return read
+
+    def _register_of(self, address: int) -> Any:
+        """The register that the move instruction at ``address`` names."""
+        word = int.from_bytes(self._ram[address : address + 4], "big")
+        return self._gprs[word >> 21 & 31]
+
+    def _timebase(self) -> int:
+        return self._clock.read() // _TICK_NS
+
+    def _decrementer(self) -> int:
+        return (self._decrementer_end - self._clock.read()) // _TICK_NS - 1 & 0xFFFFFFFF
+
+    def _write_decrementer(self, address: int) -> None:
+        ticks = self._register_of(address).get() & 0xFFFFFFFF
+        if ticks >> 31:
+            self._decrementer_end = self._clock.now  # it is negative now
+        else:
+            self._decrementer_end = self._clock.now + (ticks + 1) * _TICK_NS
+        self.core.pc.set(address + 4)
+        self.after_trap()
+
+    # ---- Memory as the guest names it ----
+
+    def translate(self, handle: int, offset: int, write: bool) -> int | None:  # noqa: ARG002
+        if handle & self._inline_flag:
+            return (handle ^ self._inline_flag) + offset
+        try:
+            return self._described(handle, offset)
+        except MemoryFault:
+            return None
+
+    def _described(self, handle: int, offset: int) -> int | None:
+        """Where byte ``offset`` is of the pages that the xencomm_desc at ``handle`` lists. Raises
+        MemoryFault where the list has no memory."""
+        abi = self.vcpu.domain.abi
+        size = abi.sizeof("xencomm_desc")
+        if handle % abi.layout("xencomm_desc").align or handle % PAGE_SIZE > PAGE_SIZE - size:
+            return None
+        head = abi.view("xencomm_desc", bytearray(self._memory.read(handle, size)))
+        if head.magic != abi.constant("XENCOMM_MAGIC"):
+            return None
+        for index in range(head.nr_addrs):
+            address = int.from_bytes(self._memory.read(handle + size + 8 * index, 8), "big")
+            if address == abi.constant("XENCOMM_INVALID"):
+                continue
+            room = PAGE_SIZE - address % PAGE_SIZE
+            if offset < room:
+                return address + offset
+            offset -= room
+        return None
+
+
+CPUS = {"ppc": Ppc64Cpu}

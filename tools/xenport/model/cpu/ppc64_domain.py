@@ -1,0 +1,141 @@
+"""IBM's domain builder for ppc64: where everything is in a new domain's memory; its device tree.
+
+All memory is the real mode area, which starts at guest-physical 0. Its last pages are shared_info,
+the console's ring and the store's. The device tree comes behind the kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import fdt
+
+from xenport.errors import InputError
+from xenport.model.cpu.elf_kernel import ElfKernel
+from xenport.model.memory import PAGE_SIZE, Memory
+
+if TYPE_CHECKING:
+    from xenport.model.domain import Domain
+
+REAL_MODE_AREA_SIZE = 64 << 20
+
+SHARED_INFO = REAL_MODE_AREA_SIZE - PAGE_SIZE
+CONSOLE_RING = REAL_MODE_AREA_SIZE - 2 * PAGE_SIZE
+STORE_RING = REAL_MODE_AREA_SIZE - 3 * PAGE_SIZE
+
+#: Ticks of the timebase in a second. It divides a second's nanoseconds, so that Xen's conversion
+#: of ticks into system time, which multiplies by a rounded factor, is exact.
+TIMEBASE_FREQUENCY = 100_000_000
+
+_ELF_BIG_ENDIAN_64 = b"\x7fELF\x02\x02"
+_EM_PPC64 = 21
+
+# Handles of the nodes that other nodes speak of, in the order in which the builder makes them.
+_CPU, _XEN, _REAL_MODE_AREA = range(3)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Guest-physical addresses for the entry state."""
+
+    entry: int
+    kernel: int
+    device_tree: int
+    code: list[tuple[int, bytes]]  # executable segments, for the code traps
+
+
+def load(domain: Domain, image: bytes, command_line: str) -> Loaded:
+    """Give ``domain`` its memory with the kernel, its device tree and its shared page in it. Raises
+    InputError for an image that is no kernel for this architecture or does not fit."""
+    if not image.startswith(_ELF_BIG_ENDIAN_64) or image[18:20] != _EM_PPC64.to_bytes(2, "big"):
+        raise InputError("the kernel is not an ELF file for 64-bit big-endian PowerPC")
+    kernel = ElfKernel(image)
+    start = min(segment.physical for segment in kernel.segments)
+    end = max(segment.physical + len(segment.data) for segment in kernel.segments)
+    tree = device_tree(domain, command_line)
+    tree_at = end + PAGE_SIZE - 1 & -PAGE_SIZE
+    if tree_at + len(tree) > STORE_RING:
+        raise InputError(
+            f"the kernel reaches to {end:#x}; there is room up to {STORE_RING - len(tree):#x}"
+        )
+
+    memory = Memory(0, REAL_MODE_AREA_SIZE)
+    domain.memory = memory
+    domain.total_pages = domain.max_pages = REAL_MODE_AREA_SIZE // PAGE_SIZE
+    memory.replace(SHARED_INFO // PAGE_SIZE, domain.shared_info)
+    for segment in kernel.segments:
+        memory.write(segment.physical, segment.data)
+    memory.write(tree_at, tree)
+    return Loaded(kernel.entry, start, tree_at, kernel.code)
+
+
+def device_tree(domain: Domain, command_line: str) -> bytes:
+    """The flattened device tree that the builder makes for a domain that is not domain 0."""
+    tree = fdt.FDT()
+    tree.entries = [
+        {"address": address, "size": PAGE_SIZE}
+        for address in (SHARED_INFO, CONSOLE_RING, STORE_RING)
+    ]
+    nodes: dict[str, dict[str, str | list[int] | None]] = {
+        "/": {
+            "device_type": "chrp-but-not-really",
+            "#size-cells": [2],
+            "#address-cells": [2],
+            "model": "Momentum,Maple-D",
+            "compatible": "Momentum,Maple",
+        },
+        "/chosen": {
+            "cpu": [_CPU],
+            "memory": [_REAL_MODE_AREA],
+            "linux,stdout-path": "/xen/console",
+            "interrupt-controller": [_XEN],
+            **({"bootargs": command_line} if command_line else {}),
+        },
+        "/xen": {
+            "compatible": "Xen-3.0-unstable",
+            "reg": [*_cells(domain.id), *_cells(0)],
+            "shared-info": [*_cells(SHARED_INFO), *_cells(PAGE_SIZE)],
+            "linux,phandle": [_XEN],
+        },
+        "/xen/console": _ring(CONSOLE_RING),
+        "/xen/store": _ring(STORE_RING),
+        "/memory@0": {
+            "reg": [*_cells(0), *_cells(REAL_MODE_AREA_SIZE)],
+            "device_type": "memory",
+            "linux,phandle": [_REAL_MODE_AREA],
+        },
+        "/cpus": {"smp-enabled": None, "#size-cells": [0], "#address-cells": [1]},
+        "/cpus/PowerPC,970@0": {
+            "device_type": "cpu",
+            "reg": [0],
+            "timebase-frequency": [TIMEBASE_FREQUENCY],
+            "64-bit": None,
+            "linux,phandle": [_CPU],
+        },
+    }
+    for path, properties in nodes.items():
+        for name, value in properties.items():
+            _set(tree, path, name, value)
+    blob: bytes = tree.to_dtb(version=17, last_comp_version=16, boot_cpuid_phys=0)
+    return blob
+
+
+def _set(tree: fdt.FDT, path: str, name: str, value: str | list[int] | None) -> None:
+    node = tree.get_node(path, create=True)
+    if value is None:
+        node.append(fdt.Property(name))
+    elif isinstance(value, str):
+        node.append(fdt.PropStrings(name, value))
+    else:
+        node.append(fdt.PropWords(name, *value))
+
+
+def _ring(address: int) -> dict[str, str | list[int] | None]:
+    """A page shared with domain 0. Nobody is there to serve it: no event channel."""
+    return {"reg": [*_cells(address), *_cells(PAGE_SIZE)], "interrupts": [0, 0]}
+
+
+def _cells(number: int) -> tuple[int, int]:
+    """A 64-bit number as the two cells of a property."""
+    return number >> 32, number & 0xFFFFFFFF
