@@ -219,12 +219,13 @@ TEST(evtchn_bind_ipi, EVENTS, "an IPI is bound to a vcpu that exists")
 }
 
 /*
- * Interrupts of devices come as events too, to the domain that may have them.
- * Provokes: an interrupt of the old interrupt controller that no device here uses, twice.
- * Expects: a port that says which interrupt it is; -EEXIST the second time; closed, it is free again.
+ * Interrupts of devices come as events too, to the domain that may have them. A PVH dom0 may bind any
+ * of its interrupt lines, whether or not a device uses it.
+ * Provokes: an interrupt line that no device here uses, twice; closed, and again.
+ * Expects: a port that says which interrupt it is; -EEXIST the second time; after closing, success.
  * Source: event_channel.h (EVTCHNOP_bind_pirq); common/event_channel.c, evtchn_bind_pirq().
  */
-TEST(evtchn_bind_pirq, EVENTS, "dom0 binds a physical interrupt, once", .needs = "pv|hvm dom0")
+TEST(evtchn_bind_pirq, EVENTS, "a PVH dom0 binds an interrupt line, once", .needs = "hvm dom0")
 {
     struct evtchn_bind_pirq bind = {.pirq = 5, .flags = BIND_PIRQ__WILL_SHARE};
     struct evtchn_bind_pirq again = bind;
@@ -235,6 +236,21 @@ TEST(evtchn_bind_pirq, EVENTS, "dom0 binds a physical interrupt, once", .needs =
     CHECK_ERRNO(hypercall_event_channel_op(EVTCHNOP_bind_pirq, &again), EEXIST);
     CHECK_EQ(event_close(bind.port), 0);
     CHECK_EQ(port_status(bind.port).status, EVTCHNSTAT_closed);
+    CHECK_EQ(hypercall_event_channel_op(EVTCHNOP_bind_pirq, &again), 0);
+}
+
+/*
+ * A PV domain has those interrupts that it was given.
+ * Provokes: interrupt 0, the timer that Xen keeps for itself.
+ * Expects: -EPERM.
+ * Source: event_channel.h; common/event_channel.c, evtchn_bind_pirq(): pirq_access_permitted().
+ */
+TEST(evtchn_bind_pirq_not_given, EVENTS, "an interrupt that the domain was not given: EPERM",
+     .needs = "pv|ppc")
+{
+    struct evtchn_bind_pirq bind = {.pirq = 0};
+
+    CHECK_ERRNO(hypercall_event_channel_op(EVTCHNOP_bind_pirq, &bind), EPERM);
 }
 
 /*

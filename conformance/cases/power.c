@@ -149,14 +149,14 @@ static long watchdog(uint32_t id, uint32_t seconds)
  * A watchdog ends the domain unless it is set again in time. They are numbered from 1; number 0 asks
  * for a free one.
  * Provokes: all watchdogs taken with an hour each, one more, then each set again and stopped.
- * Expects: the numbers 1 and 2, -ENOSPC, 0 for the rest.
+ * Expects: the numbers 1 and 2, -ENOSPC (as an int: Xen does not extend its sign), 0 for the rest.
  * Source: sched.h (SCHEDOP_watchdog); common/sched/core.c, domain_watchdog().
  */
 TEST(watchdog_numbers, POWER, "there are two watchdogs; they can be set again and stopped")
 {
     for (uint32_t id = 1; id <= WATCHDOGS; id++)
         CHECK_EQ(watchdog(0, 3600), id);
-    CHECK_ERRNO(watchdog(0, 3600), ENOSPC);
+    CHECK_ERRNO((int)watchdog(0, 3600), ENOSPC);
     for (uint32_t id = 1; id <= WATCHDOGS; id++) {
         CHECK_EQ(watchdog(id, 7200), 0);
         CHECK_EQ(watchdog(id, 0), 0);

@@ -176,17 +176,24 @@ TEST(vcpu_register_bad_pointers, IDENTIFY, "registrations at no address are refu
 }
 
 /*
- * dom0 may ask for the processor behind a vcpu, if they are tied together for good.
- * Provokes: the question. None of the environments ties its vcpus.
- * Expects: -EINVAL.
- * Source: vcpu.h (VCPUOP_get_physid); arch/x86/domain.c, do_vcpu_op().
+ * dom0 may ask for the processor behind a vcpu, if the vcpu can only run on that one. On a machine
+ * with a single processor it always can.
+ * Provokes: the question; if it is answered, again with the answer to go to no address.
+ * Expects: an answer, then -EFAULT; or -EINVAL.
+ * Source: vcpu.h (VCPUOP_get_physid); arch/x86/domain.c, do_vcpu_op(): is_hwdom_pinned_vcpu().
  */
-TEST(vcpu_physical_id, IDENTIFY, "the processor of a vcpu that is not tied to one is refused: EINVAL",
+TEST(vcpu_physical_id, IDENTIFY, "the processor of a vcpu is told if there is only one: or EINVAL",
      .needs = "pv|hvm")
 {
-    struct vcpu_get_physid id;
+    struct vcpu_get_physid id = {.phys_id = ~0ull};
+    long rc = hypercall_vcpu_op(VCPUOP_get_physid, 0, &id);
 
-    CHECK_ERRNO(hypercall_vcpu_op(VCPUOP_get_physid, 0, &id), EINVAL);
+    if (rc == 0) {
+        CHECK(id.phys_id != ~0ull);
+        CHECK_ERRNO(hypercall_vcpu_op(VCPUOP_get_physid, 0, arch_unmapped_pointer()), EFAULT);
+    } else {
+        CHECK_ERRNO(rc, EINVAL);
+    }
 }
 
 static void send_nmi(void *result)
