@@ -49,6 +49,8 @@ class Dispatcher:
             return self._plain(hypercall)
         if any(arg.role == "command" for arg in hypercall.args):
             return self._by_register(hypercall)
+        if any(arg.role == "argument" and arg.count for arg in hypercall.args):
+            return self._by_element(hypercall)
         return self._by_field(hypercall)
 
     # ---- The three shapes of a hypercall ----
@@ -149,6 +151,55 @@ class Dispatcher:
                 return result or 0
             except XenError as error:
                 return failed(error)
+
+        return run
+
+    def _by_element(self, hypercall: xenport.abi.Hypercall) -> Runner:
+        """The argument is an array, with a command in each element (mmuext_op). Elements are carried
+        out until one fails; an ``out`` handle tells the guest how many were."""
+        places = self._places(hypercall)
+        array = next(arg for arg in hypercall.args if arg.role == "argument")
+        handle_index = hypercall.args.index(array)
+        count_name = array.count
+        selector = hypercall.selector
+        assert selector is not None and count_name is not None
+        done_name = next((arg.name for arg in hypercall.args if arg.direction == "out"), None)
+        argument = self._pointed_to(array.type)
+        unknown = hypercall.unknown_command or ENOSYS
+        failed = self._failure_of(
+            hypercall.name,
+            [*hypercall.errors, *(e for c in hypercall.commands.values() for e in c.errors)],
+        )
+        commands = {
+            command.number: self._handler(command.name)
+            for command in hypercall.commands.values()
+            if self._guest in command.callers
+        }
+
+        def carry_out(vcpu: Vcpu, args: Sequence[int], index: int) -> None:
+            handle = args[handle_index] + index * argument.size
+            call = Call(vcpu, args, places, argument, handle)
+            handler = commands.get(getattr(call.view, selector))
+            if handler is None:
+                raise XenError(unknown)
+            handler(call)
+
+        def run(vcpu: Vcpu, args: Sequence[int]) -> int:
+            call = Call(vcpu, args, places)
+            result = 0
+            done = 0
+            try:
+                while done < call[count_name]:
+                    carry_out(vcpu, args, done)
+                    done += 1
+            except XenError as error:
+                result = failed(error)
+            try:
+                if done_name is not None and call[done_name]:
+                    vcpu.write_word("uint", done, call[done_name])
+            except XenError as error:
+                result = failed(error)
+            return result
 
         return run
 

@@ -63,6 +63,7 @@ class Domain:
         self.vm_assist = 0
         self.vcpus: list[Vcpu] = []
         self.memory: Memory
+        self.built: Any = None  #: what the CPU adapter's builder wants to keep
         self.max_pages = 0
         self.total_pages = 0
         self.pause_count = 0

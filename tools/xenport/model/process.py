@@ -15,3 +15,61 @@ watchdog, soft_reset or unknown (how the domain ended), hang (every vcpu waits f
 or error (the model itself failed, or the image is bad; the detail says how). Diagnostics of
 the model go to standard error. The exit status is 0 unless the end is ``error``.
 """
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import xenport.abi
+from xenport import architecture
+from xenport.errors import InputError
+from xenport.model.errors import ModelError
+from xenport.model.machine import End, Guest, Machine
+
+_REPORT = 3
+
+
+def boot(spec: dict[str, Any]) -> End:
+    """Boot what ``spec`` says; see the module."""
+    try:
+        arch = architecture.load(spec["architecture"])
+        abi = xenport.abi.load(arch.name, spec["release"])
+        image = Path(spec["image"]).read_bytes()
+        guest = Guest(spec["guest"], control=spec["control"])
+        machine = Machine(abi, arch, guest, image, spec["command_line"], _write)
+    except (InputError, OSError) as error:
+        return End("error", str(error))
+    try:
+        return machine.run()
+    except ModelError as error:
+        return End("error", str(error))
+    finally:
+        for line in machine.hypervisor.diagnostics:
+            print(line, file=sys.stderr)
+
+
+def _write(data: bytes) -> None:
+    os.write(sys.stdout.fileno(), data)
+
+
+def _report(end: End) -> None:
+    line = json.dumps({"end": end.kind, "detail": end.detail}) + "\n"
+    try:
+        os.write(_REPORT, line.encode())
+    except OSError:
+        print(line, end="", file=sys.stderr)
+
+
+def main() -> int:
+    """Read the specification from standard input, boot, report."""
+    end = boot(json.load(sys.stdin))
+    _report(end)
+    return int(end.kind == "error")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

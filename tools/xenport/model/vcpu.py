@@ -72,6 +72,11 @@ class Vcpu:
         size = self._info_layout.size
         return bytes(self._info_data[self._info_offset : self._info_offset + size])
 
+    def write_info(self, offset: int, content: bytes) -> None:
+        """Store bytes at ``offset`` of vcpu_info."""
+        start = self._info_offset + offset
+        self._info_data[start : start + len(content)] = content
+
     @property
     def upcall_pending(self) -> bool:
         """evtchn_upcall_pending"""

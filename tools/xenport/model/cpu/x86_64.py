@@ -1,0 +1,8 @@
+"""The adapters of 64-bit x86."""
+
+from __future__ import annotations
+
+from xenport.model.cpu.base import Cpu
+from xenport.model.cpu.x86_64_pv import PvCpu
+
+CPUS: dict[str, type[Cpu]] = {"pv": PvCpu}

@@ -1,0 +1,436 @@
+"""64-bit PV guests: ring 3 under Xen's page tables, exceptions and events by frames on the stack."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from unicorn import x86_const as x86
+
+from xenport.model.cpu import x86_pv_calls
+from xenport.model.cpu.base import Cpu
+from xenport.model.cpu.x86_core import (
+    CR0_PE,
+    CR0_PG,
+    CR0_TS,
+    CR0_WP,
+    CR4_PAE,
+    EFER_LMA,
+    EFER_LME,
+    EFER_NX,
+    EFER_SCE,
+    FLAG_AC,
+    FLAG_IF,
+    FLAG_IOPL,
+    FLAG_NT,
+    FLAG_RF,
+    FLAG_TF,
+    FLAG_VM,
+    GP,
+    MSR_EFER,
+    NM,
+    PF,
+    UD,
+    USER,
+    WITH_ERROR_CODE,
+    Fault,
+    Processor,
+)
+from xenport.model.cpu.x86_pv_builder import Builder, PvStart
+from xenport.model.cpu.x86_pv_emulate import emulate
+from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
+from xenport.model.cpu.x86_pv_xen import FLAT_CS, FLAT_SS, STUB, STUB_CS, STUB_SS
+from xenport.model.cpu.x86_time import TimeRecord, write_wall_clock
+from xenport.model.errors import XenError
+from xenport.model.memory import MemoryFault
+
+if TYPE_CHECKING:
+    from xenport.model.domain import Domain
+    from xenport.model.vcpu import Vcpu
+
+_WORD = (1 << 64) - 1
+_FRAME = struct.Struct("<9Q")
+_IRET_CONTEXT = struct.Struct("<9Q")
+
+#: Flags that a frame's return clears, as an exception does on hardware.
+_CLEARED = FLAG_AC | FLAG_VM | FLAG_RF | FLAG_NT | FLAG_TF
+
+WALL_CLOCK_SECONDS = 1_000_000_000  #: since 1970, when the machine boots
+
+_GENERAL = (
+    x86.UC_X86_REG_RAX,
+    x86.UC_X86_REG_RBX,
+    x86.UC_X86_REG_RCX,
+    x86.UC_X86_REG_RDX,
+    x86.UC_X86_REG_RBP,
+    x86.UC_X86_REG_RSI,
+    x86.UC_X86_REG_RDI,
+    x86.UC_X86_REG_R8,
+    x86.UC_X86_REG_R9,
+    x86.UC_X86_REG_R10,
+    x86.UC_X86_REG_R11,
+    x86.UC_X86_REG_R12,
+    x86.UC_X86_REG_R13,
+    x86.UC_X86_REG_R14,
+    x86.UC_X86_REG_R15,
+)
+_GENERAL_NAMES = ["rax", "rbx", "rcx", "rdx", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+
+
+class PvCpu(Cpu):
+    """A vcpu of a 64-bit PV guest. The Unicorn instance is made when the vcpu gets registers."""
+
+    handlers = x86_pv_calls.handlers
+    capabilities = "xen-{release}-x86_64 hvm-{release}-x86_64"
+    features = (
+        "XENFEAT_memory_op_vnode_supported",
+        "XENFEAT_pae_pgdir_above_4gb",
+        "XENFEAT_mmu_pt_update_preserve_ad",
+        "XENFEAT_highmem_assist",
+        "XENFEAT_gnttab_map_avail_bits",
+        "XENFEAT_direct_mapped",
+    )
+    virt_start = XEN_START
+    translated = False
+    assists = (
+        "VMASST_TYPE_4gb_segments",
+        "VMASST_TYPE_4gb_segments_notify",
+        "VMASST_TYPE_writable_pagetables",
+        "VMASST_TYPE_pae_extended_cr3",
+        "VMASST_TYPE_architectural_iopl",
+        "VMASST_TYPE_runstate_update_flag",
+        "VMASST_TYPE_m2p_strict",
+    )
+    pirq_count = 272
+
+    def __init__(self, vcpu: Vcpu) -> None:
+        super().__init__(vcpu)
+        self.traps: dict[int, tuple[int, int, int]] = {}  #: vector -> flags, cs, address
+        self.event_address = 0
+        self.failsafe_address = 0
+        self.syscall_address = 0
+        self.iopl = 0
+        self.kernel_stack = (0, 0)  #: ss, rsp: for entries from user mode
+        self.debug_registers = [0] * 8
+        self.returning = False  #: the iret hypercall is under way
+        self.task_switched = False
+        self.root = 0  #: machine address of the top-level table
+        self.user_root = 0  #: the same for user mode; 0: none
+        self.local_descriptors = (0, 0)  #: address and entries of the LDT
+        self.bound_pirqs: set[int] = set()
+        self._processor: Processor | None = None
+        self._time = TimeRecord(vcpu)
+        self._cr2_at = vcpu.domain.abi.offset("vcpu_info", "arch.cr2")
+
+    @property
+    def start(self) -> PvStart:
+        """What the domain was built with."""
+        start: PvStart = self.vcpu.domain.built
+        return start
+
+    @property
+    def processor(self) -> Processor:
+        """The vcpu's processor; it must have been given registers."""
+        assert self._processor is not None
+        return self._processor
+
+    # ---- Building ----
+
+    @classmethod
+    def build_domain(cls, domain: Domain, image: bytes, command_line: str) -> None:
+        """As Xen builds a PV dom0."""
+        start = Builder(domain, image).build(command_line)
+        domain.built = start
+        domain.total_pages = start.machine.count
+        domain.max_pages = 0xFFFF_FFFF if domain.is_control else start.machine.count
+        for _ in range(domain.max_vcpus):
+            domain.add_vcpu()
+        for info in domain.shared_view().vcpu_info:
+            info.evtchn_upcall_mask = 1
+        vcpu = domain.vcpus[0]
+        write_wall_clock(vcpu, WALL_CLOCK_SECONDS)
+        cpu = vcpu.cpu
+        assert isinstance(cpu, PvCpu)
+        cpu.load(start.root, [])
+        processor = cpu.processor
+        processor.uc.reg_write(x86.UC_X86_REG_RSI, start.start_info)
+        cpu.enter(start.entry, start.stack, FLAG_IF)
+        vcpu.up()
+
+    def load(self, root: int, gdt_frames: list[int]) -> None:
+        """Make the processor: 64-bit mode, tables at ``root``, Xen's descriptors."""
+        start = self.start
+        processor = Processor(start.machine.memory)
+        self._processor = processor
+        self.root = root
+        start.xen.set_gdt(self.vcpu.id, gdt_frames)
+        start.xen.install(root >> 12)
+        uc = processor.uc
+        processor.cr3.set(root)
+        uc.reg_write(x86.UC_X86_REG_CR4, uc.reg_read(x86.UC_X86_REG_CR4) | CR4_PAE)
+        uc.msr_write(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | EFER_NX)
+        uc.reg_write(x86.UC_X86_REG_CR0, CR0_PG | CR0_WP | CR0_PE | 0x32)
+        uc.reg_write(x86.UC_X86_REG_GDTR, (0, start.xen.gdt_address(self.vcpu.id), 0xFFFF, 0))
+        self._arguments = processor.core.registers(
+            (
+                x86.UC_X86_REG_RAX,
+                x86.UC_X86_REG_RDI,
+                x86.UC_X86_REG_RSI,
+                x86.UC_X86_REG_RDX,
+                x86.UC_X86_REG_R10,
+                x86.UC_X86_REG_R8,
+                x86.UC_X86_REG_R9,
+                x86.UC_X86_REG_RIP,
+                x86.UC_X86_REG_EFLAGS,
+            )
+        )
+        self._results = processor.core.registers(
+            (x86.UC_X86_REG_RAX, x86.UC_X86_REG_RCX, x86.UC_X86_REG_R11)
+        )
+        self._general = processor.core.registers(_GENERAL)
+        processor.core.hook_instruction(x86.UC_X86_INS_SYSCALL, self._syscall)
+        x86_pv_calls.hook_cpuid(self)
+        processor.trap(start.kernel.code, rb"\x0f\x31", self._rdtsc)
+
+    def enter(self, rip: int, rsp: int, rflags: int) -> None:
+        """Put the processor into ring 3 at ``rip``. Unicorn changes its privilege level only by an
+        instruction, so an iretq of Xen's own does it."""
+        processor = self.processor
+        memory = self.start.machine.memory
+        frame = struct.pack("<5Q", rip, FLAT_CS, rflags | 2, rsp, FLAT_SS)
+        at = STUB + 0x800
+        memory.write((self.start.xen.stub_frame << 12) + 0x800, frame)
+        uc = processor.uc
+        uc.reg_write(x86.UC_X86_REG_CS, STUB_CS)
+        uc.reg_write(x86.UC_X86_REG_SS, STUB_SS)
+        processor.rsp.set(at)
+        uc.emu_start(STUB, rip, count=1)
+        for segment in (x86.UC_X86_REG_DS, x86.UC_X86_REG_ES):
+            uc.reg_write(segment, FLAT_SS)
+
+    # ---- Running ----
+
+    def run(self) -> None:
+        """Run until the vcpu has to leave; exceptions become frames for the guest."""
+        fault = self.processor.run()
+        if self.returning:
+            self.returning = False
+            self._iret()
+        elif fault is not None:
+            self._fault(fault)
+
+    def stop(self) -> None:
+        """Leave `run`."""
+        if self._processor is not None:
+            self._processor.core.stop()
+
+    def _syscall(self) -> None:
+        values = self._arguments.read()
+        result = self.hypervisor.hypercall(self.vcpu, values[0], values[1:7])
+        if not self.returning:
+            results = self._results
+            written = results.values
+            written[0] = result & _WORD
+            written[1] = values[7] + 2
+            written[2] = values[8]
+            results.write()
+        self.after_trap()
+
+    def _rdtsc(self, address: int) -> None:
+        self.processor.read_counter(self.hypervisor.clock.read())
+        self.processor.rip.set(address + 2)
+        self.after_trap()
+
+    def _fault(self, fault: Fault) -> None:
+        if fault.vector == NM and self.task_switched:
+            self.set_task_switched(False)
+        elif fault.vector in (GP, UD) and emulate(self, fault):
+            return
+        self.bounce_exception(fault)
+
+    # ---- Frames ----
+
+    def event_deliverable(self) -> bool:
+        """Pending and not masked."""
+        vcpu = self.vcpu
+        return vcpu.upcall_pending and not vcpu.upcall_masked
+
+    def enable_events(self) -> None:
+        """Clear the mask byte."""
+        self.vcpu.upcall_masked = False
+
+    def deliver_event(self) -> None:
+        """A frame for the event callback."""
+        self._bounce(self.event_address, mask_events=True, error_code=None)
+
+    def bounce_exception(self, fault: Fault) -> None:
+        """A frame for the guest's handler of an exception."""
+        flags, _selector, address = self.traps.get(fault.vector, (0, 0, 0))
+        error_code: int | None = None
+        if fault.vector in WITH_ERROR_CODE:
+            error_code = fault.error_code
+        if fault.vector == PF:
+            assert error_code is not None
+            error_code &= ~USER  # the guest's kernel, as far as it knows, is not in user mode
+            self.vcpu.write_info(self._cr2_at, struct.pack("<Q", fault.address))
+        self._bounce(
+            address,
+            mask_events=bool(flags & 4),
+            error_code=error_code,
+            why=f"exception {fault.vector} at {self.processor.rip.get():#x}"
+            + (f", address {fault.address:#x}" if fault.vector == PF else ""),
+        )
+
+    def _bounce(
+        self, address: int, *, mask_events: bool, error_code: int | None, why: str = "event"
+    ) -> None:
+        processor = self.processor
+        vcpu = self.vcpu
+        if not address:
+            vcpu.domain.crash(f"{why}, and the guest has no handler")
+            return
+        saved_mask = int(vcpu.upcall_masked)
+        if mask_events:
+            vcpu.upcall_masked = True
+        flags = processor.rflags.get()
+        rsp = processor.rsp.get()
+        pushed_flags = flags & ~(FLAG_IF | FLAG_IOPL) | (0 if saved_mask else FLAG_IF)
+        words = [
+            processor.rcx.get(),
+            processor.r11.get(),
+            processor.rip.get(),
+            FLAT_CS & ~3 | saved_mask << 32,
+            pushed_flags | self._visible_iopl(),
+            rsp,
+            FLAT_SS,
+        ]
+        if error_code is not None:
+            words.insert(2, error_code)
+        new_rsp = (rsp & ~0xF) - 8 * len(words)
+        try:
+            vcpu.copy_out(new_rsp & _WORD, struct.pack(f"<{len(words)}Q", *words))
+        except XenError:
+            vcpu.domain.crash(f"{why}, and its frame does not fit on the stack at {rsp:#x}")
+            return
+        processor.rsp.set(new_rsp)
+        processor.rip.set(address)
+        processor.rflags.set(flags & ~_CLEARED)
+
+    def _visible_iopl(self) -> int:
+        """The IOPL that the guest sees in frames."""
+        assist = self.vcpu.domain.abi.constants.get("VMASST_TYPE_architectural_iopl")
+        if assist is not None and self.vcpu.domain.vm_assist >> int(assist.value) & 1:
+            return self.iopl << 12
+        return 0
+
+    def _iret(self) -> None:
+        """Leave by the iret_context on the stack."""
+        processor = self.processor
+        vcpu = self.vcpu
+        try:
+            content = vcpu.copy_in(processor.rsp.get(), _IRET_CONTEXT.size)
+        except XenError:
+            vcpu.domain.crash("iret with a bad stack")
+            return
+        rax, r11, rcx, flags, rip, selector, rflags, rsp, _stack = _IRET_CONTEXT.unpack(content)
+        if selector & 3 == 3:
+            vcpu.domain.crash("iret to user mode, for which the guest has no page tables")
+            return
+        in_syscall = vcpu.domain.abi.constant("VGCF_in_syscall")
+        if not flags & in_syscall:
+            processor.r11.set(r11)
+            processor.rcx.set(rcx)
+        processor.rax.set(rax)
+        processor.rip.set(rip)
+        processor.rsp.set(rsp)
+        processor.rflags.set(rflags & ~(FLAG_IOPL | FLAG_VM) | FLAG_IF | 2)
+        vcpu.upcall_masked = not rflags & FLAG_IF
+
+    # ---- Memory ----
+
+    def translate(self, handle: int, offset: int, write: bool) -> int | None:
+        """Walk the guest's tables; Xen's addresses are none of the guest's."""
+        address = handle + offset & _WORD
+        if XEN_START <= address < XEN_END:
+            return None
+        return self.processor.walk(self.root, address, write, True)
+
+    def frame_is_writable(self, frame: int) -> bool:
+        """The domain's own, and no table."""
+        return self.start.machine.is_writable(frame)
+
+    def flush(self) -> None:
+        """Page tables have changed."""
+        for vcpu in self.vcpu.domain.vcpus:
+            cpu = vcpu.cpu
+            if isinstance(cpu, PvCpu) and cpu._processor is not None:
+                cpu._processor.core.flush_tlb()
+
+    def set_root(self, root: int) -> None:
+        """Switch to other page tables."""
+        self.root = root
+        self.start.xen.install(root >> 12)
+        self.processor.cr3.set(root)
+        self.processor.core.flush_tlb()
+
+    # ---- State ----
+
+    def set_task_switched(self, on: bool) -> None:
+        """CR0.TS: the next use of the FPU traps."""
+        self.task_switched = on
+        uc = self.processor.uc
+        cr0 = uc.reg_read(x86.UC_X86_REG_CR0)
+        uc.reg_write(x86.UC_X86_REG_CR0, cr0 | CR0_TS if on else cr0 & ~CR0_TS)
+
+    def set_context(self, context: Any) -> None:
+        """Registers, traps, tables and callbacks of a vcpu that comes up."""
+        registers = context.user_regs
+        machine = self.start.machine
+        root = context.ctrlreg[3]
+        frame = root >> 12
+        for address in (registers.rip, context.event_callback_eip, context.failsafe_callback_eip):
+            if (address >> 47) not in (0, 0x1FFFF):
+                raise XenError("EINVAL")
+        entries = context.gdt_ents
+        if entries > x86_pv_calls.MAX_GDT_ENTRIES:
+            raise XenError("EINVAL")
+        try:
+            machine.promote(frame, 4, privileged=self.vcpu.domain.is_control)
+        except (XenError, MemoryFault):
+            raise XenError("EINVAL") from None
+        frames = [context.gdt_frames[i] for i in range((entries + 511) // 512)]
+        self.load(root & ~0xFFF, frames)
+        for entry in context.trap_ctxt:
+            if entry.address:
+                self.traps[entry.vector] = (entry.flags, entry.cs, entry.address)
+        self.event_address = context.event_callback_eip
+        self.failsafe_address = context.failsafe_callback_eip
+        self.syscall_address = context.syscall_callback_eip
+        self.kernel_stack = (context.kernel_ss, context.kernel_sp)
+        self.enter(registers.rip, registers.rsp, registers.rflags & ~FLAG_IOPL | FLAG_IF)
+        values = self._general.values
+        for index, name in enumerate(_GENERAL_NAMES):
+            values[index] = getattr(registers, name)
+        self._general.write()
+
+    def time_changed(self) -> None:
+        """The time record of vcpu_info."""
+        self._time.write()
+
+    # ---- Interrupts ----
+
+    def bind_pirq(self, pirq: int) -> None:
+        """ISA interrupts exist, except those that Xen uses or that nothing is behind."""
+        if pirq not in x86_pv_calls.ISA_INTERRUPTS:
+            raise XenError("EINVAL")
+        if pirq == x86_pv_calls.SERIAL_INTERRUPT:
+            raise XenError("EBUSY")
+        self.bound_pirqs.add(pirq)
+
+    def unbind_pirq(self, pirq: int) -> None:
+        """Give it back."""
+        self.bound_pirqs.discard(pirq)
+
+    def pirq_permitted(self, _pirq: int) -> bool:
+        """The control domain has all of them."""
+        return self.vcpu.domain.is_control

@@ -1,0 +1,221 @@
+"""A 64-bit x86 processor on Unicorn: registers, faults, page walks, the time stamp counter.
+
+What `Processor` adds to Unicorn's CPU:
+
+* a software interrupt or fault is never delivered by Unicorn (it does not look at the IDT); it ends
+  `run`, and whoever called deals with it: that is the exception itself, or a guest's frame.
+* Unicorn never forgets the last exception, and takes the next one for a double fault. The field is
+  in the CPU's context; `run` clears it after each exception.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import unicorn
+from unicorn import x86_const as x86
+
+from xenport.model.cpu import code_traps
+from xenport.model.cpu.unicorn_core import Context, UnicornCore
+from xenport.model.errors import ModelError
+from xenport.model.memory import Memory, MemoryFault
+
+#: Ticks of the time stamp counter per ns. A power of two, so that guests can compute ns exactly.
+TICKS_PER_NS = 2
+
+UD, NM, DF, TS, NP, SS, GP, PF, AC = 6, 7, 8, 10, 11, 12, 13, 14, 17
+WITH_ERROR_CODE = frozenset({DF, TS, NP, SS, GP, PF, AC, 21, 29, 30})
+
+CR0_PE, CR0_TS, CR0_WP, CR0_PG = 1 << 0, 1 << 3, 1 << 16, 1 << 31
+CR4_PAE = 1 << 5
+EFER_SCE, EFER_LME, EFER_LMA, EFER_NX = 1 << 0, 1 << 8, 1 << 10, 1 << 11
+MSR_EFER = 0xC0000080
+MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE = 0xC0000100, 0xC0000101, 0xC0000102
+
+FLAG_TF, FLAG_IF, FLAG_NT = 1 << 8, 1 << 9, 1 << 14
+FLAG_RF, FLAG_VM, FLAG_AC = 1 << 16, 1 << 17, 1 << 18
+FLAG_IOPL = 3 << 12
+
+PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE = 1, 2, 4, 0x20, 0x40, 0x80
+ADDRESS = 0x000F_FFFF_FFFF_F000
+
+HYPERCALL_PAGE_MSR = 0x40000000
+
+_QWORD = struct.Struct("<Q")
+
+#: Vendor, family and features of the processor that guests see. The vendor decides which
+#: instruction makes a hypercall.
+_VENDOR = b"GenuineIntel"
+_SIGNATURE = 0x000306C3
+_FEATURES_EDX = 0x078BFBFF & ~(1 << 9)  # no APIC
+_FEATURES_ECX = 1 << 31  # runs under a hypervisor
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An exception of the guest: vector, error code (0 if it has none), CR2."""
+
+    vector: int
+    error_code: int = 0
+    address: int = 0
+
+
+class _Calibration:
+    """Where Unicorn's context keeps the last exception and the error code of the present one."""
+
+    def __init__(self) -> None:
+        memory = Memory(0, 0x10000)
+        core = UnicornCore(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
+        core.map_memory(memory)
+        core.hook_interrupt(lambda _number: core.stop())
+        memory.write(0x1000, bytes.fromhex("488902"))  # mov [rdx], rax
+        for level, address in enumerate((0x2000, 0x3000, 0x4000)):
+            entry = 0x3000 + 0x1000 * level if level < 2 else LARGE
+            memory.write(address, _QWORD.pack(entry | PRESENT | WRITABLE))
+        core.uc.reg_write(x86.UC_X86_REG_CR3, 0x2000)
+        core.uc.reg_write(x86.UC_X86_REG_CR4, core.uc.reg_read(x86.UC_X86_REG_CR4) | CR4_PAE)
+        core.uc.msr_write(MSR_EFER, EFER_LME | EFER_LMA)
+        core.uc.reg_write(x86.UC_X86_REG_CR0, CR0_PG | CR0_PE)
+        core.uc.reg_write(x86.UC_X86_REG_RDX, 1 << 32)
+        context = Context(core)
+        before = set(context.offsets_of(PF, 4))
+        core.run(0x1000)
+        context.load()
+        found = [offset for offset in context.offsets_of(PF, 4) if offset not in before]
+        if not found:
+            raise ModelError("this build of Unicorn keeps the last exception elsewhere")
+        self.last_exception = found[0]
+        self.error_code = found[0] - 112
+        if context.u32(self.error_code).value != 2:
+            raise ModelError("this build of Unicorn keeps the error code elsewhere")
+
+
+_calibration: list[_Calibration] = []
+
+
+def _calibrated() -> _Calibration:
+    if not _calibration:
+        _calibration.append(_Calibration())
+    return _calibration[0]
+
+
+class Processor:
+    """One processor whose physical memory is ``memory``."""
+
+    def __init__(self, memory: Memory) -> None:
+        calibration = _calibrated()
+        self.memory = memory
+        self.core = UnicornCore(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
+        self.core.map_memory(memory)
+        self.uc = self.core.uc
+        self._context = Context(self.core)
+        self._last_exception = self._context.i32(calibration.last_exception)
+        self._error_code = self._context.i32(calibration.error_code)
+        self._vector: int | None = None
+        register = self.core.register
+        self.rip = register(x86.UC_X86_REG_RIP)
+        self.rsp = register(x86.UC_X86_REG_RSP)
+        self.rflags = register(x86.UC_X86_REG_EFLAGS)
+        self.rax = register(x86.UC_X86_REG_RAX)
+        self.rbx = register(x86.UC_X86_REG_RBX)
+        self.rcx = register(x86.UC_X86_REG_RCX)
+        self.rdx = register(x86.UC_X86_REG_RDX)
+        self.r11 = register(x86.UC_X86_REG_R11)
+        self.cr2 = register(x86.UC_X86_REG_CR2)
+        self.cr3 = register(x86.UC_X86_REG_CR3)
+        self.core.hook_interrupt(self._interrupted)
+
+    # ---- Running ----
+
+    def _interrupted(self, number: int) -> None:
+        self._vector = number
+        self.core.stop()
+
+    def raise_fault(self, vector: int) -> None:
+        """From a hook: the present instruction ends in an exception."""
+        self._vector = vector
+        self.core.stop()
+
+    def run(self) -> Fault | None:
+        """Run until `core.stop`, or until an exception, which is returned."""
+        self._vector = None
+        status = self.core.run(self.rip.get())
+        if self._vector is not None:
+            return self._fault(self._vector)
+        if status == unicorn.UC_ERR_INSN_INVALID:
+            return Fault(UD)
+        if status in (unicorn.UC_ERR_FETCH_UNMAPPED, unicorn.UC_ERR_READ_UNMAPPED):
+            raise ModelError(f"no memory behind an address used at {self.rip.get():#x}")
+        if status != unicorn.UC_ERR_OK:
+            raise ModelError(f"Unicorn: {unicorn.UcError(status)} at {self.rip.get():#x}")
+        return None
+
+    def _fault(self, vector: int) -> Fault:
+        self._context.load()
+        error_code = self._error_code.value if vector in WITH_ERROR_CODE else 0
+        self._last_exception.value = -1
+        self._context.store()
+        return Fault(vector, error_code, self.cr2.get() if vector == PF else 0)
+
+    def trap(
+        self, segments: Iterable[code_traps.Segment], pattern: bytes, handler: Callable[[int], None]
+    ) -> None:
+        """Call ``handler(address)`` before each instruction of the kernel that matches."""
+        code_traps.trap(self.core, segments, pattern, handler)
+
+    # ---- Memory ----
+
+    def walk(self, root: int, address: int, write: bool, user: bool) -> int | None:
+        """The physical address behind a virtual one in the tables at ``root``, or None where the
+        access would fault. ``user`` demands that every level allows user accesses."""
+        if (address >> 47) not in (0, 0x1FFFF):
+            return None
+        table = root & ADDRESS
+        wanted = PRESENT | (WRITABLE if write else 0) | (USER if user else 0)
+        for shift in (39, 30, 21, 12):
+            try:
+                data, start = self.memory.locate(table + 8 * (address >> shift & 511))
+            except MemoryFault:
+                return None
+            entry: int = _QWORD.unpack_from(data, start)[0]
+            if entry & wanted != wanted:
+                return None
+            if shift in (30, 21) and entry & LARGE:
+                mask = (1 << shift) - 1
+                return entry & ADDRESS & ~mask | address & mask
+            table = entry & ADDRESS
+        return table | address & 0xFFF
+
+    # ---- Time ----
+
+    def read_counter(self, ns: int) -> None:
+        """What rdtsc does, at ``ns`` since boot."""
+        ticks = ns * TICKS_PER_NS
+        self.rax.set(ticks & 0xFFFF_FFFF)
+        self.rdx.set(ticks >> 32 & 0xFFFF_FFFF)
+
+
+def cpuid(leaf: int, xen_version: int) -> tuple[int, int, int, int]:
+    """eax, ebx, ecx, edx of a leaf; those from 0x40000000 are Xen's."""
+    if leaf == 0:
+        ebx, edx, ecx = struct.unpack("<3I", _VENDOR)
+        return 1, ebx, ecx, edx
+    if leaf == 1:
+        return _SIGNATURE, 0, _FEATURES_ECX, _FEATURES_EDX
+    if leaf == 0x40000000:
+        ebx, ecx, edx = struct.unpack("<3I", b"XenVMMXenVMM")
+        return 0x40000005, ebx, ecx, edx
+    if leaf == 0x40000001:
+        return xen_version, 0, 0, 0
+    if leaf == 0x40000002:
+        return 1, HYPERCALL_PAGE_MSR, 0, 0
+    if leaf == 0x40000003:
+        # Subleaf 0: no emulated counter, its frequency in kHz.
+        return 0, 0, TICKS_PER_NS * 1_000_000, 0
+    if leaf == 0x80000000:
+        return 0x80000001, 0, 0, 0
+    if leaf == 0x80000001:
+        return 0, 0, 0, 1 << 29 | 1 << 20 | 1 << 11  # long mode, no-execute, syscall
+    return 0, 0, 0, 0

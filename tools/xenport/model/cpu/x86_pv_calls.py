@@ -1,0 +1,401 @@
+"""Hypercalls that only PV guests have."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from typing import TYPE_CHECKING
+
+from unicorn import x86_const as x86
+
+from xenport.model.cpu import x86_core
+from xenport.model.errors import XenError
+from xenport.model.handlers import Handlers
+from xenport.model.memory import PAGE_SIZE, MemoryFault
+
+if TYPE_CHECKING:
+    from xenport.model.call import Call
+    from xenport.model.cpu.x86_64_pv import PvCpu
+
+handlers = Handlers()
+command = handlers.command
+
+MAX_GDT_ENTRIES = 7168  #: FIRST_RESERVED_GDT_ENTRY
+ISA_INTERRUPTS = range(1, 16)
+SERIAL_INTERRUPT = 4  #: Xen's own
+
+_NULL = 0
+_VECTORS = 256
+_CANONICAL = (0, 0x1FFFF)
+
+
+def _cpu(call: Call) -> PvCpu:
+    cpu: PvCpu = call.vcpu.cpu  # type: ignore[assignment]
+    return cpu
+
+
+def hook_cpuid(cpu: PvCpu) -> None:
+    """Answer cpuid as a processor that lets Xen see it."""
+    from xenport.model.cpu.x86_pv_emulate import do_cpuid
+
+    def hook(_uc: int, _data: int) -> int:
+        do_cpuid(cpu)
+        return 1
+
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    cpu.processor.core.hook_instruction_raw(x86.UC_X86_INS_CPUID, prototype(hook))
+
+
+def _check_canonical(address: int) -> None:
+    if address >> 47 not in _CANONICAL:
+        raise XenError("EINVAL")
+
+
+# ---- Entries into the guest ----
+
+
+@command("set_trap_table")
+def set_trap_table(call: Call) -> None:
+    """Handlers of exceptions, up to the first entry without an address. Entries before a bad one
+    count."""
+    cpu = _cpu(call)
+    handle = call["traps"]
+    if handle == _NULL:
+        cpu.traps.clear()
+        return
+    for index in range(_VECTORS + 1):
+        entry = call.vcpu.read_struct("trap_info", handle, index)
+        if entry.address == 0:
+            return
+        _check_canonical(entry.address)
+        cpu.traps[entry.vector] = (entry.flags, entry.cs | 3, entry.address)
+
+
+@command("set_callbacks")
+def set_callbacks(call: Call) -> None:
+    """Entries for events, failed returns and system calls; bad addresses are passed over."""
+    cpu = _cpu(call)
+    for name, argument in (
+        ("event_address", "event_address"),
+        ("failsafe_address", "failsafe_address"),
+        ("syscall_address", "syscall_address"),
+    ):
+        if call[argument] >> 47 in _CANONICAL:
+            setattr(cpu, name, call[argument])
+
+
+@command("stack_switch")
+def stack_switch(call: Call) -> None:
+    """The stack for entries from user mode."""
+    _cpu(call).kernel_stack = (call["ss"] | 3, call["esp"])
+
+
+@command("iret")
+def iret(call: Call) -> None:
+    """Leave by the frame on the stack, when the hypercall is over."""
+    _cpu(call).returning = True
+    call.vcpu.leave()
+
+
+@command("fpu_taskswitch")
+def fpu_taskswitch(call: Call) -> None:
+    """Make the next use of the FPU trap, or not."""
+    _cpu(call).set_task_switched(bool(call["set"]))
+
+
+# ---- Registers ----
+
+
+@command("set_segment_base")
+def set_segment_base(call: Call) -> None:
+    """FS, GS and the other GS."""
+    abi = call.domain.abi
+    uc = _cpu(call).processor.uc
+    which, base = call["which"], call["base"]
+    msrs = {
+        abi.constant("SEGBASE_FS"): x86_core.MSR_FS_BASE,
+        # In the kernel, the user's GS is in the MSR that swapgs takes it from.
+        abi.constant("SEGBASE_GS_USER"): x86_core.MSR_KERNEL_GS_BASE,
+        abi.constant("SEGBASE_GS_KERNEL"): x86_core.MSR_GS_BASE,
+    }
+    if which in msrs:
+        _check_canonical(base)
+        uc.msr_write(msrs[which], base)
+    elif which != abi.constant("SEGBASE_GS_USER_SEL"):
+        raise XenError("EINVAL")
+
+
+_DEBUG_ADDRESS = range(4)
+_DR6, _DR7 = 6, 7
+
+
+@command("set_debugreg")
+def set_debugreg(call: Call) -> None:
+    """Debug registers are stored; nothing breaks on them."""
+    number, value = call.signed("reg"), call["value"]
+    if number in _DEBUG_ADDRESS:
+        if value >> 47 not in _CANONICAL or 0xFFFF_8000_0000_0000 <= value < 0xFFFF_8800_0000_0000:
+            raise XenError("EPERM")
+    elif number not in (_DR6, _DR7):
+        raise XenError("ENODEV")
+    _cpu(call).debug_registers[number] = value
+
+
+@command("get_debugreg")
+def get_debugreg(call: Call) -> int:
+    """The value itself is the result."""
+    number = call.signed("reg")
+    if number not in _DEBUG_ADDRESS and number not in (_DR6, _DR7):
+        raise XenError("ENODEV")
+    return _cpu(call).debug_registers[number]
+
+
+# ---- Descriptors ----
+
+
+@command("set_gdt")
+def set_gdt(call: Call) -> None:
+    """Frames that become the guest's part of the GDT."""
+    entries = call["entries"]
+    if entries > MAX_GDT_ENTRIES:
+        raise XenError("EINVAL")
+    count = (entries + 511) // 512
+    cpu = _cpu(call)
+    machine = cpu.start.machine
+    frames = [
+        call.vcpu.read_word("xen_ulong_t", call["frame_list"], index) for index in range(count)
+    ]
+    if not all(_can_hold_descriptors(cpu, frame) for frame in frames):
+        raise XenError("EINVAL")
+    machine.descriptor_frames.update(frames)
+    cpu.start.xen.set_gdt(call.vcpu.id, frames)
+    cpu.flush()
+
+
+def _can_hold_descriptors(cpu: PvCpu, frame: int) -> bool:
+    machine = cpu.start.machine
+    return (
+        machine.owned(frame)
+        and frame not in machine.tables
+        and not machine.is_mapped_writable(frame)
+    )
+
+
+@command("update_descriptor")
+def update_descriptor(call: Call) -> None:
+    """Write one descriptor."""
+    address, descriptor = call["gaddr"], call["desc"]
+    cpu = _cpu(call)
+    frame = address // PAGE_SIZE
+    privilege = descriptor >> 45 & 3
+    present = descriptor >> 47 & 1
+    if address % 8 or not cpu.start.machine.owned(frame) or (present and privilege == 0):
+        raise XenError("EINVAL")
+    if frame in cpu.start.machine.tables:
+        raise XenError("EINVAL")
+    cpu.start.machine.memory.write(address, struct.pack("<Q", descriptor))
+
+
+# ---- Page tables ----
+
+
+@command("update_va_mapping")
+def update_va_mapping(call: Call) -> None:
+    """Write the entry that maps a virtual address."""
+    _update_va_mapping(call)
+
+
+@command("update_va_mapping_otherdomain")
+def update_va_mapping_otherdomain(call: Call) -> None:
+    """The same for another domain's frame; the only other domains here have no memory."""
+    domid = call["domid"]
+    if domid not in (call.domain.id, call.domain.abi.constant("DOMID_SELF")):
+        call.hypervisor.domain(domid)
+        raise XenError("EPERM")
+    _update_va_mapping(call)
+
+
+def _update_va_mapping(call: Call) -> None:
+    cpu = _cpu(call)
+    machine = cpu.start.machine
+    at = machine.entry_address(cpu.root, call["va"])
+    if at is None or machine.tables.get(at // PAGE_SIZE) != 1:
+        raise XenError("EINVAL")
+    machine.update(at, call["val64"], privileged=call.domain.is_control)
+    cpu.flush()
+
+
+@command("mmu_update")
+def mmu_update(call: Call) -> None:
+    """Write entries by machine address, until one fails."""
+    cpu = _cpu(call)
+    abi = call.domain.abi
+    normal = (abi.constant("MMU_NORMAL_PT_UPDATE"), abi.constant("MMU_PT_UPDATE_PRESERVE_AD"))
+    done = 0
+    try:
+        for index in range(call["count"]):
+            entry = call.vcpu.read_struct("mmu_update", call["ureqs"], index)
+            kind = entry.ptr & 3
+            at = entry.ptr & ~3
+            if kind in normal:
+                if at % 8:
+                    raise XenError("EINVAL")
+                if cpu.start.machine.tables.get(at // PAGE_SIZE) is None:
+                    _write_ordinary(cpu, at, entry.val)
+                else:
+                    cpu.start.machine.update(at, entry.val, privileged=call.domain.is_control)
+            elif kind == abi.constant("MMU_MACHPHYS_UPDATE"):
+                if not cpu.start.machine.owned(at // PAGE_SIZE):
+                    raise XenError("EINVAL")
+            else:
+                raise XenError("ENOSYS")
+            done += 1
+    finally:
+        cpu.flush()
+        if call["pdone"]:
+            call.vcpu.write_word("uint", done, call["pdone"])
+
+
+def _write_ordinary(cpu: PvCpu, at: int, value: int) -> None:
+    """mmu_update of a frame that is no table just writes."""
+    if not cpu.start.machine.is_writable(at // PAGE_SIZE):
+        raise XenError("EINVAL")
+    cpu.start.machine.memory.write(at, struct.pack("<Q", value))
+
+
+def _operand(call: Call) -> int:
+    """The frame that an operation is about; XenError EINVAL if it is not the domain's."""
+    frame: int = call.view.arg1.mfn
+    if not _cpu(call).start.machine.owned(frame):
+        raise XenError("EINVAL")
+    return frame
+
+
+def _pin(call: Call, level: int) -> None:
+    machine = _cpu(call).start.machine
+    frame = _operand(call)
+    if frame in machine.pinned:
+        raise XenError("EINVAL")
+    try:
+        machine.promote(frame, level, privileged=call.domain.is_control)
+    except MemoryFault:
+        raise XenError("EINVAL") from None
+    machine.pinned.add(frame)
+
+
+@command("MMUEXT_PIN_L1_TABLE")
+def pin_l1_table(call: Call) -> None:
+    """Keep a frame as a table of level 1."""
+    _pin(call, 1)
+
+
+@command("MMUEXT_PIN_L2_TABLE")
+def pin_l2_table(call: Call) -> None:
+    """Keep a frame as a table of level 2."""
+    _pin(call, 2)
+
+
+@command("MMUEXT_PIN_L3_TABLE")
+def pin_l3_table(call: Call) -> None:
+    """Keep a frame as a table of level 3."""
+    _pin(call, 3)
+
+
+@command("MMUEXT_PIN_L4_TABLE")
+def pin_l4_table(call: Call) -> None:
+    """Keep a frame as a table of level 4."""
+    _pin(call, 4)
+
+
+@command("MMUEXT_UNPIN_TABLE")
+def unpin_table(call: Call) -> None:
+    """Undo a pin."""
+    machine = _cpu(call).start.machine
+    frame = _operand(call)
+    if frame not in machine.pinned:
+        raise XenError("EINVAL")
+    machine.pinned.discard(frame)
+    machine.demote(frame)
+
+
+@command("MMUEXT_NEW_BASEPTR")
+def new_baseptr(call: Call) -> None:
+    """Switch to other tables."""
+    cpu = _cpu(call)
+    frame = _operand(call)
+    cpu.start.machine.promote(frame, 4, privileged=call.domain.is_control)
+    old = cpu.root // PAGE_SIZE
+    cpu.set_root(frame * PAGE_SIZE)
+    cpu.start.machine.demote(old)
+
+
+@command("MMUEXT_NEW_USER_BASEPTR")
+def new_user_baseptr(call: Call) -> None:
+    """Tables for user mode; 0 for none."""
+    cpu = _cpu(call)
+    frame = call.view.arg1.mfn
+    machine = cpu.start.machine
+    if frame:
+        machine.promote(_operand(call), 4, privileged=call.domain.is_control)
+        cpu.start.xen.install(frame)
+    if cpu.user_root:
+        machine.demote(cpu.user_root // PAGE_SIZE)
+    cpu.user_root = frame * PAGE_SIZE
+
+
+@command(
+    "MMUEXT_TLB_FLUSH_LOCAL",
+    "MMUEXT_INVLPG_LOCAL",
+    "MMUEXT_TLB_FLUSH_MULTI",
+    "MMUEXT_INVLPG_MULTI",
+    "MMUEXT_TLB_FLUSH_ALL",
+    "MMUEXT_INVLPG_ALL",
+)
+def flush_tlb(call: Call) -> None:
+    """Forget translations. Forgetting all of them is always right."""
+    _cpu(call).flush()
+
+
+@command("MMUEXT_FLUSH_CACHE", "MMUEXT_FLUSH_CACHE_GLOBAL")
+def flush_cache(call: Call) -> None:
+    """There are no caches; only who has devices may ask."""
+    if not call.domain.is_control:
+        raise XenError("EACCES")
+
+
+@command("MMUEXT_SET_LDT")
+def set_ldt(call: Call) -> None:
+    """Descriptors at a page-aligned address of the guest's."""
+    view = call.view
+    address, entries = view.arg1.linear_addr, view.arg2.nr_ents
+    if address % PAGE_SIZE or entries > 8192:
+        raise XenError("EINVAL")
+    _cpu(call).local_descriptors = (address, entries)
+
+
+@command("MMUEXT_CLEAR_PAGE")
+def clear_page(call: Call) -> None:
+    """Fill a frame with zeros."""
+    machine = _cpu(call).start.machine
+    frame = _operand(call)
+    if not machine.is_writable(frame):
+        raise XenError("EINVAL")
+    machine.memory.write(frame * PAGE_SIZE, bytes(PAGE_SIZE))
+
+
+@command("MMUEXT_COPY_PAGE")
+def copy_page(call: Call) -> None:
+    """Copy a frame."""
+    machine = _cpu(call).start.machine
+    source = call.view.arg2.src_mfn
+    target = _operand(call)
+    if not machine.owned(source) or not machine.is_writable(target):
+        raise XenError("EINVAL")
+    content = machine.memory.read(source * PAGE_SIZE, PAGE_SIZE)
+    machine.memory.write(target * PAGE_SIZE, content)
+
+
+@command("MMUEXT_MARK_SUPER", "MMUEXT_UNMARK_SUPER")
+def mark_super(_call: Call) -> None:
+    """Large pages are off."""
+    raise XenError("EOPNOTSUPP")

@@ -1,0 +1,62 @@
+"""Instructions that a PV kernel may not execute, and that Xen carries out for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xenport.model.cpu.x86_core import GP, UD, Fault, cpuid
+from xenport.model.errors import XenError
+
+if TYPE_CHECKING:
+    from xenport.model.cpu.x86_64_pv import PvCpu
+
+_CLI, _STI = 0xFA, 0xFB
+_CPUID = b"\x0f\xa2"
+#: ud2 and "xen": the next instruction is to be emulated whether or not it faults.
+_FORCED = b"\x0f\x0bxen"
+_CLTS = b"\x0f\x06"
+
+
+def emulate(cpu: PvCpu, fault: Fault) -> bool:
+    """Carry out the instruction that faulted; False: it is the guest's fault."""
+    processor = cpu.processor
+    rip = processor.rip.get()
+    code = _fetch(cpu, rip, 7)
+    if fault.vector == UD:
+        if code[:5] == _FORCED and code[5:7] == _CPUID:
+            do_cpuid(cpu)
+            processor.rip.set(rip + 7)
+            return True
+        return False
+    assert fault.vector == GP
+    if code[:1] and code[0] in (_CLI, _STI):
+        # Without the right to do so it is a fault; with it, nothing: Xen takes no such risk.
+        if cpu.iopl < 1:
+            return False
+        processor.rip.set(rip + 1)
+        return True
+    if code[:2] == _CLTS:
+        cpu.set_task_switched(False)
+        processor.rip.set(rip + 2)
+        return True
+    return False
+
+
+def do_cpuid(cpu: PvCpu) -> None:
+    """Answer with the processor's and Xen's leaves."""
+    processor = cpu.processor
+    leaf = processor.rax.get() & 0xFFFF_FFFF
+    values = cpuid(leaf, cpu.hypervisor.version)
+    registers = (processor.rax, processor.rbx, processor.rcx, processor.rdx)
+    for register, value in zip(registers, values, strict=True):
+        register.set(value)
+
+
+def _fetch(cpu: PvCpu, address: int, length: int) -> bytes:
+    """As many of the bytes at ``address`` as can be read."""
+    for size in range(length, 0, -1):
+        try:
+            return bytes(cpu.vcpu.copy_in(address, size))
+        except XenError:
+            continue
+    return b""

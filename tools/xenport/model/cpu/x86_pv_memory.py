@@ -1,0 +1,199 @@
+"""Memory of a 64-bit PV domain: which machine frames it owns, and what Xen lets its page tables say.
+
+A PV guest sees machine addresses and writes its page tables through hypercalls only. Xen keeps that safe
+by types: a frame in use as a page table cannot be mapped writable, and the other way round.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from xenport.model.cpu.x86_core import ADDRESS, LARGE, PRESENT, USER, WRITABLE
+from xenport.model.errors import XenError
+from xenport.model.memory import PAGE_SIZE, Memory, MemoryFault, Page
+
+GUEST_KERNEL = 1 << 52  #: Xen's mark of entries that the guest gave no USER bit
+_GLOBAL = 1 << 8
+_PWT, _PCD, _PAT = 1 << 3, 1 << 4, 1 << 7
+_AVAILABLE_HIGH = 0x7FF << 52  # bits that Xen keeps for itself
+_TABLE_DISALLOWED = _PWT | _PCD | _GLOBAL | LARGE | _AVAILABLE_HIGH
+
+#: First and one past the last slot of a top-level table that are Xen's.
+XEN_SLOTS = range(256, 272)
+
+XEN_START = 0xFFFF_8000_0000_0000
+XEN_END = 0xFFFF_8800_0000_0000
+
+_ENTRY = struct.Struct("<Q")
+
+
+class MachineMemory:
+    """The machine's memory and the part of it that is the domain's.
+
+    Frames below ``first`` are Xen's own; ``first`` and the following ``count`` belong to the domain.
+    Tables are numbered by level, 1 (maps pages) to 4.
+    """
+
+    def __init__(self, first: int, count: int) -> None:
+        self.memory = Memory(0, (first + count) * PAGE_SIZE)
+        self.first = first
+        self.count = count
+        self.released: list[int] = []  # once the domain's, now free
+        self.tables: dict[int, int] = {}  #: frame -> level, while it is in use as a table
+        self.pinned: set[int] = set()
+        self.descriptor_frames: set[int] = set()  #: in use as GDT or LDT
+        self._writable: dict[int, int] = {}  # frame -> number of writable mappings
+        self._uses: dict[int, int] = {}  # table frame -> number of references
+        self._shared: set[int] = set()  # Xen's frames that the domain may map
+        self._next = 0x10  # Xen's own frames are handed out from here
+        self.xen_frame_of_zeros = self.xen_frame()
+
+    # ---- Frames ----
+
+    def xen_frame(self) -> int:
+        """A frame for Xen itself."""
+        self._next += 1
+        assert self._next < self.first
+        return self._next
+
+    def share(self, page: Page) -> int:
+        """Put ``page`` into the machine's memory; the domain may map it. Returns its frame."""
+        frame = self.xen_frame()
+        self.memory.replace(frame, page)
+        self._shared.add(frame)
+        return frame
+
+    def owned(self, frame: int) -> bool:
+        """Is the frame RAM of the domain?"""
+        return self.first <= frame < self.first + self.count and frame not in self.released
+
+    def is_writable(self, frame: int) -> bool:
+        """May the frame be used as ordinary memory?"""
+        return (
+            (self.owned(frame) or frame in self._shared)
+            and frame not in self.tables
+            and frame not in self.descriptor_frames
+        )
+
+    def is_mapped_writable(self, frame: int) -> bool:
+        """Has any table a writable entry for it?"""
+        return self._writable.get(frame, 0) > 0
+
+    # ---- Entries ----
+
+    def entry_address(self, root: int, address: int, level: int = 1) -> int | None:
+        """The machine address of the entry for a virtual address in the table of ``level``."""
+        table = root & ADDRESS
+        for shift in range(39, 12 * level, -9):
+            at = table + 8 * (address >> shift & 511)
+            if shift == 3 + 9 * level:
+                return at
+            entry = self.read_entry(at)
+            if not entry & PRESENT or (shift <= 30 and entry & LARGE):
+                return None
+            table = entry & ADDRESS
+        return None
+
+    def read_entry(self, at: int) -> int:
+        """The entry at a machine address; 0 where there is no memory."""
+        try:
+            entry: int = _ENTRY.unpack(self.memory.read(at, 8))[0]
+        except MemoryFault:
+            return 0
+        return entry
+
+    def write_entry(self, at: int, entry: int) -> None:
+        """Store an entry without looking at it."""
+        self.memory.write(at, _ENTRY.pack(entry))
+
+    def update(self, at: int, entry: int, *, privileged: bool) -> None:
+        """The guest's wish to change the entry at machine address ``at`` of one of its tables.
+
+        ``privileged`` domains may map memory that is no RAM. XenError EINVAL, EPERM, EBUSY as Xen.
+        """
+        level = self.tables[at // PAGE_SIZE]
+        if level == 4 and at % PAGE_SIZE // 8 in XEN_SLOTS:
+            raise XenError("EINVAL")
+        entry = self._take(level, entry, privileged=privileged)
+        old = self.read_entry(at)
+        self.write_entry(at, entry)
+        self._drop(level, old)
+
+    def _take(self, level: int, entry: int, *, privileged: bool) -> int:
+        """Check an entry and count what it refers to; returns it as it is stored."""
+        if not entry & PRESENT:
+            return entry
+        frame = (entry & ADDRESS) // PAGE_SIZE
+        if level > 1:
+            if entry & _TABLE_DISALLOWED:
+                raise XenError("EINVAL")
+            self.promote(frame, level - 1, privileged=privileged)
+            return entry | USER
+        if entry & (_GLOBAL | _AVAILABLE_HIGH & ~GUEST_KERNEL):
+            raise XenError("EINVAL")
+        if entry & (_PWT | _PCD | _PAT) and not privileged:
+            raise XenError("EINVAL")
+        if not entry & USER:
+            entry |= USER | GUEST_KERNEL
+        if not self.memory.has_frame(frame):
+            if not privileged:
+                raise XenError("EPERM")
+            return entry
+        if not (self.owned(frame) or frame in self._shared):
+            raise XenError("EBUSY")
+        if entry & WRITABLE:
+            if not self.is_writable(frame):
+                raise XenError("EBUSY")
+            self._writable[frame] = self._writable.get(frame, 0) + 1
+        return entry
+
+    def _drop(self, level: int, entry: int) -> None:
+        """An entry is gone."""
+        if not entry & PRESENT:
+            return
+        frame = (entry & ADDRESS) // PAGE_SIZE
+        if level > 1:
+            self.demote(frame)
+        elif entry & WRITABLE and frame in self._writable:
+            self._writable[frame] -= 1
+
+    # ---- Tables ----
+
+    def promote(self, frame: int, level: int, *, privileged: bool) -> None:
+        """Use a frame as a table of ``level``: all its entries must be allowed. XenError EINVAL."""
+        if self.tables.get(frame) == level:
+            self._uses[frame] += 1
+            return
+        if frame in self.tables or not self.owned(frame) or self.is_mapped_writable(frame):
+            raise XenError("EINVAL")
+        self.tables[frame] = level
+        self._uses[frame] = 1
+        done: list[int] = []
+        try:
+            for index in range(512):
+                if level == 4 and index in XEN_SLOTS:
+                    continue
+                at = frame * PAGE_SIZE + 8 * index
+                old = self.read_entry(at)
+                entry = self._take(level, old, privileged=privileged)
+                done.append(entry)
+                if entry != old:
+                    self.write_entry(at, entry)
+        except XenError:
+            for entry in done:
+                self._drop(level, entry)
+            del self.tables[frame]
+            del self._uses[frame]
+            raise XenError("EINVAL") from None
+
+    def demote(self, frame: int) -> None:
+        """One use less; the last one makes ordinary memory of the table."""
+        self._uses[frame] -= 1
+        if self._uses[frame]:
+            return
+        level = self.tables.pop(frame)
+        del self._uses[frame]
+        for index in range(512):
+            if level == 4 and index in XEN_SLOTS:
+                continue
+            self._drop(level, self.read_entry(frame * PAGE_SIZE + 8 * index))
