@@ -5,8 +5,8 @@ import random
 from pathlib import Path
 
 import pytest
+from catalogue_elf import elf, entry
 
-from elf import elf, entry
 from xenport.errors import InputError
 from xenport.kernel import Test, read_catalogue
 

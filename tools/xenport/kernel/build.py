@@ -99,6 +99,11 @@ class _Inputs:
         """Where sources and headers are, other than the generated ones."""
         return [self.arch.folder, self.runtime, self.cases]
 
+    def roots(self) -> list[Path]:
+        """What is taken off paths, so that __FILE__ says the same everywhere: "cases/events.c",
+        "arch/arm/cases/timer.c". Of two that fit, the compilers take the last."""
+        return [self.arch.folder.parent.parent, self.runtime.parent, self.cases.parent]
+
     def key(self, start: Fingerprint) -> str:
         """A name for the kernel."""
         key = self._headers_key(start)
@@ -136,8 +141,7 @@ def _make(inputs: _Inputs, compiler: compilers.Compiler, start: Fingerprint, to:
         *compilers.FLAGS,
         *inputs.toolchain.cflags,
         *(f"-I{folder}" for folder in includes),
-        # What __FILE__ says, here and everywhere: "cases/events.c".
-        *(f"-ffile-prefix-map={folder.parent}/=" for folder in inputs.folders()),
+        *(f"-ffile-prefix-map={folder}/=" for folder in inputs.roots()),
         # What XENVER_version has to answer.
         f"-DXENPORT_RELEASE_MAJOR={major}",
         f"-DXENPORT_RELEASE_MINOR={minor}",

@@ -19,9 +19,14 @@ def entry(*, order: str = "<", bits: int = 64, **texts: str | bytes) -> bytes:
 
 
 def elf(
-    section: bytes, *, order: str = "<", bits: int = 64, name: str = SECTION, size: int | None = None
+    section: bytes,
+    *,
+    order: str = "<",
+    bits: int = 64,
+    name: str = SECTION,
+    size: int | None = None,
 ) -> bytes:
-    """An ELF file with ``section`` and a table of names. ``size``: what the file says its size is."""
+    """An ELF file with ``section`` and a table of names. ``size`` is what it says the size is."""
     names = b"\0" + name.encode() + b"\0.shstrtab\0"
     header_size, entry_size = (64, 64) if bits == 64 else (52, 40)
     start = header_size
