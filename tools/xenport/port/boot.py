@@ -17,8 +17,8 @@ from xenport.port.ends import Ends
 from xenport.port.session import Ended, EndKind, Event, Limits, Line
 
 _CHUNK = 1 << 16
-_FAREWELL = 5.0  # seconds that a machine gets from its last event to its exit
-_POLITE = 2.0  # seconds that a process gets to end when it is asked to
+_FAREWELL = 3.0  # seconds that a machine gets from its last event to its exit
+_POLITE = 1.0  # seconds that a process gets to end when it is asked to
 _STDERR = 1 << 14  # bytes of stderr that are kept
 
 
@@ -140,10 +140,18 @@ class ProcessBoot:
             for fd in (self._child.stdout, self._child.stderr, self._child.pidfd):
                 self._loop.remove_reader(fd)
             self._child.kill()
-            self._listener.cancel()
             self._run(self._control.close())
+            self._cancel_all()
             self._loop.close()
             self._log.close()
+
+    def _cancel_all(self) -> None:
+        """End what still waits for something: after an interrupt even what `_next` waits for."""
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self._loop.run_until_complete(asyncio.wait(tasks, timeout=_POLITE))
 
     def _run(self, ending: Awaitable[None]) -> None:
         """Run one of the control channel's last words; nothing they do may get in the way."""

@@ -8,8 +8,7 @@ from xenport.port.session import Source
 LONGEST = 4096
 """Characters of a line that are kept; more are dropped."""
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[@-Z\\-_])?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])")
 
 
 class Lines:
@@ -36,10 +35,11 @@ class Lines:
 
 
 def clean(line: bytes) -> str:
-    """``line`` as text: no control characters, undecodable bytes replaced, not too long."""
+    """``line`` as text: nothing but printable characters and tabs, not too many."""
     text = line.decode("utf-8", errors="replace")
     if not text.isprintable():
-        text = _CONTROL.sub("", _ESCAPE.sub("", text))
+        text = _ESCAPE.sub("", text)
+        text = "".join(char for char in text if char.isprintable() or char == "\t")
     return text[:LONGEST]
 
 

@@ -28,7 +28,8 @@ poweroff    the domain under test (or the machine, with dom0 under test) was pow
 reboot      it was reset
 crash       the domain crashed, or the hypervisor itself panicked
 killed      somebody else ended the process with a signal
-exited      the process ended by itself without one of the above; the detail says what it printed
+exited      the process ended by itself without one of the above, or cannot be controlled; the
+            detail says what it printed last, or what is wrong
 timeout     a limit in seconds was reached; the detail says which one
 flood       the limit in bytes was reached
 missing     the program is not there

@@ -1,0 +1,106 @@
+"""Port files: what comes with xenport is sound, and a mistake is told with its place."""
+
+import re
+from pathlib import Path
+
+import pytest
+from fake_machine import PORT
+
+from xenport import port as ports
+from xenport.errors import InputError
+
+
+def test_all_ports_load() -> None:
+    assert {
+        "model-arm64",
+        "model-ppc64",
+        "model-x86_64",
+        "xen-4.17-amd64",
+        "xen-4.17-arm64",
+    } <= set(ports.names())
+    for name in ports.names():
+        port = ports.load(name)
+        assert port.name == name
+        for environment in port.environments.values():
+            assert environment.guest in environment.words
+            assert {"dom0", "domu"} & environment.words
+
+
+def test_a_model_has_the_environments_of_its_real_ports() -> None:
+    """So that a test that passes on one can be looked for on the other."""
+    real = {
+        port.architecture: port for port in map(ports.load, ports.names()) if port.kind == "qemu"
+    }
+    for model in (port for port in map(ports.load, ports.names()) if port.kind == "model"):
+        if model.architecture in real:
+            assert list(model.environments) == list(real[model.architecture].environments)
+
+
+def test_by_file(port_file: Path) -> None:
+    assert ports.load(port_file).name == "fake"
+    assert ports.load(str(port_file)).name == "fake"
+    assert ports.load(port_file).path == port_file
+
+
+def test_unknown_port() -> None:
+    with pytest.raises(InputError, match="did you mean 'xen-4\\.17-amd64'"):
+        ports.load("xen-4.17-amd46")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        ports.load(tmp_path / "no.yaml")
+
+
+def test_unknown_environment(port_file: Path) -> None:
+    with pytest.raises(InputError, match="no environment 'domo'; did you mean 'dom0'"):
+        ports.load(port_file).environment("domo")
+
+
+def test_known_failures(port_file: Path) -> None:
+    text = port_file.read_text()
+    text += "known_failures: [{test: t, environments: [dom0], reason: r}, {test: u, reason: s}]\n"
+    port_file.write_text(text)
+    port = ports.load(port_file)
+    assert port.known_failure("dom0", "t") == "r"
+    assert port.known_failure("other", "t") is None
+    assert port.known_failure("other", "u") == "s"
+
+
+# What is replaced in the port file, by what, and the message with the place of the mistake.
+MISTAKES = {
+    "kind": ("kind: qemu", "kind: bochs", r":2:7: .*model or qemu"),
+    "key": ("doc: A port", "dock: A port", r":3:1: unknown key 'dock'.*doc"),
+    "architecture": ("x86_64", "x86-64", r":4:15: unknown architecture 'x86-64'.*x86_64"),
+    "release": ('"4.17"', '"4.99"', r":5:10: x86_64 is not described for release 4.99"),
+    "release is no text": ('"4.17"', "4.17", r":5:10: .*quotes"),
+    "image": ("{file: xen}", "{}", r":6:13: expected one of: debian, file"),
+    "no image": ("hypervisor: {file: xen}\n", "", r"the key 'hypervisor' is missing"),
+    "pattern": ("Dom0 halted", "Dom(0", r":10:\d+: not a regular expression"),
+    "end": (', hypervisor: "Dom0 halted"', "", r":10:5: expected at least one of: hypervisor"),
+    "end's kind": ("kind: poweroff", "kind: sleep", r":10:\d+: expected poweroff, reboot or crash"),
+    "guest": ("guest: pv", "guest: arm", r":14:\d+: x86_64 has no such guest.*hvm"),
+    "machine": ("machine: pc", "machine: cp", r":14:\d+: x86_64 has no machine 'cp'.*pc"),
+    "no machine": ("machine: pc, ", "", r":14:9: the key 'machine' is missing"),
+    "no environments": (PORT[PORT.index("  dom0:") :], "  {}\n", "at least one environment"),
+    "name": ("name: fake", "name: a/b", r":1:7: .*pattern"),
+    "model": ("kind: qemu", "kind: model", r":6:1: a model has no hypervisor image"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(port_file: Path, old: str, new: str, message: str) -> None:
+    assert old in PORT
+    port_file.write_text(PORT.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        ports.load(port_file)
+    text = str(caught.value)
+    assert text.startswith(str(port_file))
+    assert re.search(message, text), text
+    assert "\n" not in text
+
+
+def test_known_failure_elsewhere(port_file: Path) -> None:
+    port_file.write_text(PORT + "known_failures: [{test: t, environments: [domu], reason: r}]\n")
+    with pytest.raises(InputError, match="15:43: no environment 'domu'"):
+        ports.load(port_file)
