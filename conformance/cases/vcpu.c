@@ -106,7 +106,10 @@ TEST(vcpu_commands_not_on_arm, IDENTIFY, "vcpu_op commands that Arm does not hav
         VCPUOP_get_runstate_info,  VCPUOP_set_periodic_timer,
         VCPUOP_stop_periodic_timer, VCPUOP_set_singleshot_timer,
         VCPUOP_stop_singleshot_timer, VCPUOP_send_nmi,
-        VCPUOP_get_physid,         VCPUOP_register_vcpu_time_memory_area,
+        VCPUOP_get_physid,
+#ifdef VCPUOP_register_vcpu_time_memory_area
+        VCPUOP_register_vcpu_time_memory_area,
+#endif
     };
 
     for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
