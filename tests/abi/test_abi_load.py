@@ -9,6 +9,8 @@ from xenport.abi.releases import RELEASES, Range, rank
 from xenport.abi.schema import TypeSpec
 from xenport.errors import InputError
 
+FOLDER = Path(__file__).parent / "description"
+
 
 def test_the_small_description_has_no_mistake(small: Description) -> None:
     small.check()
@@ -121,6 +123,15 @@ def test_unknown_names(small: Description) -> None:
         small.abi("little46", "4.17")
     with pytest.raises(InputError, match=r"'4\.18' of big64 is not described; there are: 4\.14, "):
         small.abi("big64", "4.18")
+
+
+def test_unknown_release_of_an_architecture(tmp_path: Path) -> None:
+    text = (FOLDER / "arch" / "beta" / "big64.yaml").read_text().replace("4.17", "4.17.0")
+    path = tmp_path / "beta" / "big64.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"big64.yaml:4:20: unknown release '4\.17\.0'; expected"):
+        Description(FOLDER / "abi", tmp_path).abi("big64", "4.20")
 
 
 def test_headers(small: Description) -> None:

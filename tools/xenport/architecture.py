@@ -2,22 +2,23 @@
 
 import functools
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from xenport import content
 from xenport.errors import InputError
 from xenport.yamlsource import Document, Strict, suggestion
 
+Bytes = Annotated[int, Field(gt=0)]
 CType = Literal["char", "short", "int", "long", "pointer"]
 
 
 class GuestHandle(Strict):
     """How a pointer of the guest looks in a structure."""
 
-    size: int  # bytes
-    align: int  # bytes
+    size: Bytes
+    align: Bytes
     form: Literal["pointer", "union64"] = "pointer"  # union64: {T *p; uint64_aligned_t q;}
 
 
@@ -25,10 +26,10 @@ class DataModel(Strict):
     """Sizes and alignments, in bytes, and the order of bytes."""
 
     endian: Literal["little", "big"]
-    sizes: dict[CType, int]
-    align: dict[str, int] = {}  # what is not aligned to its size: "int64: 4"
+    sizes: dict[CType, Bytes]
+    align: dict[str, Bytes] = {}  # what is not aligned to its size: "int64: 4"
     guest_handle: GuestHandle
-    page_size: int = 4096
+    page_size: Bytes = 4096
 
     @field_validator("sizes")
     @classmethod

@@ -7,7 +7,7 @@ from pathlib import Path
 from xenport import architecture, content
 from xenport.abi.core import Abi, Source
 from xenport.abi.layout import Place
-from xenport.abi.releases import Range
+from xenport.abi.releases import Range, rank
 from xenport.abi.schema import CallerSpec, ErrorSpec, FieldSpec, FileSpec, Ranged
 from xenport.architecture import Architecture
 from xenport.errors import InputError
@@ -26,7 +26,7 @@ class Description:
     def architectures(self) -> dict[str, Architecture]:
         """All architectures by name."""
         paths = sorted(self._arch_folder.glob("*/*.yaml"))
-        return {path.stem: architecture.read(path) for path in paths}
+        return {path.stem: _architecture(path) for path in paths}
 
     def abi(self, arch: str, release: str) -> Abi:
         """The ABI of ``arch`` at ``release``. Raises ``InputError`` if there is none."""
@@ -35,7 +35,7 @@ class Description:
             known = {path.stem: path for path in self._arch_folder.glob("*/*.yaml")}
             if arch not in known:
                 raise InputError(f"unknown architecture '{arch}'{suggestion(arch, known)}")
-            one = architecture.read(known[arch])
+            one = _architecture(known[arch])
             if release not in one.releases:
                 raise InputError(
                     f"release '{release}' of {arch} is not described; there are:"
@@ -113,6 +113,17 @@ class _Facts:
         self.headers = headers
         self.guests = guests
         self.arches = arches
+
+
+def _architecture(path: Path) -> Architecture:
+    """The architecture in the file ``path``, with releases that there are."""
+    one = architecture.read(path)
+    for index, release in enumerate(one.releases):
+        try:
+            rank(release)
+        except ValueError as error:
+            raise Document(path).error(str(error), "releases", index) from None
+    return one
 
 
 def _read(path: Path) -> Source:
