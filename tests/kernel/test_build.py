@@ -1,7 +1,6 @@
 """Building test kernels: the cache, other compilers, mistakes, the same bytes every time."""
 
 import multiprocessing
-import os
 import platform
 import re
 import shutil
@@ -139,20 +138,17 @@ def test_only_general_registers(name: str, tmp_path: Path) -> None:
     """A copy that the compiler would like to make with vector registers."""
     source = tmp_path / "copy.c"
     source.write_text(
-        "struct big { long x[16]; };\n"
+        "struct big { long x[8]; };\n"
         "void copy(struct big *a, struct big *b) { *a = *b; }\n"
         "void clear(struct big *a) { *a = (struct big){0}; }\n"
     )
     toolchain = architecture.load(name).toolchain
     assert toolchain is not None
     command = compilers.Compiler.find(toolchain, None).command
-    text = subprocess.run(
-        [*command, *compilers.FLAGS, *toolchain.cflags, "-Wno-error", "-S", str(source), "-o", "-"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(tmp_path)},
-    ).stdout
+    to = tmp_path / "copy.s"
+    flags = [*compilers.FLAGS, *toolchain.cflags, "-Wno-error", "-S"]
+    subprocess.run([*command, *flags, str(source), "-o", str(to)], check=True)
+    text = to.read_text()
 
     assert "copy:" in text
     assert not re.search(VECTOR_REGISTERS[name], text)
