@@ -27,10 +27,10 @@ uint64_t arch_monotonic_ns(void)
 
 void arch_events_enable(void)
 {
-    const struct shared_info *shared_info = boot_info.shared_info;
+    const volatile struct vcpu_info *vcpu_info = boot_info.vcpu_info;
 
     __asm__ volatile("mtmsrd %0, 1" : : "r"(ARCH_MSR_EE | ARCH_MSR_RI) : "memory");
-    if (shared_info && *(const volatile uint8_t *)&shared_info->vcpu_info[0].evtchn_upcall_pending)
+    if (vcpu_info && vcpu_info->evtchn_upcall_pending)
         arch_hypercall(__HYPERVISOR_xen_version, XENVER_version, 0, 0, 0, 0);
 }
 

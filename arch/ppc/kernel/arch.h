@@ -115,8 +115,9 @@ _Noreturn void arch_jump_to(struct arch_jump *jump, int value);
 void arch_init(void);
 
 /* Decrementer interrupts since the start. This is how timers reach a guest: IBM's port has no
- * VIRQ_TIMER, it makes the decrementer run out instead. */
+ * VIRQ_TIMER, it makes the decrementer run out instead. The macro says so to tests of timers. */
 unsigned long arch_timer_interrupts(void);
+#define arch_timer_interrupts arch_timer_interrupts
 #define arch_timer_interrupts arch_timer_interrupts
 
 #endif

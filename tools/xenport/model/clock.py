@@ -11,6 +11,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
+WALL_CLOCK_SECONDS = 1_000_000_000  #: since 1970, when the machine boots
+
 HYPERCALL_NS = 400  #: what a hypercall takes
 READ_NS = 100  #: what the first read of a counter takes
 READ_GROWTH_NS = 8  #: how much longer each further read in a row takes …

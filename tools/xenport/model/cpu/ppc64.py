@@ -54,12 +54,15 @@ from xenport.model.cpu.ppc64_core import (
     Ppc64Core,
 )
 from xenport.model.cpu.ppc64_domain import REAL_MODE_AREA_SIZE, TIMEBASE_FREQUENCY, Loaded, load
+from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
+from xenport.model.vcpu_op import vcpu_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from xenport.model.call import Call
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
@@ -121,13 +124,30 @@ _WRITE_DECREMENTER = rb"[\x7c-\x7f][\x16\x36\x56\x76\x96\xb6\xd6\xf6]\x03\xa6"
 _FILL = 0x5555555555555555
 
 
+_handlers = Handlers()
+
+
+@_handlers.check("vcpu_op")
+def vcpu_may_exist(call: Call) -> None:
+    """3.2 tells numbers that can be no vcpu's from those that are none's."""
+    if call["vcpuid"] >= call.domain.abi.constant("MAX_VIRT_CPUS"):
+        raise XenError("EINVAL")
+    vcpu_exists(call)
+
+
 class Ppc64Cpu(Cpu):
     """A vcpu of a ppc64 guest."""
 
-    handlers = Handlers()
-    capabilities = "xen-3.0-powerpc64"
-    features = ()
-    assists = ()
+    handlers = _handlers
+    capabilities = "xen-3.0-powerpc64 "
+    features = ("XENFEAT_writable_page_tables", "XENFEAT_auto_translated_physmap")
+    assists = (
+        "VMASST_TYPE_4gb_segments",
+        "VMASST_TYPE_4gb_segments_notify",
+        "VMASST_TYPE_writable_pagetables",
+        "VMASST_TYPE_pae_extended_cr3",
+    )  # 3.2 takes all that are defined anywhere
+    pirq_count = 256
 
     def __init__(self, vcpu: Vcpu) -> None:
         super().__init__(vcpu)
@@ -293,6 +313,9 @@ class Ppc64Cpu(Cpu):
 
     def enable_events(self) -> None:
         self.core.msr.set(self.core.msr.get() | MSR_EE)
+
+    def pirq_permitted(self, _pirq: int) -> bool:
+        return False  # no domain of the model is given a device
 
     def timer_interrupt(self) -> bool:
         self._decrementer_end = self._clock.now

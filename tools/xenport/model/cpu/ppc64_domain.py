@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import fdt
 
 from xenport.errors import InputError
+from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.cpu.elf_kernel import ElfKernel
 from xenport.model.memory import PAGE_SIZE, Memory
 
@@ -67,6 +68,10 @@ def load(domain: Domain, image: bytes, command_line: str) -> Loaded:
     for segment in kernel.segments:
         memory.write(segment.physical, segment.data)
     memory.write(tree_at, tree)
+    # Domain 0 keeps the wall clock, Xen copies what it has: the time at timebase 0.
+    shared = domain.shared_view()
+    shared.wc_sec = WALL_CLOCK_SECONDS
+    shared.arch.boot_timebase = 0
     return Loaded(kernel.entry, start, tree_at, kernel.code)
 
 

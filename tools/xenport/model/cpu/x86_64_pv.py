@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from unicorn import x86_const as x86
 
+from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.cpu import x86_pv_calls
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
@@ -55,7 +56,6 @@ _IRET_CONTEXT = struct.Struct("<9Q")
 #: Flags that a frame's return clears, as an exception does on hardware.
 _CLEARED = FLAG_AC | FLAG_VM | FLAG_RF | FLAG_NT | FLAG_TF
 
-WALL_CLOCK_SECONDS = 1_000_000_000  #: since 1970, when the machine boots
 
 _GENERAL = (
     x86.UC_X86_REG_RAX,
