@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 #: The adapters rely on details of this version (field positions found by calibration, workarounds).
 UNICORN_VERSION = (2, 1, 4)
 
-#: `until` of emu_start: an address that no guest executes.
-NOWHERE = 0xFFFF_FFFF_FFFF_FFF0
-
 _INTERRUPT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)
 _CODE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 _INVALID = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p)
@@ -140,6 +137,9 @@ class UnicornCore:
         ):
             raise ModelError(f"the model needs Unicorn 2.1.4, this is {unicorn.__version__}")
         self.uc = unicorn.Uc(arch, mode, model)
+        # Without this, every run ends by looking at the address where it should have ended, which
+        # may leave a page fault of its own in the CPU's state.
+        self.uc.ctl(unicorn.UC_CTL_UC_USE_EXITS, unicorn.UC_CTL_IO_WRITE, ctypes.c_int(1))
         self.handle: ctypes.c_void_p = self.uc._uch
         self.running = False
         self._failure: BaseException | None = None
@@ -277,7 +277,7 @@ class UnicornCore:
         status: int = self._start(
             self.handle,
             ctypes.c_uint64(pc),
-            ctypes.c_uint64(NOWHERE),
+            ctypes.c_uint64(0),  # ends nowhere: see __init__
             ctypes.c_uint64(0),
             ctypes.c_size_t(0),
         )

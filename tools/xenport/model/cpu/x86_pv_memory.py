@@ -84,7 +84,7 @@ class MachineMemory:
     def entry_address(self, root: int, address: int, level: int = 1) -> int | None:
         """The machine address of the entry for a virtual address in the table of ``level``."""
         table = root & ADDRESS
-        for shift in range(39, 12 * level, -9):
+        for shift in range(39, 2 + 9 * level, -9):
             at = table + 8 * (address >> shift & 511)
             if shift == 3 + 9 * level:
                 return at
