@@ -1,0 +1,601 @@
+/*
+ * Rung "memory": asking how much there is, giving pages back and getting others, mapping Xen's pages.
+ *
+ * Each test that takes a page of the kernel away has one of its own for it, so that a failure in the
+ * middle harms no other test.
+ */
+#include <features.h>
+#include <memory.h>
+#include <string.h>
+#include <version.h>
+
+#include "common.h"
+
+typedef uint8_t page_t[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
+
+static long reservation(unsigned int command, domid_t domain, xen_pfn_t *frame, unsigned int order)
+{
+    struct xen_memory_reservation reservation = {
+        .nr_extents = 1,
+        .extent_order = order,
+        .domid = domain,
+    };
+
+    handle_set(reservation.extent_start, frame);
+    return hypercall_memory_op(command, &reservation);
+}
+
+/* Gives the frame of a page back to Xen: 1. What the page maps is then nothing. */
+static long give_back(const page_t *page)
+{
+    xen_pfn_t frame = arch_frame(page);
+
+    return reservation(XENMEM_decrease_reservation, DOMID_SELF, &frame, 0);
+}
+
+/* Gets a frame for a page that has none: 1. */
+static long get(const page_t *page)
+{
+    xen_pfn_t frame = arch_frame(page);
+
+    return reservation(XENMEM_populate_physmap, DOMID_SELF, &frame, 0);
+}
+
+/* The page holds what is written to it, from end to end. */
+static bool is_usable(page_t *page)
+{
+    volatile uint8_t *bytes = *page;
+
+    for (unsigned int i = 0; i < PAGE_BYTES; i++)
+        bytes[i] = (uint8_t)(i ^ i >> 8);
+    for (unsigned int i = 0; i < PAGE_BYTES; i++)
+        if (bytes[i] != (uint8_t)(i ^ i >> 8))
+            return false;
+    return true;
+}
+
+static long ask(unsigned int command, domid_t domain)
+{
+    struct xen_memory_domain argument = {.domid = domain};
+
+    return hypercall_memory_op(command, &argument);
+}
+
+/*
+ * A domain has so many pages, and may have so many.
+ * Expects: some, and no more than it may have.
+ * Source: memory.h (XENMEM_current_reservation, XENMEM_maximum_reservation); common/memory.c,
+ * do_memory_op().
+ */
+TEST(memory_reservation, MEMORY, "the domain has memory, and no more than it may have")
+{
+    long current = ask(XENMEM_current_reservation, DOMID_SELF);
+    long maximum = ask(XENMEM_maximum_reservation, DOMID_SELF);
+
+    CHECK(current > 0);
+    CHECK(maximum >= current);
+    CHECK_EQ(ask(XENMEM_current_reservation, own_domain()), current);
+}
+
+/*
+ * Expects: the machine's memory ends behind the pages that the domain has.
+ * Source: memory.h (XENMEM_maximum_ram_page); common/memory.c, do_memory_op().
+ */
+TEST(memory_maximum_ram_page, MEMORY, "the machine has at least the memory of this domain")
+{
+    long end = hypercall_memory_op(XENMEM_maximum_ram_page, NULL);
+
+    CHECK(end >= ask(XENMEM_current_reservation, DOMID_SELF));
+}
+
+/*
+ * Expects: a frame that is not below those of this kernel.
+ * Source: memory.h (XENMEM_maximum_gpfn); domain_get_maximum_gpfn() of the architecture.
+ */
+TEST(memory_maximum_gpfn, MEMORY, "the largest guest frame is not below the kernel's",
+     .needs = "hvm|arm")
+{
+    static const uint8_t here;
+
+    CHECK(ask(XENMEM_maximum_gpfn, DOMID_SELF) >= (long)arch_frame(&here));
+}
+
+/*
+ * Provokes: the questions above about a domain that does not exist.
+ * Expects: -ESRCH each time.
+ * Source: common/memory.c, do_memory_op().
+ */
+TEST(memory_of_no_domain, MEMORY, "the memory of a domain that does not exist: ESRCH")
+{
+    CHECK_ERRNO(ask(XENMEM_current_reservation, NO_DOMAIN), ESRCH);
+    CHECK_ERRNO(ask(XENMEM_maximum_reservation, NO_DOMAIN), ESRCH);
+    CHECK_ERRNO(ask(XENMEM_maximum_gpfn, NO_DOMAIN), ESRCH);
+}
+
+/*
+ * Provokes: a domU asks about domain 0.
+ * Expects: -EPERM each time.
+ * Source: common/memory.c, do_memory_op(); xsm/dummy.h, xsm_memory_stat_reservation().
+ */
+TEST(memory_of_another_domain, MEMORY, "a domU is refused to know the memory of dom0: EPERM",
+     .needs = "domu")
+{
+    CHECK_ERRNO(ask(XENMEM_current_reservation, 0), EPERM);
+    CHECK_ERRNO(ask(XENMEM_maximum_reservation, 0), EPERM);
+    CHECK_ERRNO(ask(XENMEM_maximum_gpfn, 0), EPERM);
+}
+
+/*
+ * The upper bits of a command say where a long one was interrupted. Commands that cannot be must not
+ * be told so.
+ * Provokes: each of them with such a bit.
+ * Expects: -EINVAL.
+ * Source: memory.h (MEMOP_CMD_MASK, MEMOP_EXTENT_SHIFT in asm/hypercall.h); common/memory.c.
+ */
+TEST(memory_continued, MEMORY, "commands that cannot be continued refuse to be: EINVAL",
+     .needs = "pv|hvm|arm")
+{
+    const unsigned int continued = 1u << 6;
+
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_maximum_ram_page | continued, NULL), EINVAL);
+    CHECK_ERRNO(ask(XENMEM_current_reservation | continued, DOMID_SELF), EINVAL);
+    CHECK_ERRNO(ask(XENMEM_maximum_reservation | continued, DOMID_SELF), EINVAL);
+    CHECK_ERRNO(ask(XENMEM_maximum_gpfn | continued, DOMID_SELF), EINVAL);
+#ifdef XENMEM_remove_from_physmap
+    struct xen_remove_from_physmap remove = {.domid = DOMID_SELF};
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_remove_from_physmap | continued, &remove), EINVAL);
+#endif
+}
+
+/*
+ * Provokes: questions whose argument is at an address where nothing is.
+ * Expects: -EFAULT.
+ * Source: common/memory.c, do_memory_op().
+ */
+TEST(memory_bad_pointers, MEMORY, "memory_op questions at no address are refused with EFAULT")
+{
+    void *nowhere = arch_unmapped_pointer();
+
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_current_reservation, nowhere), EFAULT);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_maximum_reservation, nowhere), EFAULT);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_maximum_gpfn, nowhere), EFAULT);
+}
+
+/*
+ * Provokes: a command that memory_op does not have.
+ * Expects: -ENOSYS.
+ * Source: common/memory.c, do_memory_op(); arch_memory_op() of the architecture.
+ */
+TEST(memory_unknown_command, MEMORY, "an unknown memory_op command is refused with ENOSYS")
+{
+    CHECK_ERRNO(hypercall_memory_op(NO_COMMAND, NULL), ENOSYS);
+}
+
+/*
+ * ---- Pages for pages ----
+ */
+
+static bool is_direct_mapped(void)
+{
+#ifdef XENFEAT_direct_mapped
+    struct xen_feature_info info = {.submap_idx = 0};
+
+    CHECK_EQ(hypercall_xen_version(XENVER_get_features, &info), 0);
+    return info.submap >> XENFEAT_direct_mapped & 1;
+#else
+    return false;
+#endif
+}
+
+/*
+ * This is how a guest makes room for others, and grows again ("ballooning").
+ * Provokes: a page given back, given back again, and got again.
+ * Expects: one extent done; none; one. The reservation has a page less in between (but where guest
+ * frames are machine frames, Xen keeps the page for the domain). The page can be used in the end.
+ * Source: memory.h (XENMEM_decrease_reservation, XENMEM_populate_physmap); common/memory.c.
+ */
+TEST(memory_give_back_and_get, MEMORY, "a page can be given back, and another got for it",
+     .needs = "hvm|arm|ppc")
+{
+    static page_t page;
+    long before = ask(XENMEM_current_reservation, DOMID_SELF);
+
+    CHECK(is_usable(&page));
+    CHECK_EQ(give_back(&page), 1);
+    CHECK_EQ(ask(XENMEM_current_reservation, DOMID_SELF), is_direct_mapped() ? before : before - 1);
+    CHECK_EQ(give_back(&page), 0);
+    CHECK_EQ(get(&page), 1);
+    CHECK_EQ(ask(XENMEM_current_reservation, DOMID_SELF), before);
+    CHECK(is_usable(&page));
+}
+
+/*
+ * Commands on extents never fail; they say how many extents they did.
+ * Provokes: a frame that the domain does not have; extents of 2^40 pages; a domain that does not
+ * exist; a reservation, and a list of frames, at an address where nothing is.
+ * Expects: none done, and the domain has as much memory as before.
+ * Source: memory.h; common/memory.c, do_memory_op().
+ */
+TEST(memory_extents_refused, MEMORY, "extents that cannot be done are not done, and that is all")
+{
+    static const unsigned int commands[] = {
+        XENMEM_increase_reservation,
+        XENMEM_decrease_reservation,
+        XENMEM_populate_physmap,
+    };
+    long before = ask(XENMEM_current_reservation, DOMID_SELF);
+    xen_pfn_t frame = ~(xen_pfn_t)0 >> 12;
+
+    CHECK_EQ(reservation(XENMEM_decrease_reservation, DOMID_SELF, &frame, 0), 0);
+    for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        CHECK_EQ(reservation(commands[i], DOMID_SELF, &frame, 40), 0);
+        CHECK_EQ(reservation(commands[i], NO_DOMAIN, &frame, 0), 0);
+        CHECK_EQ(hypercall_memory_op(commands[i], arch_unmapped_pointer()), 0);
+    }
+    CHECK_EQ(reservation(XENMEM_decrease_reservation, DOMID_SELF, arch_unmapped_pointer(), 0), 0);
+    CHECK_EQ(reservation(XENMEM_populate_physmap, DOMID_SELF, arch_unmapped_pointer(), 0), 0);
+    CHECK_EQ(ask(XENMEM_current_reservation, DOMID_SELF), before);
+}
+
+/*
+ * Provokes: a domU takes memory of domain 0 away, and gives it some.
+ * Expects: none done.
+ * Source: common/memory.c, do_memory_op(); xsm/dummy.h, xsm_memory_adjust_reservation().
+ */
+TEST(memory_extents_of_another_domain, MEMORY, "a domU cannot change the memory of dom0",
+     .needs = "domu")
+{
+    xen_pfn_t frame = 0;
+
+    CHECK_EQ(reservation(XENMEM_increase_reservation, 0, &frame, 0), 0);
+    CHECK_EQ(reservation(XENMEM_decrease_reservation, 0, &frame, 0), 0);
+    CHECK_EQ(reservation(XENMEM_populate_physmap, 0, &frame, 0), 0);
+}
+
+/*
+ * ---- Mapping ----
+ */
+
+/*
+ * Provokes: the commands that map, on IBM's port, where all frames are Xen's to choose.
+ * Expects: -ENOSYS.
+ * Source: 3.2's arch/powerpc/mm.c, arch_memory_op().
+ */
+TEST(memory_mapping_not_on_ppc, MEMORY, "IBM's port has no commands that map: ENOSYS",
+     .needs = "ppc")
+{
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_add_to_physmap, NULL), ENOSYS);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_memory_map, NULL), ENOSYS);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_machphys_mapping, NULL), ENOSYS);
+}
+
+#ifdef XENMEM_add_to_physmap_batch
+static long map(domid_t domain, unsigned int space, xen_ulong_t index, xen_pfn_t frame)
+{
+    struct xen_add_to_physmap map = {
+        .domid = domain,
+        .space = space,
+        .idx = index,
+        .gpfn = frame,
+    };
+
+    return hypercall_memory_op(XENMEM_add_to_physmap, &map);
+}
+
+static long unmap(domid_t domain, xen_pfn_t frame)
+{
+    struct xen_remove_from_physmap unmap = {.domid = domain, .gpfn = frame};
+
+    return hypercall_memory_op(XENMEM_remove_from_physmap, &unmap);
+}
+
+/*
+ * Pages of Xen's, here the first one of the grant table, can be put anywhere into a translated guest.
+ * Provokes: the page mapped where a page of the kernel was, unmapped, unmapped again.
+ * Expects: a page of memory that is not the kernel's old one; 0; -ENOENT. In the end the kernel gets
+ * its memory back.
+ * Source: memory.h (XENMEM_add_to_physmap, XENMEM_remove_from_physmap); xenmem_add_to_physmap_one().
+ */
+TEST(memory_map_and_unmap, MEMORY, "a page of the grant table can be mapped and unmapped",
+     .needs = "hvm|arm")
+{
+    static page_t page;
+    volatile uint32_t *first = (volatile uint32_t *)page;
+    xen_pfn_t frame = arch_frame(page);
+
+    *first = 0x12345678;
+    CHECK_EQ(give_back(&page), 1);
+    CHECK_EQ(map(DOMID_SELF, XENMAPSPACE_grant_table, 0, frame), 0);
+    CHECK(*first != 0x12345678);
+    CHECK_EQ(unmap(DOMID_SELF, frame), 0);
+    CHECK_ERRNO(unmap(DOMID_SELF, frame), ENOENT);
+    CHECK_EQ(get(&page), 1);
+    CHECK(is_usable(&page));
+}
+
+/*
+ * On x86 a page of the guest's own can be moved to another frame.
+ * Provokes: a page with a mark in it, moved to where another page was.
+ * Expects: the mark at the new frame, and nothing at the old one.
+ * Source: memory.h (XENMAPSPACE_gmfn); arch/x86/mm/p2m.c, xenmem_add_to_physmap_one().
+ */
+TEST(memory_move_page, MEMORY, "a page of the guest can be moved to another frame", .needs = "hvm")
+{
+    static page_t from, to;
+    volatile uint32_t *mark = (volatile uint32_t *)to;
+
+    *(volatile uint32_t *)from = 0x12345678;
+    *mark = 0;
+    CHECK_EQ(map(DOMID_SELF, XENMAPSPACE_gmfn, arch_frame(from), arch_frame(to)), 0);
+    CHECK_EQ(*mark, 0x12345678);
+    CHECK_ERRNO(unmap(DOMID_SELF, arch_frame(from)), ENOENT);
+    CHECK_EQ(get(&from), 1);
+    CHECK(is_usable(&from));
+    CHECK(is_usable(&to));
+}
+
+/*
+ * shared_info is mapped already when a test runs. On x86 mapping it again moves it; Arm insists that
+ * it be unmapped first.
+ * Provokes: shared_info mapped at another page.
+ * Expects: -EBUSY.
+ * Source: arch/arm/mm.c, xenmem_add_to_physmap_one().
+ */
+TEST(memory_map_shared_info_again, MEMORY, "shared_info cannot be mapped at two frames: EBUSY",
+     .needs = "arm")
+{
+    static page_t page;
+
+    if (!RELEASE_IS_AT_LEAST(4, 17))
+        SKIP("releases before 4.17 allow it");
+    CHECK_ERRNO(map(DOMID_SELF, XENMAPSPACE_shared_info, 0, arch_frame(page)), EBUSY);
+}
+
+/*
+ * Provokes: a domain that does not exist; a page of another domain, which only the batch command maps;
+ * a second page of shared_info; no frame; a kind of page that does not exist; for HVM, a frame of its
+ * own that it does not have.
+ * Expects: -ESRCH; -ENOSYS; -EINVAL; -EINVAL (since 4.17); -EINVAL, on Arm -ENOSYS; -EINVAL.
+ * Source: memory.h; common/memory.c, do_memory_op(), xenmem_add_to_physmap();
+ * xenmem_add_to_physmap_one() of the architecture.
+ */
+TEST(memory_map_refused, MEMORY, "mappings that cannot be are refused", .needs = "hvm|arm")
+{
+    static page_t page;
+    xen_pfn_t frame = arch_frame(page);
+    bool arm = strcmp(boot_info.guest, "arm") == 0;
+
+    CHECK_ERRNO(map(NO_DOMAIN, XENMAPSPACE_shared_info, 0, frame), ESRCH);
+    CHECK_ERRNO(map(DOMID_SELF, XENMAPSPACE_gmfn_foreign, 0, frame), ENOSYS);
+    CHECK_ERRNO(map(DOMID_SELF, XENMAPSPACE_shared_info, 1, frame), EINVAL);
+    if (RELEASE_IS_AT_LEAST(4, 17))
+        CHECK_ERRNO(map(DOMID_SELF, XENMAPSPACE_shared_info, 0, ~(xen_pfn_t)0), EINVAL);
+    if (arm) {
+        CHECK_ERRNO(map(DOMID_SELF, 99, 0, frame), ENOSYS);
+        CHECK_ERRNO(map(DOMID_SELF, XENMAPSPACE_gmfn, frame, frame), ENOSYS);
+    } else {
+        CHECK_ERRNO(map(DOMID_SELF, 99, 0, frame), EINVAL);
+        CHECK_ERRNO(map(DOMID_SELF, XENMAPSPACE_gmfn, ~0ul >> 12, frame), EINVAL);
+    }
+    CHECK(is_usable(&page));
+}
+
+/*
+ * A device's pages may only be mapped by the hardware domain.
+ * Provokes: a domU maps one.
+ * Expects: -EACCES.
+ * Source: memory.h (XENMAPSPACE_dev_mmio); common/memory.c, xatp_permission_check().
+ */
+TEST(memory_map_device_denied, MEMORY, "a domU may not map pages of devices: EACCES",
+     .needs = "hvm|arm domu")
+{
+    static page_t page;
+
+    CHECK_ERRNO(map(DOMID_SELF, XENMAPSPACE_dev_mmio, 0, arch_frame(page)), EACCES);
+}
+
+/*
+ * Provokes: a domU maps and unmaps in domain 0.
+ * Expects: -EPERM.
+ * Source: common/memory.c, xatp_permission_check(); xsm/dummy.h, xsm_add_to_physmap().
+ */
+TEST(memory_map_into_another_domain, MEMORY, "a domU may not map into dom0: EPERM",
+     .needs = "hvm|arm domu")
+{
+    CHECK_ERRNO(map(0, XENMAPSPACE_shared_info, 0, 0), EPERM);
+    CHECK_ERRNO(unmap(0, 0), EPERM);
+}
+
+/*
+ * The frames of a PV guest are the machine's; there is nothing to map.
+ * Provokes: all three commands.
+ * Expects: -EACCES.
+ * Source: common/memory.c, xatp_permission_check().
+ */
+TEST(memory_map_not_for_pv, MEMORY, "a PV guest has nothing to map: EACCES", .needs = "pv")
+{
+    static page_t page;
+    struct xen_add_to_physmap_batch batch = {
+        .domid = DOMID_SELF,
+        .space = XENMAPSPACE_shared_info,
+    };
+
+    CHECK_ERRNO(map(DOMID_SELF, XENMAPSPACE_shared_info, 0, arch_frame(page)), EACCES);
+    CHECK_ERRNO(unmap(DOMID_SELF, arch_frame(page)), EACCES);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_add_to_physmap_batch, &batch), EACCES);
+    CHECK(is_usable(&page));
+}
+
+/*
+ * Provokes: unmapping in a domain that does not exist, and a frame where nothing is.
+ * Expects: -ESRCH; -ENOENT.
+ * Source: memory.h (XENMEM_remove_from_physmap); common/memory.c, do_memory_op().
+ */
+TEST(memory_unmap_refused, MEMORY, "unmapping nothing: ESRCH, ENOENT", .needs = "hvm|arm")
+{
+    CHECK_ERRNO(unmap(NO_DOMAIN, 0), ESRCH);
+    CHECK_ERRNO(unmap(DOMID_SELF, ~(xen_pfn_t)0 >> 28), ENOENT);
+}
+
+static long map_batch(struct xen_add_to_physmap_batch *batch, xen_ulong_t *indices,
+                      xen_pfn_t *frames, int *errors)
+{
+    handle_set(batch->idxs, indices);
+    handle_set(batch->gpfns, frames);
+    handle_set(batch->errs, errors);
+    return hypercall_memory_op(XENMEM_add_to_physmap_batch, batch);
+}
+
+/*
+ * The batch command maps page by page, and has a result for each.
+ * Provokes: the first page of the grant table, and one far beyond its end.
+ * Expects: 0 for the command and for the first page, -EINVAL for the second.
+ * Source: memory.h (XENMEM_add_to_physmap_batch); common/memory.c, xenmem_add_to_physmap_batch().
+ */
+TEST(memory_map_batch, MEMORY, "a batch of mappings has a result for each", .needs = "hvm|arm")
+{
+    static page_t page;
+    xen_pfn_t frames[2] = {arch_frame(page), arch_frame(page)};
+    xen_ulong_t indices[2] = {0, 0x7fffffff};
+    int errors[2] = {1, 1};
+    struct xen_add_to_physmap_batch batch = {
+        .domid = DOMID_SELF,
+        .space = XENMAPSPACE_grant_table,
+        .size = 2,
+    };
+
+    CHECK_EQ(give_back(&page), 1);
+    CHECK_EQ(map_batch(&batch, indices, frames, errors), 0);
+    CHECK_EQ(errors[0], 0);
+    CHECK_ERRNO(errors[1], EINVAL);
+    CHECK_EQ(unmap(DOMID_SELF, frames[0]), 0);
+    CHECK_EQ(get(&page), 1);
+    CHECK(is_usable(&page));
+}
+
+/*
+ * Provokes: a range, which the batch command does not do; a domain that does not exist; each of the
+ * three lists at an address where nothing is; no frame; and a batch of nothing.
+ * Expects: -EOPNOTSUPP; -ESRCH; -EFAULT; -EINVAL (since 4.17); 0.
+ * Source: memory.h (XENMEM_add_to_physmap_batch); common/memory.c, xenmem_add_to_physmap_batch().
+ */
+TEST(memory_map_batch_refused, MEMORY, "batches that cannot be are refused", .needs = "hvm|arm")
+{
+    static page_t page;
+    xen_pfn_t frame = arch_frame(page), none = ~(xen_pfn_t)0;
+    xen_ulong_t index = 1;
+    int error;
+    struct xen_add_to_physmap_batch batch = {
+        .domid = DOMID_SELF,
+        .space = XENMAPSPACE_gmfn_range,
+        .size = 1,
+    };
+
+    CHECK_ERRNO(map_batch(&batch, &index, &frame, &error), EOPNOTSUPP);
+    batch.space = XENMAPSPACE_shared_info;
+    batch.domid = NO_DOMAIN;
+    CHECK_ERRNO(map_batch(&batch, &index, &frame, &error), ESRCH);
+    batch.domid = DOMID_SELF;
+    CHECK_ERRNO(map_batch(&batch, arch_unmapped_pointer(), &frame, &error), EFAULT);
+    CHECK_ERRNO(map_batch(&batch, &index, arch_unmapped_pointer(), &error), EFAULT);
+    CHECK_ERRNO(map_batch(&batch, &index, &frame, arch_unmapped_pointer()), EFAULT);
+    if (RELEASE_IS_AT_LEAST(4, 17))
+        CHECK_ERRNO(map_batch(&batch, &index, &none, &error), EINVAL);
+    batch.size = 0;
+    CHECK_EQ(map_batch(&batch, &index, &frame, &error), 0);
+}
+
+/*
+ * Provokes: the commands that map, with arguments at an address where nothing is.
+ * Expects: -EFAULT.
+ * Source: common/memory.c, do_memory_op().
+ */
+TEST(memory_map_bad_pointers, MEMORY, "mappings described at no address are refused with EFAULT",
+     .needs = "pv|hvm|arm")
+{
+    void *nowhere = arch_unmapped_pointer();
+
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_add_to_physmap, nowhere), EFAULT);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_add_to_physmap_batch, nowhere), EFAULT);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_remove_from_physmap, nowhere), EFAULT);
+}
+#endif
+
+/*
+ * ---- The map of the memory ----
+ */
+
+/* An entry of the PC BIOS's memory map, 20 bytes. */
+struct __attribute__((packed)) e820_entry {
+    uint64_t address;
+    uint64_t size;
+    uint32_t type;
+};
+
+#define E820_RAM 1
+
+static long memory_map(struct e820_entry *entries, unsigned int *count)
+{
+    struct xen_memory_map map = {.nr_entries = *count};
+
+    handle_set(map.buffer, entries);
+    long rc = hypercall_memory_op(XENMEM_memory_map, &map);
+    *count = map.nr_entries;
+    return rc;
+}
+
+/*
+ * A PVH dom0 is told the machine's map, with its own memory as RAM.
+ * Provokes: the whole map; the first entry only; the map at an address where nothing is.
+ * Expects: entries, one of them RAM; one entry, the same as before; -EFAULT.
+ * Source: memory.h (XENMEM_memory_map); arch/x86/mm.c, arch_memory_op().
+ */
+TEST(memory_map_of_hvm, MEMORY, "a PVH guest is told the map of its memory", .needs = "hvm")
+{
+    static struct e820_entry entries[128], first;
+    unsigned int count = 128, one = 1;
+    bool ram = false;
+
+    CHECK_EQ(memory_map(entries, &count), 0);
+    CHECK(count > 0 && count <= 128);
+    for (unsigned int i = 0; i < count; i++)
+        ram = ram || (entries[i].type == E820_RAM && entries[i].size > 0);
+    CHECK(ram);
+
+    CHECK_EQ(memory_map(&first, &one), 0);
+    CHECK_EQ(one, 1);
+    CHECK_EQ(memcmp(&first, entries, sizeof(first)), 0);
+
+    one = 1;
+    CHECK_ERRNO(memory_map(arch_unmapped_pointer(), &one), EFAULT);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_memory_map, arch_unmapped_pointer()), EFAULT);
+}
+
+/*
+ * A PV dom0 has no map of its own; it is told how much memory it has.
+ * Expects: -ENOSYS.
+ * Source: arch/x86/mm.c, arch_memory_op().
+ */
+TEST(memory_map_of_pv_dom0, MEMORY, "a PV dom0 has no map of its memory: ENOSYS",
+     .needs = "pv dom0")
+{
+    static struct e820_entry entry;
+    unsigned int count = 1;
+
+    CHECK_ERRNO(memory_map(&entry, &count), ENOSYS);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_memory_map, arch_unmapped_pointer()), EFAULT);
+}
+
+/*
+ * The table from machine frames to guest frames is for PV guests only.
+ * Provokes: the question where it is, from others.
+ * Expects: -ENOSYS. (For PV guests, see arch/x86/cases.)
+ * Source: memory.h (XENMEM_machphys_mapping); arch/x86/hvm/hypercall.c, hvm_memory_op().
+ */
+TEST(memory_machphys_not_for_others, MEMORY, "only PV guests have the table of machine frames: ENOSYS",
+     .needs = "hvm|arm|ppc")
+{
+    struct xen_machphys_mapping mapping;
+
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_machphys_mapping, &mapping), ENOSYS);
+}
