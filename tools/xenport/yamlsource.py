@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args,
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from yaml.resolver import BaseResolver
 
 from xenport.errors import InputError
 
@@ -53,15 +52,27 @@ class Hex(int):
         return number
 
 
+_TAGS = {yaml.ScalarNode: "text", yaml.SequenceNode: "list", yaml.MappingNode: "mapping"}
+
+
+class _NoResolver:
+    """In place of PyYAML's resolver, which guesses by YAML 1.1 what a plain scalar is."""
+
+    def resolve(self, kind: type[yaml.Node], _value: str | None, _implicit: Any) -> str:
+        return _TAGS[kind]
+
+    def descend_resolver(self, _node: Any, _index: Any) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
+
+
 if yaml.__with_libyaml__:
     from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
-    class _Parser(CParser, BaseResolver):
-        """libyaml's parser, without YAML 1.1's guesses about what a plain scalar is."""
-
-        def __init__(self, text: str) -> None:
-            CParser.__init__(self, text)
-            BaseResolver.__init__(self)
+    class _Parser(CParser, _NoResolver):
+        """libyaml's parser."""
 
 else:  # PyYAML was built without libyaml: the same, ten times slower
     from yaml.composer import Composer
@@ -69,15 +80,14 @@ else:  # PyYAML was built without libyaml: the same, ten times slower
     from yaml.reader import Reader
     from yaml.scanner import Scanner
 
-    class _Parser(Reader, Scanner, Parser, Composer, BaseResolver):  # type: ignore[no-redef]
-        """PyYAML's own parser, without YAML 1.1's guesses about what a plain scalar is."""
+    class _Parser(Reader, Scanner, Parser, Composer, _NoResolver):  # type: ignore[no-redef]
+        """PyYAML's own parser."""
 
         def __init__(self, text: str) -> None:
             Reader.__init__(self, text)
             Scanner.__init__(self)
             Parser.__init__(self)
             Composer.__init__(self)
-            BaseResolver.__init__(self)
 
 
 class Document:
@@ -115,7 +125,7 @@ class Document:
     def _construct(self, node: yaml.Node) -> Any:
         """Plain Python data of ``node``."""
         if isinstance(node, yaml.ScalarNode):
-            if not node.tag.startswith("tag:yaml.org,2002:str"):
+            if node.tag != "text":
                 raise self._at(node, f"a tag ({node.tag}); tags are not used here")
             return _scalar(node)
         if isinstance(node, yaml.SequenceNode):
