@@ -132,9 +132,9 @@ size_t format_text_va(char *to, size_t size, const char *format, va_list argumen
                               : how.longs > 1 ? va_arg(rest, long long)
                               : how.longs     ? va_arg(rest, long)
                                               : va_arg(rest, int);
-            unsigned long long size_of_it = (unsigned long long)value;
+            unsigned long long magnitude = (unsigned long long)value;
 
-            put_number(&sink, &how, value < 0 ? 0 - size_of_it : size_of_it, 10, value < 0 ? "-" : "",
+            put_number(&sink, &how, value < 0 ? 0 - magnitude : magnitude, 10, value < 0 ? "-" : "",
                        false);
             break;
         }
