@@ -135,7 +135,7 @@ class _Inputs:
 def _make(inputs: _Inputs, compiler: compilers.Compiler, start: Fingerprint, to: Path) -> None:
     """Compile what is not in the cache, and link."""
     headers = inputs.headers()
-    includes = [inputs.runtime / "include", inputs.script.parent, headers]
+    includes = [inputs.runtime / "include", inputs.cases, inputs.script.parent, headers]
     major, minor = inputs.release.split(".")
     flags = [
         *compilers.FLAGS,
