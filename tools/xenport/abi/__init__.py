@@ -5,16 +5,8 @@ abi.constant("EVTCHNOP_send"), abi.errno("EINVAL"), abi.sizeof("shared_info")
 abi.view("evtchn_send", buffer).port = 3
 """
 
-from xenport.abi.core import (
-    Abi,
-    Argument,
-    CallArgument,
-    Command,
-    Constant,
-    Error,
-    Header,
-    Hypercall,
-)
+from xenport.abi.calls import Argument, CallArgument, Command, Error, Hypercall
+from xenport.abi.core import Abi, Constant, Header
 from xenport.abi.layout import Field, Layout
 from xenport.abi.load import Description, load, load_description
 from xenport.abi.view import ArrayView, View

@@ -6,16 +6,11 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from xenport.abi import expressions
-from xenport.abi.layout import Engine, Field, Item, Layout, Place
+from xenport.abi.calls import Hypercall, build_hypercall
+from xenport.abi.layout import Engine, Item, Layout, Place
+from xenport.abi.reach import Reach
 from xenport.abi.releases import Range, rank
 from xenport.abi.schema import (
-    ArgumentSpec,
-    CallArgumentSpec,
-    CallerSpec,
-    CommandSpec,
-    Direction,
-    ErrorSpec,
-    FieldSpec,
     FileSpec,
     GroupSpec,
     HypercallSpec,
@@ -67,88 +62,6 @@ class ConstantItem:
     group: str
 
 
-@dataclass(frozen=True)
-class Error:
-    """An error that a caller can provoke.
-
-    ``when`` maps a field of the argument, or an argument of the hypercall, to a condition; it is
-    ``None`` where ``text`` says it in words.
-    """
-
-    errno: str  # without XEN_
-    when: Mapping[str, Any] | None
-    text: str
-    callers: tuple[str, ...]  # the kinds of guest that can
-
-
-@dataclass(frozen=True)
-class Argument:
-    """What a command's argument points to.
-
-    ``member`` is the path of the part that belongs to the command, ``offset`` (bytes) where it is
-    in the hypercall's structure, when the command itself sits there (domctl).
-    """
-
-    type: str
-    layout: Layout
-    direction: Direction  # of what is not a structure; else it stands on the fields
-    count: str | None = None
-    member: str | None = None
-    offset: int = 0
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command of a hypercall. ``errors`` has those of the hypercall too."""
-
-    name: str
-    number: int
-    hypercall: str
-    arg: Argument | None
-    callers: tuple[str, ...]
-    privilege: Literal["any", "control"]
-    errors: tuple[Error, ...]
-    returns: str | None  # what success returns; None: 0
-    doc: str
-
-
-@dataclass(frozen=True)
-class CallArgument:
-    """An argument of a hypercall."""
-
-    name: str
-    type: str
-    layout: Layout
-    role: Literal["command", "argument"] | None
-    direction: Direction
-    count: str | None
-    resource: str | None
-    doc: str
-
-
-@dataclass(frozen=True)
-class Hypercall:
-    """A hypercall. ``callers`` are kinds of guest of this architecture; others get ENOSYS."""
-
-    name: str
-    number: int
-    args: tuple[CallArgument, ...]
-    callers: tuple[str, ...]
-    privilege: Literal["any", "control"]
-    unknown_command: str | None
-    selector: str | None  # the field of the argument that holds the command
-    commands: Mapping[str, Command]
-    errors: tuple[Error, ...]
-    returns: str | None
-    doc: str
-    header: str
-
-    @cached_property
-    def command_by_number(self) -> Mapping[int, Command]:
-        """The commands by number."""
-        return {command.number: command for command in self.commands.values()}
-
-
 @dataclass
 class Group:
     """Constants that stand together in a header."""
@@ -193,7 +106,7 @@ class Abi:
         self._headers: dict[str, Header] = {}
         self._types: dict[str, tuple[Item, str]] = {}
         self._collect()
-        self._engine = Engine(
+        self.engine = Engine(
             architecture.data_model,
             lambda name: self._types[name][0] if name in self._types else None,
             self._active,
@@ -254,7 +167,7 @@ class Abi:
             tree = expressions.type_expression(type_text)
         except ValueError as error:
             raise InputError(str(error)) from None
-        return self._engine.layout(tree)
+        return self.engine.layout(tree)
 
     def sizeof(self, type_text: str) -> int:
         """The size in bytes of a type. Raises ``InputError``."""
@@ -299,7 +212,7 @@ class Abi:
         found: dict[str, Hypercall] = {}
         for header in self._headers.values():
             for name, spec, place in header.hypercalls:
-                found[name] = self._hypercall(name, spec, place, header.path)
+                found[name] = build_hypercall(self, name, spec, place, header.path)
         return found
 
     @cached_property
@@ -341,17 +254,17 @@ class Abi:
 
     def check(self) -> None:
         """Look everything up. Raises ``InputError`` for the first mistake."""
+        reach = Reach(self)
         for name in self._constant_items:
             item = self.constant_item(name)
             if item is not None:
                 self._value(name, None)
                 if isinstance(item.spec.value, str) and not item.spec.value.startswith('"'):
-                    self._check_reach(
-                        expressions.expression(item.spec.value), item.header, item.place
-                    )
+                    tree = expressions.expression(item.spec.value)
+                    reach.expression(tree, item.header, item.place)
         for name, (type_item, header) in self._types.items():
-            self._engine.named(name)
-            self._check_type_reach(type_item, header)
+            self.engine.named(name)
+            reach.definition(type_item, header)
         _ = self.hypercall_by_number
 
     # Selection
@@ -386,7 +299,7 @@ class Abi:
             if self._active(spec, here):
                 yield spec, here
 
-    def _one(self, specs: Sequence[R], place: Place, name: str) -> tuple[R, Place] | None:
+    def one(self, specs: Sequence[R], place: Place, name: str) -> tuple[R, Place] | None:
         """The alternative that holds here, if one does."""
         found = list(self.select(specs, place))
         if len(found) > 1:
@@ -445,7 +358,7 @@ class Abi:
         value = item.spec.value
         if isinstance(value, str) and value.startswith('"'):
             return value[1:-1]
-        number = self._engine.evaluate(value, item.place)
+        number = self.engine.evaluate(value, item.place)
         if item.spec.suffix is not None:
             long_bits = self.architecture.data_model.sizes["long"] * 8
             number &= (1 << _SUFFIX_BITS.get(item.spec.suffix, long_bits)) - 1
@@ -525,7 +438,7 @@ class Abi:
             for name, unions in spec.unions.items():
                 self._collect_type(header, name, "union", unions, top.at("unions", name))
             for name, calls in spec.hypercalls.items():
-                one = self._one(calls, top.at("hypercalls", name), name)
+                one = self.one(calls, top.at("hypercalls", name), name)
                 if one is not None:
                     header.hypercalls.append((name, *one))
         for source in self._sources:
@@ -554,7 +467,7 @@ class Abi:
         specs: Sequence[TypeSpec] | Sequence[StructSpec],
         place: Place,
     ) -> None:
-        one = self._one(specs, place, name)
+        one = self.one(specs, place, name)
         if one is None:
             return
         if name in expressions.PRIMITIVES:
@@ -564,278 +477,3 @@ class Abi:
         item = Item(one[0], kind, one[1])  # type: ignore[arg-type]
         self._types[name] = (item, header.path)
         header.types[name] = item
-
-    # Hypercalls in detail
-
-    def _hypercall(self, name: str, spec: HypercallSpec, place: Place, header: str) -> Hypercall:
-        callers = self._callers(spec.callers, place.at("callers"))
-        args: tuple[CallArgument, ...] = ()
-        structure = unknown = None
-        errors: tuple[Error, ...] = ()
-        names: list[str] = []
-        if callers:  # else: its number is known here, but its types need not exist
-            args = tuple(self._call_arguments(spec, place))
-            names = [arg.name for arg in args]
-            structure = self._argument_structure(args)
-            if spec.selector is not None and (
-                structure is None or spec.selector not in structure.by_name
-            ):
-                raise place.error(
-                    f"selector: the argument has no field '{spec.selector}'", "selector"
-                )
-            unknown = self._unknown_command(spec, place.at("unknown_command"), callers)
-            errors = tuple(
-                self._error_list(spec.errors, place.at("errors"), callers, structure, names)
-            )
-        commands: dict[str, Command] = {}
-        numbers: dict[int, str] = {}
-        for command_name, specs in spec.commands.items():
-            one = self._one(specs, place.at("commands", command_name), command_name)
-            if one is None:
-                continue
-            command = self._command(
-                command_name, *one, name, spec, structure, names, callers, errors
-            )
-            other = numbers.setdefault(command.number, command_name)
-            if other != command_name:
-                raise one[1].error(f"command number {command.number} is {other}'s", "number")
-            commands[command_name] = command
-        return Hypercall(
-            name,
-            self._engine.evaluate(spec.number, place.at("number")),
-            args,
-            callers,
-            spec.privilege,
-            unknown,
-            spec.selector,
-            commands,
-            errors,
-            spec.returns.doc if spec.returns else None,
-            spec.doc,
-            header,
-        )
-
-    def _call_arguments(self, spec: HypercallSpec, place: Place) -> Iterator[CallArgument]:
-        active = [(arg, here) for arg, here in self.select(spec.args, place.at("args"))]
-        names = [arg.name for arg, _ in active]
-        for arg, here in active:
-            if names.count(arg.name) > 1:
-                raise here.error(f"two arguments are named '{arg.name}'", "name")
-            yield self._call_argument(arg, here, names)
-
-    def _call_argument(
-        self, arg: CallArgumentSpec, place: Place, names: Sequence[str]
-    ) -> CallArgument:
-        layout = self._engine.layout(expressions.type_expression(arg.type), place.at("type"))
-        if layout.kind == "handle" and layout.target != "void":
-            self._engine.layout(expressions.type_expression(layout.target or ""), place.at("type"))
-        if arg.count is not None:
-            self._engine.check_count(arg.count, place.at("count"), names)
-        return CallArgument(
-            arg.name,
-            arg.type,
-            layout,
-            arg.role,
-            arg.dir or "in",
-            arg.count,
-            arg.resource or layout.resource,
-            arg.doc,
-        )
-
-    def _argument_structure(self, args: Sequence[CallArgument]) -> Layout | None:
-        """The structure that the argument with ``role: argument`` points to, if it says one."""
-        for arg in args:
-            if arg.role == "argument" and arg.layout.target not in (None, "void"):
-                layout = self._engine.layout(expressions.type_expression(arg.layout.target or ""))
-                return layout if layout.fields else None
-        return None
-
-    def _command(
-        self,
-        name: str,
-        spec: CommandSpec,
-        place: Place,
-        hypercall: str,
-        call: HypercallSpec,
-        structure: Layout | None,
-        names: Sequence[str],
-        callers: tuple[str, ...],
-        errors: tuple[Error, ...],
-    ) -> Command:
-        if spec.callers is not None:
-            narrower = self._callers(spec.callers, place.at("callers"))
-            callers = tuple(caller for caller in callers if caller in narrower)
-        arg = None
-        own: tuple[Error, ...] = ()
-        if callers:  # else: of no use here, and what it points to need not exist
-            if spec.arg is not None:
-                arg = self._argument(spec.arg, place.at("arg"), structure, names)
-            layout = arg.layout if arg else structure
-            errors_place = place.at("errors")
-            own = tuple(
-                self._error_list(spec.errors, errors_place, callers, layout, names, structure)
-            )
-        return Command(
-            name,
-            self._engine.evaluate(spec.number, place.at("number")),
-            hypercall,
-            arg,
-            callers,
-            spec.privilege or call.privilege,
-            (*errors, *own),
-            spec.returns.doc if spec.returns else None,
-            spec.doc,
-        )
-
-    def _argument(
-        self, spec: ArgumentSpec, place: Place, structure: Layout | None, names: Sequence[str]
-    ) -> Argument:
-        if spec.member is not None:
-            path, offset, member = _find_member(structure, spec.member, place)
-            return Argument(
-                member.layout.name,
-                member.layout,
-                spec.dir or member.direction,
-                spec.count,
-                path,
-                offset,
-            )
-        assert spec.type is not None
-        layout = self._engine.layout(expressions.type_expression(spec.type), place.at("type"))
-        if spec.count is not None:
-            self._engine.check_count(spec.count, place.at("count"), [*names, *layout.by_name])
-        return Argument(spec.type, layout, spec.dir or "in", spec.count)
-
-    def _callers(self, specs: Sequence[CallerSpec], place: Place) -> tuple[str, ...]:
-        """The kinds of guest of this architecture among ``specs``."""
-        return tuple(
-            spec.guest
-            for spec, _ in self.select(specs, place)
-            if spec.guest in self.architecture.guests
-        )
-
-    def _unknown_command(
-        self, spec: HypercallSpec, place: Place, callers: Sequence[str]
-    ) -> str | None:
-        """What an unknown command returns here; all guests of one architecture get the same."""
-        found = [
-            (one.errno, here)
-            for one, here in self.select(spec.unknown_command, place)
-            if one.callers is None or set(callers) & set(self._callers(one.callers, here))
-        ]
-        for errno, here in found:
-            self._check_errno(errno, here)
-        if len(found) > 1:
-            raise found[1][1].error("expected one errno for the callers of an architecture")
-        return found[0][0] if found else None
-
-    def _error_list(
-        self,
-        specs: Sequence[ErrorSpec],
-        place: Place,
-        callers: tuple[str, ...],
-        layout: Layout | None,
-        names: Sequence[str],
-        outer: Layout | None = None,
-    ) -> Iterator[Error]:
-        for spec, here in self.select(specs, place):
-            self._check_errno(spec.errno, here.at("errno"))
-            who = callers
-            if spec.callers is not None:
-                provoking = self._callers(spec.callers, here.at("callers"))
-                who = tuple(caller for caller in callers if caller in provoking)
-            if not who:
-                continue
-            if isinstance(spec.when, dict):
-                for target, condition in spec.when.items():
-                    self._check_condition(target, condition, here.at("when"), layout, names, outer)
-                yield Error(spec.errno, spec.when, spec.doc, who)
-            else:
-                yield Error(spec.errno, None, spec.when or spec.doc, who)
-
-    def _check_errno(self, name: str, place: Place) -> None:
-        if name not in self._errnos:
-            raise place.error(f"unknown errno '{name}'{suggestion(name, self._errnos)}")
-
-    def _check_condition(
-        self,
-        target: str,
-        condition: Any,
-        place: Place,
-        layout: Layout | None,
-        names: Sequence[str],
-        outer: Layout | None,
-    ) -> None:
-        """The target is a field or argument, and the condition's expressions have values."""
-        fields: list[str] = []
-        for structure in (layout, outer):
-            if structure is not None:
-                fields += [path for path, _, _ in structure.walk()]
-        if target not in names and target not in fields:
-            near = suggestion(target, [*names, *fields])
-            raise Place(place.document, (*place.where, target)).document.error(
-                f"when: '{target}' is no field of the argument{near}",
-                *place.where,
-                target,
-                key=True,
-            )
-        if isinstance(condition, dict):
-            for kind, value in condition.items():
-                if kind in ("no_such", "state", "not_state"):
-                    continue
-                for number in value if isinstance(value, list) else [value]:
-                    self._engine.evaluate(number, place.at(target, kind))
-
-    # Includes
-
-    def _check_reach(self, tree: expressions.Expression, header: str, place: Place) -> None:
-        """What ``tree`` names is in ``header`` or in what it includes."""
-        for name in expressions.names(tree):
-            self._reaches(name, header, place)
-        for type_tree in expressions.types(tree):
-            self._check_tree_reach(type_tree, header, place)
-
-    def _check_tree_reach(self, tree: expressions.Type, header: str, place: Place) -> None:
-        match tree:
-            case expressions.Named():
-                self._reaches(tree.name, header, place)
-            case expressions.Array():
-                self._check_tree_reach(tree.element, header, place)
-                if tree.length is not None:
-                    self._check_reach(tree.length, header, place)
-            case expressions.Handle():
-                self._check_tree_reach(tree.target, header, place)
-
-    def _check_type_reach(self, item: Item, header: str) -> None:
-        if isinstance(item.spec, TypeSpec):
-            tree = expressions.type_expression(item.spec.type)
-            self._check_tree_reach(tree, header, item.place.at("type"))
-        else:
-            self._check_fields_reach(item.spec.fields, header, item.place.at("fields"))
-
-    def _check_fields_reach(self, specs: Sequence[FieldSpec], header: str, place: Place) -> None:
-        for spec, here in self.select(specs, place):
-            if spec.type is not None:
-                tree = expressions.type_expression(spec.type)
-                self._check_tree_reach(tree, header, here.at("type"))
-            self._check_fields_reach(spec.union or [], header, here.at("union"))
-            self._check_fields_reach(spec.struct or [], header, here.at("struct"))
-
-    def _reaches(self, name: str, header: str, place: Place) -> None:
-        there = self.header_of(name)
-        if there is not None and there not in self.closure(header):
-            raise place.error(
-                f"{name} is in {there}, which {header} does not include; add it to includes"
-            )
-
-
-def _find_member(structure: Layout | None, name: str, place: Place) -> tuple[str, int, Field]:
-    """Path, offset and field of the member ``name`` of the structure or of a union in it."""
-    if structure is not None:
-        for path, offset, member in structure.walk():
-            if path == name or path.endswith(f".{name}"):
-                return path, offset, member
-    known = [path.rpartition(".")[2] for path, _, _ in structure.walk()] if structure else []
-    raise place.error(
-        f"the hypercall's argument has no member '{name}'{suggestion(name, known)}", "member"
-    )

@@ -39,6 +39,10 @@ class Place(NamedTuple):
         """The error ``message`` here, or ``steps`` further inside."""
         return self.document.error(message, *self.where, *steps)
 
+    def error_at_key(self, message: str) -> InputError:
+        """The error ``message`` at the key of this place, not at its value."""
+        return self.document.error(message, *self.where, key=True)
+
     def name(self) -> str:
         """``path:line`` for a message about another place."""
         error = self.error("")

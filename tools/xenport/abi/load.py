@@ -21,6 +21,7 @@ class Description:
         self._abi_folder = abi
         self._arch_folder = arch
         self._abis: dict[tuple[str, str], Abi] = {}
+        self._families: dict[str, list[Source]] = {}
 
     @functools.cached_property
     def architectures(self) -> dict[str, Architecture]:
@@ -74,11 +75,12 @@ class Description:
     def _shared(self) -> list[Source]:
         return [_read(path) for path in sorted(self._abi_folder.rglob("*.yaml"))]
 
-    @functools.cache  # noqa: B019 - a description lives as long as the process
     def _sources(self, family: str) -> list[Source]:
         """The files that hold for an architecture family."""
-        own = sorted((self._arch_folder / family / "abi").rglob("*.yaml"))
-        return [*self._shared, *(_read(path) for path in own)]
+        if family not in self._families:
+            own = sorted((self._arch_folder / family / "abi").rglob("*.yaml"))
+            self._families[family] = [*self._shared, *(_read(path) for path in own)]
+        return self._families[family]
 
 
 @functools.cache

@@ -12,10 +12,15 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator
 
 from xenport.abi import expressions
 from xenport.abi.releases import ReleaseName, rank
-from xenport.yamlsource import Hex, Strict
+from xenport.yamlsource import Hex, Strict, suggestion
 
 Direction = Literal["in", "out", "inout"]
+Resource = Literal["port", "grant", "domain", "frame"]
 OBJECTS = ("domain", "vcpu", "pcpu", "port", "virq", "pirq", "frame", "param")
+STATES = (
+    *("free", "reserved", "unbound", "interdomain", "virq", "pirq", "ipi", "xen"),  # of ports
+    *("global", "bound", "initialised", "up", "foreign", "dying"),  # of virqs, vcpus, domains
+)
 COMPARISONS = ("is", "is_not", "above", "below")
 
 
@@ -47,10 +52,10 @@ def _value(value: Any) -> int | str:
     return _integer(value)
 
 
-def _names_of(value: Any, what: str) -> Any:
-    names = value if isinstance(value, list) else [value]
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"expected the name of a {what} or a list of them")
+def _states(value: Any) -> Any:
+    for name in value if isinstance(value, list) else [value]:
+        if name not in STATES:
+            raise ValueError(f"'{name}' is no state{suggestion(str(name), STATES)}")
     return value
 
 
@@ -69,8 +74,8 @@ def _object(value: Any) -> Any:
 _CONDITIONS: dict[str, Callable[[Any], Any]] = {
     "no_such": _object,
     **dict.fromkeys(COMPARISONS, _numbers),
-    "state": lambda value: _names_of(value, "state"),
-    "not_state": lambda value: _names_of(value, "state"),
+    "state": _states,
+    "not_state": _states,
     "misaligned": _integer,
     "reserved_bits": _integer,
 }
@@ -171,7 +176,7 @@ class TypeSpec(Ranged):
     """A typedef."""
 
     type: TypeText
-    resource: str | None = None
+    resource: Resource | None = None
     doc: str = ""
 
 
@@ -211,7 +216,7 @@ class FieldSpec(Ranged):
     dir: Direction | None = None
     bits: int | None = None
     count: ExpressionText | None = None
-    resource: str | None = None
+    resource: Resource | None = None
     varies: bool = False
     doc: str = ""
 
@@ -269,7 +274,7 @@ class CallArgumentSpec(Ranged):
     role: Literal["command", "argument"] | None = None
     dir: Direction | None = None
     count: ExpressionText | None = None
-    resource: str | None = None
+    resource: Resource | None = None
     doc: str = ""
 
 
