@@ -79,8 +79,8 @@ def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[s
         *(str(port.path) for port in chosen),
         f"-c={os.devnull}",
         f"--rootdir={content.folder('conformance')}",
-        "-p=no:terminal",
-        "-p=no:cacheprovider",
+        "-pno:terminal",
+        "-pno:cacheprovider",
         f"--junitxml={folder / reports.JUNIT}",
         "-o=junit_suite_name=xenport",
         f"--xenport-logs={folder / reports.CONSOLES}",
@@ -142,9 +142,8 @@ class _Recorder:
         with self._display:
             return (yield)
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        *_, port, environment, test = nodeid.split("::")
-        self._display.begin((Path(port).stem, environment), test)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._display.begin(_place(item), item.name)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
