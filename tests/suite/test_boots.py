@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from fakes import FakeDriver, Script, make_test
+
 from xenport.port import Ended, Limits
 from xenport.suite.boots import BOOT_TEST, EnvironmentRun
 from xenport.suite.results import Outcome
@@ -33,7 +33,14 @@ def outcomes(path: Path, scripts: list[Script], *tests: Any) -> tuple[dict[str, 
 
 
 def test_one_boot_runs_all(tmp_path: Path) -> None:
-    script = [*HEADER, *passing("a"), "# start b", "not ok 2 b # why", "# start c", "ok 3 c # SKIP so"]
+    script = [
+        *HEADER,
+        *passing("a"),
+        "# start b",
+        "not ok 2 b # why",
+        "# start c",
+        "ok 3 c # SKIP so",
+    ]
     found, driver = outcomes(tmp_path, [[*script, "# end"]], A, B, C)
     assert found == {"a": "pass", "b": "fail", "c": "skip"}
     assert driver.command_lines == ["tests=0-2"]
@@ -74,9 +81,7 @@ def test_a_kernel_that_does_not_start_is_not_booted_again(tmp_path: Path) -> Non
     driver = FakeDriver([["(XEN) panic", Ended("crash", "Xen panicked")]])
     run = environment(driver, tmp_path, A, B, C)
     for test in "abc":
-        assert run.verdict(test).message == (
-            "the test kernel did not start: crash: Xen panicked"
-        )
+        assert run.verdict(test).message == ("the test kernel did not start: crash: Xen panicked")
     assert run.verdict(BOOT_TEST).outcome is Outcome.PASS
 
 

@@ -12,12 +12,20 @@ from xenport.suite.results import Outcome
         ("KTAP version 1", ktap.Header()),
         ("1..62", ktap.Plan(62)),
         ("# start evtchn_send", ktap.Start("evtchn_send")),
-        ("ok 1 evtchn_send # time=0.000123", ktap.Finish("evtchn_send", Outcome.PASS, "", 0.000123)),
+        (
+            "ok 1 evtchn_send # time=0.000123",
+            ktap.Finish("evtchn_send", Outcome.PASS, "", 0.000123),
+        ),
         ("ok 2 evtchn_send", ktap.Finish("evtchn_send", Outcome.PASS, "", None)),
-        ("ok 3 wallclock # SKIP no clock", ktap.Finish("wallclock", Outcome.SKIP, "no clock", None)),
+        (
+            "ok 3 wallclock # SKIP no clock",
+            ktap.Finish("wallclock", Outcome.SKIP, "no clock", None),
+        ),
         (
             "not ok 4 x # cases/events.c:41: rc is -22 (EINVAL), expected 0",
-            ktap.Finish("x", Outcome.FAIL, "cases/events.c:41: rc is -22 (EINVAL), expected 0", None),
+            ktap.Finish(
+                "x", Outcome.FAIL, "cases/events.c:41: rc is -22 (EINVAL), expected 0", None
+            ),
         ),
         ("not ok 5 x", ktap.Finish("x", Outcome.FAIL, "", None)),
         ("# end", ktap.End()),

@@ -1,6 +1,7 @@
 """Which tests an environment gets and how the kernel is told."""
 
 from fakes import make_test
+
 from xenport.suite import plan
 
 

@@ -14,7 +14,9 @@ from xenport.suite.results import Outcome, Result, Run
 def result(
     test: str, outcome: Outcome, rung: str = "events", environment: str = "dom0", message: str = ""
 ) -> Result:
-    return Result("p", "4.17", environment, test, "title", rung, outcome, 0.25, message, ("<line>",))
+    return Result(
+        "p", "4.17", environment, test, "title", rung, outcome, 0.25, message, ("<line>",)
+    )
 
 
 @pytest.fixture

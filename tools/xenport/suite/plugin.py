@@ -3,7 +3,7 @@
     pytest -p xenport.suite.plugin conformance/ports/model-arm64.yaml -k events
 
 Each environment of the port is a node, each test of its kernel an item:
-``model-arm64.yaml::dom0::evtchn_send``. The boots are shared by the items of an environment;
+``model-arm64::dom0::evtchn_send``. The boots are shared by the items of an environment;
 selecting items (``-k``, ``--deselect``) selects what the boots run.
 """
 
@@ -44,7 +44,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     named = any(file_path == Path(argument).absolute() for argument in parent.config.args)
     if named or file_path.parent.name == _PORTS_FOLDER:
-        return PortFile.from_parent(parent, path=file_path)
+        return PortFile.from_parent(parent, path=file_path, nodeid=file_path.stem)
     return None
 
 

@@ -1,0 +1,155 @@
+"""A whole run, with boots that are scripts."""
+
+import io
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fakes import FakeDriver, Script, make_test
+from rich.console import Console
+
+from xenport import port as ports
+from xenport.errors import InputError
+from xenport.port import Ended
+from xenport.suite import plugin, session
+from xenport.suite.session import Options
+
+PORT = """\
+name: fake
+kind: model
+doc: A port of the tests.
+architecture: arm64
+release: "4.17"
+environments:
+  dom0: {doc: the only one, guest: arm, provides: [dom0]}
+"""
+TESTS = (
+    make_test(0, "alpha", "enter"),
+    make_test(1, "beta", "events"),
+    make_test(2, "gamma", "events", needs="domu"),
+)
+
+
+def lines(*results: str) -> list[str]:
+    text = ["KTAP version 1", f"1..{len(results)}"]
+    for result in results:
+        text += [f"# start {result.split()[-1]}", result]
+    return [*text, "# end"]
+
+
+GOOD = lines("ok 1 alpha", "ok 2 beta")
+BAD = lines("ok 1 alpha", "not ok 2 beta")
+
+Runner = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    kernel = SimpleNamespace(tests=TESTS)
+
+    def build(*_args: Any, **_options: Any) -> Any:
+        return kernel
+
+    monkeypatch.setattr(session, "build", build)
+    monkeypatch.setattr(plugin, "build", build)
+
+    def run(*scripts: Script, extra: str = "", **options: Any) -> tuple[int, str]:
+        file = tmp_path / "fake.yaml"
+        file.write_text(PORT + extra)
+        driver = FakeDriver(scripts)
+        monkeypatch.setattr(ports, "open", lambda *_args, **_options: driver)
+        text = io.StringIO()
+        try:
+            status = session.run(Options([str(file)], **options), Console(file=text, width=200))
+        finally:
+            assert driver.running == 0
+        return status, text.getvalue()
+
+    return run
+
+
+def test_all_pass(fake_run: Runner, tmp_path: Path) -> None:
+    status, text = fake_run(GOOD, report=tmp_path / "out")
+    assert status == 0
+    assert "fake/dom0: 3 pass" in text
+    data = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [entry["test"] for entry in data["results"]] == ["boot", "alpha", "beta"]
+    assert data["ladder"][0]["grade"] == "events"
+    junit = (tmp_path / "out" / "junit.xml").read_text()
+    assert 'tests="3"' in junit
+    assert 'name="beta"' in junit
+
+
+def test_a_failure_names_the_next_step(fake_run: Runner) -> None:
+    status, text = fake_run(BAD)
+    assert status == 1
+    assert "fail fake/dom0/beta" in text
+    assert "next step is rung 'events'" in text
+    assert "Failing there: dom0/beta" in text
+
+
+def test_a_known_failure_is_expected(fake_run: Runner, tmp_path: Path) -> None:
+    known = "known_failures: [{test: beta, reason: not built in}]\n"
+    status, _ = fake_run(BAD, extra=known, report=tmp_path / "out")
+    assert status == 0
+    (beta,) = [
+        entry
+        for entry in json.loads((tmp_path / "out" / "results.json").read_text())["results"]
+        if entry["test"] == "beta"
+    ]
+    assert beta["outcome"] == "xfail"
+    assert beta["message"].startswith("not built in")
+
+
+def test_a_known_failure_that_passes_must_be_struck(fake_run: Runner) -> None:
+    known = "known_failures: [{test: beta, reason: not built in}]\n"
+    status, text = fake_run(GOOD, extra=known)
+    assert status == 1
+    assert "lists it as a known failure" in text
+
+
+def test_a_crash_boots_again_for_the_rest(fake_run: Runner) -> None:
+    crash = ["KTAP version 1", "1..2", "# start alpha", Ended("crash", "Xen panicked")]
+    status, text = fake_run(crash, lines("ok 1 beta"))
+    assert status == 1
+    assert "crash fake/dom0/alpha: crash: Xen panicked" in text
+    assert "2 pass, 1 crash" in text
+
+
+def test_an_expression_selects_what_the_boot_runs(fake_run: Runner) -> None:
+    status, text = fake_run(lines("ok 1 beta"), expression="beta")
+    assert status == 0
+    assert "fake/dom0: 1 pass" in text
+
+
+@pytest.mark.parametrize("expression", ["no_such_test", "alpha and"])
+def test_a_useless_expression_is_bad_input(fake_run: Runner, expression: str) -> None:
+    with pytest.raises(InputError):
+        fake_run(expression=expression)
+
+
+def test_trouble_of_a_driver_is_bad_input(
+    fake_run: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def boot(*_args: Any) -> Any:
+        raise InputError("not an image", tmp_path / "xen")
+
+    monkeypatch.setattr(FakeDriver, "boot", boot)
+    with pytest.raises(InputError, match="not an image"):
+        fake_run(report=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_sigterm_ends_the_machine_and_leaves_no_report(fake_run: Runner, tmp_path: Path) -> None:
+    class Killing(list[str]):
+        def __iter__(self) -> Any:
+            yield "KTAP version 1"
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        fake_run(Killing(["x"]), report=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["fake.yaml"]
