@@ -1,7 +1,6 @@
 """A running boot: a child process, its console, its control channel, and the limits on it."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -19,6 +18,7 @@ from xenport.port.session import Ended, EndKind, Event, Limits, Line
 _CHUNK = 1 << 16
 _FAREWELL = 3.0  # seconds that a machine gets from its last event to its exit
 _POLITE = 1.0  # seconds that a process gets to end when it is asked to
+_GLANCE = 0.01  # seconds to see what is there
 _STDERR = 1 << 14  # bytes of stderr that are kept
 
 
@@ -52,7 +52,7 @@ class Control(Protocol):
         ...
 
     async def quit(self) -> None:
-        """Ask for the end of the process; may do nothing, raise or hang."""
+        """Ask for the end of the process; may raise or hang."""
         ...
 
     async def close(self) -> None:
@@ -103,7 +103,9 @@ class ProcessBoot:
         self._ended: Ended | None = None
         self._last_event = ""
         self._last_words = ""  # of the hypervisor or the supervisor
-        self._closing: tuple[float, EndKind, str] | None = None
+        self._told: tuple[EndKind, str] | None = None  # an end that was seen or reported
+        self._trouble = ""  # what is wrong with the control channel
+        self._closing: float | None = None  # when the process is to be gone
         self._loop = asyncio.new_event_loop()
         self._items: asyncio.Queue[_Item] = asyncio.Queue()
         self._loop.add_reader(child.stdout, self._on_stdout)
@@ -131,11 +133,12 @@ class ProcessBoot:
     def close(self) -> None:
         """End the process, whatever it is doing, and let go of everything."""
         try:
-            if self._child.status() is None:
-                self._run(self._control.quit())
-                if not self._child.wait(_POLITE):
-                    self._child.terminate()
-                    self._child.wait(_POLITE)
+            gone = self._child.status() is not None
+            if not gone:
+                gone = self._run(self._control.quit()) and self._child.wait(_POLITE)
+            if not gone:
+                self._child.terminate()
+                self._child.wait(_POLITE)
         finally:
             for fd in (self._child.stdout, self._child.stderr, self._child.pidfd):
                 self._loop.remove_reader(fd)
@@ -153,10 +156,13 @@ class ProcessBoot:
         if tasks:
             self._loop.run_until_complete(asyncio.wait(tasks, timeout=_POLITE))
 
-    def _run(self, ending: Awaitable[None]) -> None:
-        """Run one of the control channel's last words; nothing they do may get in the way."""
-        with contextlib.suppress(Exception):
+    def _run(self, ending: Awaitable[None]) -> bool:
+        """Whether this, one of the control channel's last words, could be said in time."""
+        try:
             self._loop.run_until_complete(asyncio.wait_for(ending, _POLITE))
+        except Exception:  # whatever is wrong with it, there are other ways to end a process
+            return False
+        return True
 
     # What the loop calls while the next item is awaited.
 
@@ -166,13 +172,9 @@ class ProcessBoot:
             self._items.put_nowait(_Output(data))
 
     def _on_stderr(self) -> None:
-        self._read_stderr()
-
-    def _read_stderr(self) -> bool:
         data = self._read(self._child.stderr)
         if data:
             self._stderr = (self._stderr + data)[:_STDERR]
-        return bool(data)
 
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._child.pidfd)
@@ -198,11 +200,13 @@ class ProcessBoot:
 
     def _next(self) -> _Item | None:
         """The next item; ``None`` if a limit is reached first."""
-        left = self._limit()[0] - time.monotonic()
-        if left <= 0:
+        now = time.monotonic()
+        if now >= self._start + self._limits.total:
             return None
         if not self._items.empty():
             return self._items.get_nowait()
+        # However late we are asked: what is there already was in time.
+        left = max(self._limit()[0] - now, _GLANCE)
         try:
             return self._loop.run_until_complete(asyncio.wait_for(self._items.get(), left))
         except TimeoutError:
@@ -216,7 +220,7 @@ class ProcessBoot:
             (self._start + total, "timeout", f"no end within {total:g} s{self._ends.half()}"),
         ]
         if self._closing is not None:
-            limits.append(self._closing)
+            limits.append((self._closing, *(self._told or ("exited", self._trouble))))
         return min(limits)
 
     def _take(self, item: _Item | None) -> Iterator[Line]:
@@ -228,13 +232,14 @@ class ProcessBoot:
             case _Exit():
                 yield from self._exit()
             case Ended(kind, detail):
-                self._close_soon(_FAREWELL, kind, detail)
+                self._tell(kind, detail)
             case ControlError():
-                self._close_soon(_POLITE, "exited", str(item))
+                self._trouble = str(item)
+                self._close_within(_POLITE)
             case str():
                 self._last_event = item
                 if seen := self._ends.event(item):
-                    self._close_soon(_FAREWELL, seen.kind, seen.detail)
+                    self._tell(seen.kind, seen.detail)
 
     def _output(self, data: bytes) -> Iterator[Line]:
         now = time.monotonic()
@@ -249,7 +254,7 @@ class ProcessBoot:
             yield Line(text, now - self._start, source)
             seen = self._ends.line(source, text)
             if seen is not None and seen.by_event:
-                self._close_soon(_FAREWELL, seen.kind, seen.detail)
+                self._tell(seen.kind, seen.detail)
             elif seen is not None:
                 self._end(seen.kind, seen.detail)
             if self._ended is not None:
@@ -260,19 +265,19 @@ class ProcessBoot:
     def _exit(self) -> Iterator[Line]:
         """The process is gone: take what it left behind, then tell why it ended."""
         self._run(self._listener_done())
-        while self._size <= self._limits.output and (data := self._read(self._child.stdout)):
-            self._items.put_nowait(_Output(data))
-        while not self._items.empty() and self._ended is None:
+        while self._ended is None and not self._items.empty():
             yield from self._take(self._items.get_nowait())
-        while self._read_stderr():
-            pass
+        while self._ended is None and (data := self._read(self._child.stdout)):
+            yield from self._output(data)
         if self._ended is None:
             yield from self._output(b"")
+        self._on_stderr()
         status = self._child.status()
-        if self._closing is not None and self._closing[1] != "exited":
-            self._end(*self._closing[1:])
+        if self._told is not None:
+            self._end(*self._told)
         elif status is not None and status < 0:
-            self._end("killed", f"{self._child.name} was ended by {signal.Signals(-status).name}")
+            why = f"signal {-status} ({signal.strsignal(-status)})"
+            self._end("killed", f"{self._child.name} was ended by {why}")
         else:
             self._end("exited", self._exit_detail(status))
 
@@ -281,13 +286,19 @@ class ProcessBoot:
 
     def _exit_detail(self, status: int | None) -> str:
         said = self._stderr.decode("utf-8", errors="replace").strip().partition("\n")[0]
-        how = said or ", ".join(filter(None, [self._last_event, self._last_words])) or "no word"
+        seen = ", ".join(filter(None, [self._last_event, self._last_words]))
+        how = said or self._trouble or seen or "no word"
         return f"{self._child.name} ended with status {status}: {how}"
 
-    def _close_soon(self, seconds: float, kind: EndKind, detail: str) -> None:
-        """The process is about to go; what it still says counts, but it gets ``seconds`` only."""
+    def _tell(self, kind: EndKind, detail: str) -> None:
+        """How this boot ends; what the process still says until it is gone counts as well."""
+        if self._told is None:
+            self._told = (kind, detail)
+            self._close_within(_FAREWELL)
+
+    def _close_within(self, seconds: float) -> None:
         if self._closing is None:
-            self._closing = (time.monotonic() + seconds, kind, detail)
+            self._closing = time.monotonic() + seconds
 
     def _end(self, kind: EndKind, detail: str) -> None:
         if self._ended is None:

@@ -18,12 +18,13 @@ from xenport.port.session import Boot, Bootable, Ended, EndKind, Limits
 
 _MODULE = "xenport.model.process"
 
-# The model tells how the boot ended on descriptor 3, which we cannot choose from here: in our own
-# process the number may be taken.
-_START = f"""\
+# The model tells how the boot ended on descriptor 3, which cannot be chosen from here: the number
+# may be taken in our own process.
+_START = """\
 import os, runpy, sys
-os.dup2(int(sys.argv.pop()), 3)
-runpy.run_module({_MODULE!r}, run_name="__main__", alter_sys=True)
+module, descriptor = sys.argv[1:]
+os.dup2(int(descriptor), 3)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
 _KINDS: Mapping[str, EndKind] = {
@@ -65,7 +66,7 @@ class ModelDriver:
             files.add(json.dumps(task).encode())
             try:
                 child = Child(
-                    [sys.executable, "-c", _START, str(end.fileno())],
+                    [sys.executable, "-c", _START, _MODULE, str(end.fileno())],
                     pass_fds=(end.fileno(),),
                     stdin=files.descriptors[0],
                 )
@@ -110,6 +111,7 @@ class _EndRecord:
 
     async def quit(self) -> None:
         """The model does not listen."""
+        raise ControlError("the model takes no orders")
 
     async def close(self) -> None:
         """Nothing to let go of."""

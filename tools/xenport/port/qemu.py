@@ -144,8 +144,7 @@ class _Monitor:
 
     async def quit(self) -> None:
         """Ask QEMU to end."""
-        if self._client.runstate is Runstate.RUNNING:
-            await self._client.execute("quit")
+        await self._client.execute("quit")
 
     async def close(self) -> None:
         """Hang up."""
