@@ -9,9 +9,6 @@
 #include <version.h>
 #include <xen.h>
 
-/* The device tree that Xen passed; head.S puts it here. */
-extern const void *boot_fdt;
-
 /* Ticks of the timebase in a second. */
 static uint64_t timebase_frequency = 1000000000;
 
@@ -121,23 +118,24 @@ static void read_timebase_frequency(const void *fdt)
 
 void arch_init(void)
 {
-    set_decrementer(INT32_MAX);
+    const void *fdt = arch_entry.device_tree;
 
+    set_decrementer(INT32_MAX);
     boot_info.guest = "ppc";
     boot_info.command_line = "";
-    if (!fdt_valid(boot_fdt)) {
-        boot_problem("r3 was %p at entry, and there is no device tree", boot_fdt);
+    if (!fdt_valid(fdt)) {
+        boot_problem("r3 was %p at entry, and there is no device tree", fdt);
         return;
     }
-    boot_info.fdt = boot_fdt;
+    boot_info.fdt = fdt;
 
-    const char *command_line = fdt_string(boot_fdt, fdt_find(boot_fdt, "/chosen"), "bootargs");
+    const char *command_line = fdt_string(fdt, fdt_find(fdt, "/chosen"), "bootargs");
     if (command_line)
         boot_info.command_line = command_line;
 
-    read_timebase_frequency(boot_fdt);
+    read_timebase_frequency(fdt);
 
-    boot_info.shared_info = (struct shared_info *)fdt_number(boot_fdt, fdt_find(boot_fdt, "/xen"),
+    boot_info.shared_info = (struct shared_info *)fdt_number(fdt, fdt_find(fdt, "/xen"),
                                                              "shared-info", 0, 2, 0);
     if (!boot_info.shared_info)
         boot_problem("no shared-info in the /xen node of the device tree");

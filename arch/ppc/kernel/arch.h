@@ -114,6 +114,14 @@ _Noreturn void arch_jump_to(struct arch_jump *jump, int value);
 
 void arch_init(void);
 
+/* Registers as they were at entry; head.S keeps them. */
+struct arch_entry {
+    const void *device_tree;    /* r3 */
+    unsigned long r4, r5, msr;
+};
+
+extern struct arch_entry arch_entry;
+
 /* Decrementer interrupts since the start. This is how timers reach a guest: IBM's port has no
  * VIRQ_TIMER, it makes the decrementer run out instead. The macro says so to tests of timers. */
 unsigned long arch_timer_interrupts(void);

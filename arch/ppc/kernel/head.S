@@ -132,15 +132,19 @@ interrupt_entry:
     .text
     .globl _start
 _start:
-    li 4, 1
-    sldi 4, 4, MSR_SF_BIT
-    ori 4, 4, MSR_ME | MSR_RI
-    mtmsrd 4
+    mfmsr 6
+    li 7, 1
+    sldi 7, 7, MSR_SF_BIT
+    ori 7, 7, MSR_ME | MSR_RI
+    mtmsrd 7
     isync
     load_address 1, stack + STACK_SIZE - CALL_FRAME
     load_address 2, .TOC.
-    load_address 4, boot_fdt
-    std 3, 0(4)
+    load_address 7, arch_entry
+    std 3, 0(7)
+    std 4, 8(7)
+    std 5, 16(7)
+    std 6, 24(7)
     li 3, 0
     std 3, 0(1)                 /* the end of the chain of frames */
     bl kernel_main
@@ -176,14 +180,11 @@ arch_jump_to:
     mr 3, 4
     blr
 
-    .data
-    .balign 8
-    .globl boot_fdt
-boot_fdt:
-    .quad 0
-
     .bss
     .balign 16
+    .globl arch_entry
+arch_entry:
+    .space 4 * 8
 stack:
     .space STACK_SIZE
 fault_stack:

@@ -126,7 +126,7 @@ class _BareCore(UnicornCore):
             self.register(ppc_const.UC_PPC_REG_3 + index).set(value)
             code += mtspr(number, 3 + index).to_bytes(4, "big")
         self.memory.data[: len(code)] = bytes(code)
-        self.uc.emu_start(0, len(code))
+        self.uc.emu_start(0, len(code), count=len(values))
 
 
 def mtspr(number: int, register: int) -> int:
