@@ -5,6 +5,7 @@ from __future__ import annotations
 from xenport.model import (
     console,
     event_channel_op,
+    memory_op,
     multicall,
     sched_op,
     vcpu_op,
@@ -16,6 +17,7 @@ from xenport.model.handlers import Handlers
 HANDLERS = Handlers(
     console.handlers,
     event_channel_op.handlers,
+    memory_op.handlers,
     multicall.handlers,
     sched_op.handlers,
     vcpu_op.handlers,

@@ -33,12 +33,14 @@ class Dispatcher:
         guest: str,
         handlers: Mapping[str, Handler],
         checks: Mapping[str, Handler],
+        command_masks: Mapping[str, int],
     ) -> None:
         self._hypervisor = hypervisor
         self._abi = hypervisor.abi
         self._guest = guest
         self._handlers = handlers
         self._checks = checks
+        self._command_masks = command_masks
         self.runners: dict[int, Runner] = {}
         for hypercall in hypervisor.abi.hypercalls.values():
             if guest in hypercall.callers:
@@ -79,7 +81,7 @@ class Dispatcher:
         names = [arg.name for arg in hypercall.args]
         roles = [arg.role for arg in hypercall.args]
         index = roles.index("command")
-        mask = places[names[index]][1]
+        mask = self._command_masks.get(hypercall.name, places[names[index]][1])
         handle_index = roles.index("argument") if "argument" in roles else None
         check = self._check(hypercall)
         unknown = self._unknown(hypercall)

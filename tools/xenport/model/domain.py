@@ -9,6 +9,7 @@ from xenport.model.bits import Bits
 from xenport.model.console_line import ConsoleLine
 from xenport.model.errors import XenError
 from xenport.model.events import EventChannels
+from xenport.model.frames import Frames, TranslatedFrames
 from xenport.model.memory import Buffer, Memory, Page
 from xenport.model.vcpu import Vcpu
 from xenport.model.watchdog import Watchdogs
@@ -76,6 +77,7 @@ class Domain:
         self.shared_info = Page()
         self._no_info = Buffer(4096).data
         self.info_layout = self._layout_of_info()
+        self.frames: Frames = TranslatedFrames(self)
         self.hypercalls = hypervisor.runners(guest, cpu_class)
         self.events = EventChannels(self)
 
@@ -91,6 +93,13 @@ class Domain:
         )
         selector = abi.offset("vcpu_info", "evtchn_pending_sel")
         return InfoLayout(abi.sizeof("vcpu_info"), pending, mask, selector)
+
+    @property
+    def is_direct_mapped(self) -> bool:
+        """Guest frames are machine frames, though Xen translates them (Arm's control domain)."""
+        return self.cpu_class.translated and (
+            "XENFEAT_direct_mapped" in self.cpu_class.features_of(self)
+        )
 
     # ---- Vcpus ----
 

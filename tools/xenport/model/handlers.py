@@ -17,16 +17,19 @@ class Handlers(Mapping[str, Handler]):
     commands, of the hypercall (``set_timer_op``).
 
     A handler gets a `Call`, returns the hypercall's result (``None`` means 0) or raises `XenError`.
-    ``checks`` holds, by hypercall, what is checked before the command is even looked at.
+    ``checks`` holds, by hypercall, what is checked before the command is even looked at, and
+    ``command_masks`` which bits of the argument are the command, where that is not all of it.
     """
 
     def __init__(self, *parts: Handlers) -> None:
         self._handlers: dict[str, Handler] = {}
         self.checks: dict[str, Handler] = {}
+        self.command_masks: dict[str, int] = {}
         for part in parts:
             for name, handler in part.items():
                 self.command(name)(handler)
             self.checks.update(part.checks)
+            self.command_masks.update(part.command_masks)
 
     def command(self, *names: str) -> Callable[[_H], _H]:
         """Decorator: the function carries out the commands (or hypercalls) ``names``."""

@@ -79,7 +79,8 @@ class Hypervisor:
         if cpu_class not in self._runners:
             handlers = {**core.HANDLERS, **cpu_class.handlers, **self._overrides}
             checks = {**core.HANDLERS.checks, **cpu_class.handlers.checks}
-            self._runners[cpu_class] = Dispatcher(self, guest, handlers, checks).runners
+            masks = core.HANDLERS.command_masks
+            self._runners[cpu_class] = Dispatcher(self, guest, handlers, checks, masks).runners
         return self._runners[cpu_class]
 
     # ---- Hypercalls ----

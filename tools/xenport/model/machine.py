@@ -111,13 +111,19 @@ class Machine:
             if ready:
                 turn += 1
                 self._run(ready[turn % len(ready)])
-            elif not self._clock.jump():
+                continue
+            self._account(None)
+            if not self._clock.jump():
                 return End("hang", "every vcpu waits, and no timer is set")
         return self._end
 
+    def _account(self, running: Vcpu | None) -> None:
+        """Note who runs from now on, and what the others do."""
+        for vcpu in self.domain.vcpus:
+            vcpu.set_runstate(self._state_of(vcpu, running))
+
     def _run(self, vcpu: Vcpu) -> None:
-        for other in self.domain.vcpus:
-            other.set_runstate(self._state_of(other, vcpu))
+        self._account(vcpu)
         cpu = vcpu.cpu
         vcpu.attention = False
         cpu.time_changed()
@@ -126,7 +132,7 @@ class Machine:
         cpu.run()
 
     @staticmethod
-    def _state_of(vcpu: Vcpu, running: Vcpu) -> int:
+    def _state_of(vcpu: Vcpu, running: Vcpu | None) -> int:
         if vcpu is running:
             return runstate.RUNNING
         if vcpu.is_down:

@@ -101,6 +101,21 @@ class Memory:
             return self._replaced[frame] is not None
         return 0 <= frame * PAGE_SIZE - self.base < self.size
 
+    def page_at(self, frame: int) -> Page | None:
+        """The page that was put at this frame; None where it is RAM or nothing."""
+        return self._replaced.get(frame)
+
+    def is_ram(self, frame: int) -> bool:
+        """Was the frame RAM to begin with?"""
+        return 0 <= frame * PAGE_SIZE - self.base < self.size
+
+    def highest_frame(self) -> int:
+        """The largest frame with memory."""
+        last = (self.base + self.size) // PAGE_SIZE - 1
+        while not self.has_frame(last):
+            last -= 1
+        return max([last, *(f for f, page in self._replaced.items() if page is not None)])
+
     # ---- Changes ----
 
     def replace(self, frame: int, page: Page | None) -> None:
@@ -112,6 +127,8 @@ class Memory:
 
     def restore(self, frame: int) -> None:
         """Undo `replace`: the RAM of that frame (or nothing) is there again."""
+        if frame not in self._replaced:
+            return
         had = self.has_frame(frame)
         del self._replaced[frame]
         for core in self._cores:

@@ -80,7 +80,7 @@ def get_features(call: Call) -> None:
     view = call.view
     if view.submap_idx != 0:
         raise XenError("EINVAL")
-    names = list(call.vcpu.cpu.features)
+    names = list(call.domain.cpu_class.features_of(call.domain))
     if call.domain.is_control:
         names.append("XENFEAT_dom0")
     abi = call.domain.abi

@@ -40,6 +40,7 @@ from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
@@ -66,6 +67,16 @@ class Cpu(ABC):
 
     #: Guest frame numbers are translated by Xen (all but PV guests).
     translated: ClassVar[bool] = True
+
+    #: What XENMEM_add_to_physmap maps, of shared_info, grant_table and gmfn; the errno for others;
+    #: whether it also maps devices.
+    map_spaces: ClassVar[tuple[str, ...]] = (
+        "XENMAPSPACE_shared_info",
+        "XENMAPSPACE_grant_table",
+        "XENMAPSPACE_gmfn",
+    )
+    unknown_space: ClassVar[str] = "EINVAL"
+    maps_devices: ClassVar[bool] = False
 
     #: Physical interrupts a domain can name.
     pirq_count: ClassVar[int] = 0
@@ -156,6 +167,25 @@ class Cpu(ABC):
         must hold to the end of its page. Flat virtual addresses: walk the guest's tables for
         ``handle + offset``; ppc64: inline or xencomm descriptor.
         """
+
+    @classmethod
+    def features_of(cls, _domain: Domain) -> tuple[str, ...]:
+        """`features` for a domain, where not all of a kind have the same."""
+        return cls.features
+
+    @classmethod
+    def moves_mapped_pages(cls, _abi: Abi) -> bool:
+        """Does mapping a page of Xen's that is mapped already move it? Else it is EBUSY."""
+        return True
+
+    def maximum_frame(self) -> int:
+        """XENMEM_maximum_gpfn of the domain."""
+        return self.vcpu.domain.memory.highest_frame()
+
+    def memory_map(self) -> list[tuple[int, int, int]] | None:
+        """XENMEM_memory_map: start, size (bytes) and kind (E820) of each range; None: there is no
+        map."""
+        return None
 
     def frame_is_writable(self, _frame: int) -> bool:
         """May Xen share this frame, which has memory, with the guest as a writable one?"""

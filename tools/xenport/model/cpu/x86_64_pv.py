@@ -30,6 +30,7 @@ from xenport.model.cpu.x86_core import (
     GP,
     MSR_EFER,
     NM,
+    NMI,
     PF,
     UD,
     USER,
@@ -39,6 +40,7 @@ from xenport.model.cpu.x86_core import (
 )
 from xenport.model.cpu.x86_pv_builder import Builder, PvStart
 from xenport.model.cpu.x86_pv_emulate import emulate
+from xenport.model.cpu.x86_pv_frames import PvFrames
 from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.cpu.x86_pv_xen import FLAT_CS, FLAT_SS, STUB, STUB_CS, STUB_SS
 from xenport.model.cpu.x86_time import TimeRecord, write_wall_clock
@@ -74,14 +76,30 @@ _GENERAL = (
     x86.UC_X86_REG_R14,
     x86.UC_X86_REG_R15,
 )
-_GENERAL_NAMES = ["rax", "rbx", "rcx", "rdx", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+_GENERAL_NAMES = [
+    "rax",
+    "rbx",
+    "rcx",
+    "rdx",
+    "rbp",
+    "rsi",
+    "rdi",
+    "r8",
+    "r9",
+    "r10",
+    "r11",
+    "r12",
+    "r13",
+    "r14",
+    "r15",
+]
 
 
 class PvCpu(Cpu):
     """A vcpu of a 64-bit PV guest. The Unicorn instance is made when the vcpu gets registers."""
 
     handlers = x86_pv_calls.handlers
-    capabilities = "xen-{release}-x86_64 hvm-{release}-x86_64"
+    capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     features = (
         "XENFEAT_memory_op_vnode_supported",
         "XENFEAT_pae_pgdir_above_4gb",
@@ -109,6 +127,9 @@ class PvCpu(Cpu):
         self.event_address = 0
         self.failsafe_address = 0
         self.syscall_address = 0
+        self.sysenter_address = 0
+        self.syscall32_address = 0
+        self.nmi_masked = False  #: until the guest returns from the NMI by iret
         self.iopl = 0
         self.kernel_stack = (0, 0)  #: ss, rsp: for entries from user mode
         self.debug_registers = [0] * 8
@@ -141,6 +162,7 @@ class PvCpu(Cpu):
         """As Xen builds a PV dom0."""
         start = Builder(domain, image).build(command_line)
         domain.built = start
+        domain.frames = PvFrames(domain, start.machine)
         domain.total_pages = start.machine.count
         domain.max_pages = 0xFFFF_FFFF if domain.is_control else start.machine.count
         for _ in range(domain.max_vcpus):
@@ -251,8 +273,10 @@ class PvCpu(Cpu):
     # ---- Frames ----
 
     def event_deliverable(self) -> bool:
-        """Pending and not masked."""
+        """Pending and not masked, or an NMI."""
         vcpu = self.vcpu
+        if vcpu.nmi_pending and not self.nmi_masked:
+            return True
         return vcpu.upcall_pending and not vcpu.upcall_masked
 
     def enable_events(self) -> None:
@@ -260,7 +284,15 @@ class PvCpu(Cpu):
         self.vcpu.upcall_masked = False
 
     def deliver_event(self) -> None:
-        """A frame for the event callback."""
+        """A frame for the NMI's or the event callback."""
+        if self.vcpu.nmi_pending and not self.nmi_masked:
+            self.vcpu.nmi_pending = False
+            if NMI in self.traps:
+                self.nmi_masked = True
+                self.bounce_exception(Fault(NMI))
+                return
+            if not self.event_deliverable():
+                return
         self._bounce(self.event_address, mask_events=True, error_code=None)
 
     def bounce_exception(self, fault: Fault) -> None:
@@ -345,6 +377,7 @@ class PvCpu(Cpu):
         processor.rsp.set(rsp)
         processor.rflags.set(rflags & ~(FLAG_IOPL | FLAG_VM) | FLAG_IF | 2)
         vcpu.upcall_masked = not rflags & FLAG_IF
+        self.nmi_masked = False
 
     # ---- Memory ----
 
@@ -358,6 +391,11 @@ class PvCpu(Cpu):
     def frame_is_writable(self, frame: int) -> bool:
         """The domain's own, and no table."""
         return self.start.machine.is_writable(frame)
+
+    def maximum_frame(self) -> int:
+        """What the guest itself says in shared_info."""
+        count: int = self.vcpu.domain.shared_view().arch.max_pfn
+        return max(count, 1) - 1
 
     def flush(self) -> None:
         """Page tables have changed."""
@@ -431,6 +469,6 @@ class PvCpu(Cpu):
         """Give it back."""
         self.bound_pirqs.discard(pirq)
 
-    def pirq_permitted(self, _pirq: int) -> bool:
-        """The control domain has all of them."""
-        return self.vcpu.domain.is_control
+    def pirq_permitted(self, pirq: int) -> bool:
+        """The control domain has all but Xen's timer."""
+        return self.vcpu.domain.is_control and pirq != 0

@@ -25,7 +25,7 @@ from xenport.model.memory import Memory, MemoryFault
 #: Ticks of the time stamp counter per ns. A power of two, so that guests can compute ns exactly.
 TICKS_PER_NS = 2
 
-UD, NM, DF, TS, NP, SS, GP, PF, AC = 6, 7, 8, 10, 11, 12, 13, 14, 17
+NMI, UD, NM, DF, TS, NP, SS, GP, PF, AC = 2, 6, 7, 8, 10, 11, 12, 13, 14, 17
 WITH_ERROR_CODE = frozenset({DF, TS, NP, SS, GP, PF, AC, 21, 29, 30})
 
 CR0_PE, CR0_TS, CR0_WP, CR0_PG = 1 << 0, 1 << 3, 1 << 16, 1 << 31

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from unicorn import x86_const as x86
 
-from xenport.model.cpu import x86_core
+from xenport.model.cpu import x86_core, x86_pv_xen
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
@@ -82,6 +82,68 @@ def set_callbacks(call: Call) -> None:
     ):
         if call[argument] >> 47 in _CANONICAL:
             setattr(cpu, name, call[argument])
+
+
+_MASK_EVENTS = 4  # flags of trap_info: as an interrupt gate
+_NMI = 2
+
+
+def _set_nmi_callback(cpu: PvCpu, address: int) -> None:
+    _check_canonical(address)
+    cpu.traps[_NMI] = (_MASK_EVENTS, x86_pv_xen.FLAT_CS, address)
+
+
+@command("CALLBACKOP_register")
+def callback_register(call: Call) -> None:
+    """Set one callback."""
+    abi = call.domain.abi
+    cpu = _cpu(call)
+    view = call.view
+    attributes = {
+        abi.constant("CALLBACKTYPE_event"): "event_address",
+        abi.constant("CALLBACKTYPE_failsafe"): "failsafe_address",
+        abi.constant("CALLBACKTYPE_syscall"): "syscall_address",
+        abi.constant("CALLBACKTYPE_sysenter"): "sysenter_address",
+        abi.constant("CALLBACKTYPE_syscall32"): "syscall32_address",
+    }
+    _check_canonical(view.address)
+    if view.type == abi.constant("CALLBACKTYPE_nmi"):
+        _set_nmi_callback(cpu, view.address)
+    elif view.type in attributes:
+        setattr(cpu, attributes[view.type], view.address)
+    else:
+        raise XenError("ENOSYS")
+
+
+@command("CALLBACKOP_unregister")
+def callback_unregister(call: Call) -> None:
+    """Clear the NMI's callback, the only one that can do without."""
+    abi = call.domain.abi
+    kind = call.view.type
+    if kind == abi.constant("CALLBACKTYPE_nmi"):
+        _cpu(call).traps.pop(_NMI, None)
+    elif kind in (
+        abi.constant("CALLBACKTYPE_event"),
+        abi.constant("CALLBACKTYPE_failsafe"),
+        abi.constant("CALLBACKTYPE_syscall"),
+        abi.constant("CALLBACKTYPE_sysenter"),
+        abi.constant("CALLBACKTYPE_syscall32"),
+    ):
+        raise XenError("EINVAL")
+    else:
+        raise XenError("ENOSYS")
+
+
+@command("XENNMI_register_callback")
+def register_nmi_callback(call: Call) -> None:
+    """Set the NMI's callback."""
+    _set_nmi_callback(_cpu(call), call.view.handler_address)
+
+
+@command("XENNMI_unregister_callback")
+def unregister_nmi_callback(call: Call) -> None:
+    """Clear the NMI's callback."""
+    _cpu(call).traps.pop(_NMI, None)
 
 
 @command("stack_switch")
@@ -197,6 +259,15 @@ def update_descriptor(call: Call) -> None:
 
 
 # ---- Page tables ----
+
+
+@command("XENMEM_machphys_mapping")
+def machphys_mapping(call: Call) -> None:
+    """Where the machine-to-physical table is."""
+    view = call.view
+    view.v_start = x86_pv_xen.MACH2PHYS_START
+    view.v_end = x86_pv_xen.MACH2PHYS_START + (1 << 39)
+    view.max_mfn = (1 << 39) // 8 - 1
 
 
 @command("update_va_mapping")

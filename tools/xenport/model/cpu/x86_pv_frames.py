@@ -1,0 +1,44 @@
+"""Giving machine frames back and getting others, for PV domains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xenport.model.errors import XenError
+
+if TYPE_CHECKING:
+    from xenport.model.cpu.x86_pv_memory import MachineMemory
+    from xenport.model.domain import Domain
+
+
+class PvFrames:
+    """Frames of a PV domain; it gets those that it gave back. See `xenport.model.frames.Frames`."""
+
+    def __init__(self, domain: Domain, machine: MachineMemory) -> None:
+        self._domain = domain
+        self._machine = machine
+
+    def get(self, _frame: int | None, pages: int) -> int:
+        """One page at a time; the guest says at which of its own frame numbers it keeps it."""
+        if pages != 1 or not self._machine.released:
+            raise XenError("ENOMEM")
+        self._domain.total_pages += 1
+        return self._machine.released.pop()
+
+    def release(self, frame: int, pages: int) -> None:
+        """The domain's own frames; those in use as tables stay."""
+        for machine_frame in range(frame, frame + pages):
+            if not self._machine.owned(machine_frame) or not self._machine.is_writable(
+                machine_frame
+            ):
+                raise XenError("EINVAL")
+            self._machine.released.append(machine_frame)
+            self._domain.total_pages -= 1
+
+    def map_space(self, _space: int, _index: int, _frame: int) -> None:
+        """PV frames are not translated."""
+        raise XenError("EACCES")
+
+    def unmap(self, _frame: int) -> None:
+        """PV frames are not translated."""
+        raise XenError("EACCES")

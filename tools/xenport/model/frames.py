@@ -1,0 +1,154 @@
+"""The guest frames of a translated domain: what is mapped where, and how many pages it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from xenport.model.errors import XenError
+from xenport.model.memory import PAGE_SIZE, Page
+
+if TYPE_CHECKING:
+    from xenport.model.domain import Domain
+
+MAX_GRANT_FRAMES = 64
+
+
+class Frames(Protocol):
+    """A domain's frames. PV domains, whose frames are the machine's, have their own kind."""
+
+    def get(self, frame: int | None, pages: int) -> int:
+        """New pages, mapped from ``frame`` on if it is given. Returns the first frame. XenError
+        ENOMEM if the domain may have no more."""
+        ...
+
+    def release(self, frame: int, pages: int) -> None:
+        """Give pages back. XenError EINVAL: not the domain's."""
+        ...
+
+    def map_space(self, space: int, index: int, frame: int) -> None:
+        """Map page ``index`` of ``space`` (XENMAPSPACE_…) at ``frame``. XenError."""
+        ...
+
+    def unmap(self, frame: int) -> None:
+        """Take away what is mapped. XenError ENOENT: nothing is."""
+        ...
+
+
+class TranslatedFrames:
+    """Frames that Xen translates."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._grant_table: list[Page] = []
+        self._places: dict[Page, int] = {}  # where Xen's own pages are mapped
+        abi = domain.abi
+        self._spaces = {
+            abi.constants[name].value: name
+            for name in ("XENMAPSPACE_shared_info", "XENMAPSPACE_grant_table", "XENMAPSPACE_gmfn")
+            if name in abi.constants
+        }
+        device = abi.constants.get("XENMAPSPACE_dev_mmio")
+        self._device = device.value if device is not None else None
+
+    # ---- Pages ----
+
+    def get(self, frame: int | None, pages: int) -> int:
+        """See Frames."""
+        domain = self._domain
+        if frame is None:
+            self._count(pages)
+            return 0
+        if domain.is_direct_mapped:
+            # Such a domain keeps the pages that it gave back, and gets no others.
+            if not all(domain.memory.is_ram(frame + i) for i in range(pages)):
+                raise XenError("EINVAL")
+            for index in range(pages):
+                domain.memory.restore(frame + index)
+            return frame
+        self._count(pages)
+        for index in range(pages):
+            domain.memory.replace(frame + index, Page())
+        return frame
+
+    def _count(self, pages: int) -> None:
+        if self._domain.total_pages + pages > self._domain.max_pages:
+            raise XenError("ENOMEM")
+        self._domain.total_pages += pages
+
+    def release(self, frame: int, pages: int) -> None:
+        """See Frames."""
+        for index in range(pages):
+            if not self._domain.memory.has_frame(frame + index):
+                raise XenError("EINVAL")
+            self._clear(frame + index)
+
+    def _clear(self, frame: int) -> None:
+        """Make a hole; a page of the domain's own is freed."""
+        page = self._domain.memory.page_at(frame)
+        if page is not None and page in self._places:
+            del self._places[page]
+        elif not self._domain.is_direct_mapped:
+            self._domain.total_pages -= 1
+        self._domain.memory.replace(frame, None)
+
+    def unmap(self, frame: int) -> None:
+        """See Frames."""
+        memory = self._domain.memory
+        if not memory.has_frame(frame):
+            raise XenError("ENOENT")
+        page = memory.page_at(frame)
+        if page is not None:
+            self._places.pop(page, None)
+        memory.replace(frame, None)
+
+    # ---- Xen's pages ----
+
+    def map_space(self, space: int, index: int, frame: int) -> None:
+        """See Frames."""
+        cpu_class = self._domain.cpu_class
+        name = self._spaces.get(space)
+        if space == self._device and cpu_class.maps_devices:
+            return  # there are no devices behind it
+        if name is None or name not in cpu_class.map_spaces:
+            raise XenError(cpu_class.unknown_space)
+        if name == "XENMAPSPACE_gmfn":
+            self._move(index, frame)
+            return
+        page = self._shared_info(index) if name.endswith("shared_info") else self._grant(index)
+        old = self._places.get(page)
+        if old is not None and not cpu_class.moves_mapped_pages(self._domain.abi):
+            raise XenError("EBUSY")
+        if old == frame:
+            return
+        if self._domain.memory.has_frame(frame):
+            self._clear(frame)
+        if old is not None:
+            self._domain.memory.replace(old, None)
+        self._domain.memory.replace(frame, page)
+        self._places[page] = frame
+
+    def _shared_info(self, index: int) -> Page:
+        if index:
+            raise XenError("EINVAL")
+        return self._domain.shared_info
+
+    def _grant(self, index: int) -> Page:
+        if index >= MAX_GRANT_FRAMES:
+            raise XenError("EINVAL")
+        while len(self._grant_table) <= index:
+            self._grant_table.append(Page())
+        return self._grant_table[index]
+
+    def _move(self, source: int, frame: int) -> None:
+        """Move a page of the domain's own to another frame."""
+        memory = self._domain.memory
+        if not memory.has_frame(source) or memory.page_at(source) in self._places:
+            raise XenError("EINVAL")
+        if source == frame:
+            return
+        page = Page()
+        page.data[:] = memory.read(source * PAGE_SIZE, PAGE_SIZE)
+        if memory.has_frame(frame):
+            self._clear(frame)
+        memory.replace(source, None)
+        memory.replace(frame, page)
