@@ -471,7 +471,9 @@ def expression_text(
             return tree.sign + _operand_text(tree.operand, sizeof, number)
         case expressions.Binary():
             left = _operand_text(tree.left, sizeof, number)
-            return f"{left} {tree.sign} {_operand_text(tree.right, sizeof, number)}"
+            shift = tree.sign in ("<<", ">>")  # its distance has no influence on the type
+            right = _operand_text(tree.right, sizeof, str if shift else number)
+            return f"{left} {tree.sign} {right}"
 
 
 def _operand_text(

@@ -211,23 +211,17 @@ class _Emitter:
         if group.kind == "defines":
             return _GroupText(comment, defines=self._defines(group.constants))
         values = [(item, self._names.value(item.spec.value)) for item in group.constants]
-        width = max(len(item.name) for item in group.constants) + 12
-        enumerators = [
-            line
-            for item, value in values
-            for line in _commented(f"    {item.name} = {value},", item.spec.doc, width)
-        ]
+        enumerators = [(f"    {item.name} = {value},", item.spec.doc) for item, value in values]
         bare = [f"#define {item.name} {value}" for item, value in values]
-        return _GroupText(comment, group.name, enumerators=enumerators, bare=bare)
+        return _GroupText(comment, group.name, enumerators=_commented(enumerators), bare=bare)
 
     def _defines(self, constants: Sequence[ConstantItem]) -> list[str]:
         width = max(len(item.name) for item in constants)
-        lines: list[str] = []
+        lines = []
         for item in constants:
             value = self._names.value(item.spec.value, item.spec.suffix)
-            code = f"#define {item.name:{width}} {value}"
-            lines += _commented(code, item.spec.doc, width + 24)
-        return lines
+            lines.append((f"#define {item.name:{width}} {value}", item.spec.doc))
+        return _commented(lines)
 
 
 class _Names:
@@ -361,34 +355,40 @@ class _TypesOfHeader:
             return "\n".join(lines)
         assert isinstance(spec, StructSpec)
         lines.append(f"{item.kind} {name} {{")
-        members = list(self._members(spec.fields, item.place.at("fields"), 1))
+        members = self._members(spec.fields, item.place.at("fields"), 1)
         lines += members or ["    __extension__ char xen_nothing[0]; /* so C++ has size 0 too */"]
         lines.append("};")
         if name not in self._declared:
             lines += self._aliases(name, item)
         return "\n".join(lines)
 
-    def _members(self, specs: Sequence[FieldSpec], place: Place, depth: int) -> Iterator[str]:
+    def _members(self, specs: Sequence[FieldSpec], place: Place, depth: int) -> list[str]:
         indent = "    " * depth
+        lines: list[str] = []
+        plain: list[tuple[str, str]] = []  # members of a type that follow each other
         for spec, here in self._abi.select(specs, place):
             if spec.type is not None:
-                tree = type_expression(spec.type)
-                text = self._c.declaration(tree, spec.name or "")
-                flexible = isinstance(tree, Array) and tree.length is None
-                if flexible or (spec.bits is not None and tree not in _PLAIN_BITS):
-                    text = f"__extension__ {text}"  # not in ISO C or not in ISO C++
-                if spec.bits is not None:
-                    text += f" : {spec.bits}"
-                yield from _commented(f"{indent}{text};", _directed(spec), 40)
-            else:
-                kind = "union" if spec.union is not None else "struct"
-                extension = "" if spec.name else "__extension__ "
-                if spec.doc:
-                    yield _comment(spec.doc, indent)
-                yield f"{indent}{extension}{kind} {{"
-                inner = spec.union if spec.union is not None else spec.struct
-                yield from self._members(inner or [], here.at(kind), depth + 1)
-                yield f"{indent}}} {spec.name};" if spec.name else f"{indent}}};"
+                plain.append((f"{indent}{self._member(spec)};", _directed(spec)))
+                continue
+            lines += _commented(plain)
+            plain = []
+            if spec.doc or spec.dir:
+                lines.append(_comment(_directed(spec), indent))
+            kind = "union" if spec.union is not None else "struct"
+            inner = spec.union if spec.union is not None else spec.struct
+            extension = "" if spec.name else "__extension__ "  # not in ISO C++
+            lines.append(f"{indent}{extension}{kind} {{")
+            lines += self._members(inner or [], here.at(kind), depth + 1)
+            lines.append(f"{indent}}} {spec.name};" if spec.name else f"{indent}}};")
+        return lines + _commented(plain)
+
+    def _member(self, spec: FieldSpec) -> str:
+        tree = type_expression(spec.type or "")
+        text = self._c.declaration(tree, spec.name or "")
+        flexible = isinstance(tree, Array) and tree.length is None
+        if flexible or (spec.bits is not None and tree not in _PLAIN_BITS):
+            text = f"__extension__ {text}"  # not in ISO C++; not in ISO C
+        return text if spec.bits is None else f"{text} : {spec.bits}"
 
 
 _PLAIN_BITS = (Primitive("int"), Primitive("uint"), Primitive("int32"), Primitive("uint32"))
@@ -444,17 +444,20 @@ def _guard(path: str) -> str:
     return "XENPORT_" + re.sub(r"\W", "_", path).upper()
 
 
-def _commented(code: str, doc: str, column: int) -> Iterator[str]:
-    """``code`` with ``doc`` behind it at ``column``, or before it if there is no room."""
-    if not doc:
-        yield code
-        return
-    line = f"{code:{column}} /* {_harmless(doc)} */"
-    if len(line) <= _WIDTH:
-        yield line
-    else:
-        yield _comment(doc, code[: len(code) - len(code.lstrip())])
-        yield code
+def _commented(lines: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of code with comments: behind the code if there is room for all, else before it."""
+    if not any(doc for _, doc in lines):
+        return [code for code, _ in lines]
+    column = max(len(code) for code, doc in lines if doc)
+    behind = [f"{code:{column}}  /* {_harmless(doc)} */" if doc else code for code, doc in lines]
+    if max(map(len, behind)) <= _WIDTH:
+        return behind
+    before: list[str] = []
+    for code, doc in lines:
+        if doc:
+            before.append(_comment(doc, code[: len(code) - len(code.lstrip())]))
+        before.append(code)
+    return before
 
 
 def _comment(doc: str, indent: str = "") -> str:
