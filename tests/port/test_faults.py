@@ -18,7 +18,7 @@ Fake = Callable[[str], Driver]
 pytestmark = pytest.mark.usefixtures("clean")
 
 PATIENT = Limits(silence=60, total=120, output=1 << 20)
-IMPATIENT = Limits(silence=2, total=5, output=1 << 20)
+IMPATIENT = Limits(silence=1.5, total=3, output=1 << 20)
 
 
 def run(
@@ -70,14 +70,14 @@ def test_ends_by_itself(
 @pytest.mark.parametrize(
     ("behaviour", "detail"),
     [
-        ("silent", "no line for 2 s"),
-        ("stubborn", "no line for 2 s"),
-        ("mute", "no line for 2 s"),
-        ("closes its console", "no line for 2 s"),
-        ("prints for ever", "no end within 5 s"),
+        ("silent", "no line for 1.5 s"),
+        ("stubborn", "no line for 1.5 s"),
+        ("mute", "no line for 1.5 s"),
+        ("closes its console", "no line for 1.5 s"),
+        ("prints for ever", "no end within 3 s"),
         (
             "says it resets",
-            "no line for 2 s (seen: Dom0 shutdown: rebooting machine;"
+            "no line for 1.5 s (seen: Dom0 shutdown: rebooting machine;"
             " not seen: SHUTDOWN guest-reset)",
         ),
     ],
