@@ -9,7 +9,7 @@ import pytest
 
 from xenport import architecture
 from xenport.abi import Abi, Description, load
-from xenport.abi.expressions import expression, types
+from xenport.abi.expressions import expression, names, types
 from xenport.emit import c
 from xenport.emit.c import header_texts, write_headers
 from xenport.errors import InputError
@@ -79,8 +79,6 @@ def needs_types(abi: Abi, name: str) -> bool:
     if isinstance(value, int) or value.startswith('"'):
         return False
     tree = expression(value)
-    from xenport.abi.expressions import names
-
     return any(types(tree)) or any(needs_types(abi, inner) for inner in names(tree))
 
 
@@ -224,3 +222,33 @@ def test_nothing_is_left_of_a_failure(
         write_headers(small.abi("big64", "4.17"), out)
     assert {path: path.read_bytes() for path in out.rglob("*.h")} == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_old_tree_comes_back(
+    small: Description, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The move of the new tree fails after the old one was moved away."""
+    out = tmp_path / "out"
+    write_headers(small.abi("little64", "4.17"), out)
+    rename = Path.rename
+
+    def fail_once(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises(KeyboardInterrupt):
+        write_headers(small.abi("big64", "4.17"), out)
+    assert (out / "arch-alpha" / "xen.h").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_links_are_foreign(small: Description, tmp_path: Path) -> None:
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    write_headers(small.abi("little64", "4.17"), out)
+    mine.write_text("mine\n")
+    (out / "link.h").symlink_to(mine)
+    with pytest.raises(InputError, match="what xenport did not generate"):
+        write_headers(small.abi("big64", "4.17"), out)
+    assert mine.read_text() == "mine\n"

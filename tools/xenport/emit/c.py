@@ -82,18 +82,20 @@ def write_headers(abi: Abi, out: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
         raise InputError(f"cannot write: {error.strerror}", out) from None
+    fresh, old = work / "new", work / "old"
     try:
-        fresh = work / "new"
         for path, text in texts.items():
             file = fresh / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         if out.exists():
-            out.rename(work / "old")
+            out.rename(old)
         fresh.rename(out)
     except OSError as error:
         raise InputError(f"cannot write: {error.strerror}", out) from None
     finally:
+        if old.exists() and not out.exists():
+            old.rename(out)
         shutil.rmtree(work, ignore_errors=True)
 
 
@@ -108,14 +110,24 @@ def _refuse_foreign(out: Path) -> None:
         return
     if not out.is_dir() or out.is_symlink():
         raise InputError("is there and is no folder; headers are written to a new folder", out)
-    for file in sorted(out.rglob("*")):
-        if file.is_dir() and not file.is_symlink():
-            continue
-        ours = file.suffix == ".h" and file.is_file() and not file.is_symlink()
-        if not ours or _MARK not in file.read_text(encoding="utf-8", errors="replace")[:1000]:
+    for file in out.rglob("*"):
+        if not _is_ours(file):
             raise InputError(
                 f"{out} holds what xenport did not generate; give a new or empty folder", file
             )
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether ``file`` is a header that was generated, or a folder."""
+    if file.is_symlink():
+        return False
+    if file.is_dir():
+        return True
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            return file.suffix == ".h" and _MARK in stream.read(1000)
+    except OSError:
+        return False
 
 
 @dataclass
