@@ -5,6 +5,7 @@ from __future__ import annotations
 from xenport.model import (
     console,
     event_channel_op,
+    hvm_op,
     memory_op,
     multicall,
     sched_op,
@@ -17,6 +18,7 @@ from xenport.model.handlers import Handlers
 HANDLERS = Handlers(
     console.handlers,
     event_channel_op.handlers,
+    hvm_op.handlers,
     memory_op.handlers,
     multicall.handlers,
     sched_op.handlers,

@@ -93,9 +93,7 @@ def _affinity_info(vcpu: Vcpu, registers: Sequence[int]) -> int:
     if level >= len(_AFFINITY_MASKS):
         return _INVALID_PARAMETERS
     mask = _AFFINITY_MASKS[level]
-    on = any(
-        v.id & mask == registers[1] & mask and not v.is_down for v in vcpu.domain.vcpus
-    )
+    on = any(v.id & mask == registers[1] & mask and not v.is_down for v in vcpu.domain.vcpus)
     return _AFFINITY_ON if on else _AFFINITY_OFF
 
 

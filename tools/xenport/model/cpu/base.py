@@ -187,6 +187,18 @@ class Cpu(ABC):
         map."""
         return None
 
+    #: An index past HVM_NR_PARAMS is refused before the domain is looked at.
+    param_index_first: ClassVar[bool] = True
+
+    def check_param(self, _domain: Domain, _index: int, _value: int | None) -> None:
+        """May this vcpu read (``_value`` None) or set a parameter of the domain? XenError EPERM,
+        EINVAL. Architectures with hvm_op say which."""
+        raise XenError("EINVAL")
+
+    def set_upcall_vector(self, _vector: int) -> None:
+        """HVMOP_set_evtchn_upcall_vector (x86 only)."""
+        raise XenError("ENOSYS")
+
     def frame_is_writable(self, _frame: int) -> bool:
         """May Xen share this frame, which has memory, with the guest as a writable one?"""
         return True

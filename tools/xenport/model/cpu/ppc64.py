@@ -57,7 +57,7 @@ from xenport.model.cpu.ppc64_domain import REAL_MODE_AREA_SIZE, TIMEBASE_FREQUEN
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
-from xenport.model.vcpu_op import vcpu_exists
+from xenport.model.vcpu_op import target, vcpu_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +133,12 @@ def vcpu_may_exist(call: Call) -> None:
     if call["vcpuid"] >= call.domain.abi.constant("MAX_VIRT_CPUS"):
         raise XenError("EINVAL")
     vcpu_exists(call)
+
+
+@_handlers.command("VCPUOP_down")
+def vcpu_down(call: Call) -> None:
+    """3.2 does not notice that it was the last one."""
+    target(call).down()
 
 
 class Ppc64Cpu(Cpu):

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from unicorn import UC_ARCH_PPC, UC_MODE_BIG_ENDIAN, UC_MODE_PPC64, ppc_const
 
+from xenport.errors import InputError
 from xenport.model.cpu.unicorn_core import Context, UnicornCore
-from xenport.model.errors import ModelError
 from xenport.model.memory import PAGE_SIZE, Buffer
 
 MSR_SF = 1 << 63  # 64-bit mode
@@ -136,12 +136,13 @@ def mtspr(number: int, register: int) -> int:
 
 @functools.cache
 def _calibrate() -> _Layout:
-    """Find MSR and the array of special-purpose registers in this Unicorn's CPU state."""
+    """Find MSR and the array of special-purpose registers in this Unicorn's CPU state. Raises
+    InputError if they are not where this module can tell: not the Unicorn it was made for."""
     core = _BareCore()
     start = core.msr.get()
     places = core.words_that_become(start | MSR_EE) & core.words_that_become(start | MSR_RI)
     if len(places) != 1:
-        raise ModelError(f"MSR is at {sorted(places)} in Unicorn's context, expected one place")
+        raise InputError(f"this Unicorn cannot be used: its MSR is in {len(places)} places, not 1")
     (msr,) = places
     core.context.u64(msr).value |= MSR_HV
     core.context.store()
@@ -156,7 +157,7 @@ def _calibrate() -> _Layout:
     ]
     common = set.intersection(*arrays)
     if len(common) != 1:
-        raise ModelError(f"SPRs are at {sorted(common)} in Unicorn's context, expected one place")
+        raise InputError(f"this Unicorn cannot be used: its SPRs are in {len(common)} places, not 1")
     (sprs,) = common
     return _Layout(msr, sprs)
 

@@ -142,6 +142,7 @@ class UnicornCore:
         self.uc.ctl(unicorn.UC_CTL_UC_USE_EXITS, unicorn.UC_CTL_IO_WRITE, ctypes.c_int(1))
         self.handle: ctypes.c_void_p = self.uc._uch
         self.running = False
+        self.stopped = False  #: the last run ended by `stop`
         self._failure: BaseException | None = None
         self._callbacks: list[object] = []  # ctypes callbacks must outlive the instance
         self._buffers: dict[int, object] = {}  # so must mapped buffers
@@ -274,6 +275,7 @@ class UnicornCore:
     def run(self, pc: int) -> int:
         """Run from ``pc`` until `stop` or an error; the library's status (UC_ERR_OK, …)."""
         self.running = True
+        self.stopped = False
         status: int = self._start(
             self.handle,
             ctypes.c_uint64(pc),
@@ -290,4 +292,5 @@ class UnicornCore:
     def stop(self) -> None:
         """Make `run` return after the current instruction; without effect when it does not run."""
         if self.running:
+            self.stopped = True
             self._stop(self.handle)

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_64_pv import PvCpu
+from xenport.model.cpu.x86_64_pvh import PvhCpu
 
-CPUS: dict[str, type[Cpu]] = {"pv": PvCpu}
+CPUS: dict[str, type[Cpu]] = {"pv": PvCpu, "hvm": PvhCpu}

@@ -1,0 +1,103 @@
+"""Hypercalls that x86 HVM guests have, or have their own way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unicorn import x86_const as x86
+
+from xenport.model.errors import XenError
+from xenport.model.handlers import Handlers
+
+if TYPE_CHECKING:
+    from xenport.model.call import Call
+    from xenport.model.cpu.x86_64_pvh import PvhCpu
+    from xenport.model.domain import Domain
+    from xenport.model.vcpu import Vcpu
+
+handlers = Handlers()
+command = handlers.command
+
+#: Parameters that a guest may set, or read, of its own domain.
+_WRITABLE = (
+    "CALLBACK_IRQ",
+    "VM86_TSS",
+    "VM86_TSS_SIZED",
+    "ACPI_IOPORTS_LOCATION",
+    "VM_GENERATION_ID_ADDR",
+    "STORE_EVTCHN",
+    "CONSOLE_EVTCHN",
+    "X87_FIP_WIDTH",
+)
+_READABLE = (*_WRITABLE, "STORE_PFN", "CONSOLE_PFN", "ALTP2M")
+_DEPRECATED = (
+    "PAE_ENABLED",
+    "DM_DOMAIN",
+    "MEMORY_EVENT_CR0",
+    "MEMORY_EVENT_CR3",
+    "MEMORY_EVENT_CR4",
+    "MEMORY_EVENT_INT3",
+    "NESTEDHVM",
+    "MEMORY_EVENT_SINGLE_STEP",
+    "BUFIOREQ_EVTCHN",
+    "MEMORY_EVENT_MSR",
+)
+
+
+def check_param(vcpu: Vcpu, domain: Domain, index: int, value: int | None) -> None:
+    """May ``vcpu`` read (``value`` None) or set the parameter? XenError EPERM, EINVAL."""
+    abi = domain.abi
+
+    def numbers(names: tuple[str, ...]) -> set[int]:
+        found = (abi.constants.get(f"HVM_PARAM_{name}") for name in names)
+        return {int(constant.value) for constant in found if constant is not None}
+
+    if index in numbers(_DEPRECATED):
+        raise XenError("EINVAL")
+    allowed = numbers(_READABLE if value is None else _WRITABLE)
+    if index not in allowed and domain is vcpu.domain:
+        raise XenError("EPERM")
+    if value is not None and index in numbers(("X87_FIP_WIDTH",)) and value not in (0, 4, 8):
+        raise XenError("EINVAL")
+
+
+@command("VCPUOP_initialise")
+def initialise(call: Call) -> None:
+    """An HVM guest gives a vcpu_hvm_context."""
+    context = call.vcpu.read_struct("vcpu_hvm_context", call.handle)
+    vcpu = call.domain.vcpus[call["vcpuid"]]
+    if vcpu.is_initialised:
+        raise XenError("EEXIST")
+    vcpu.cpu.set_context(context)
+    vcpu.is_initialised = True
+
+
+_GENERAL = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "ip", "flags")
+_IDS = {
+    "ax": x86.UC_X86_REG_RAX,
+    "cx": x86.UC_X86_REG_RCX,
+    "dx": x86.UC_X86_REG_RDX,
+    "bx": x86.UC_X86_REG_RBX,
+    "sp": x86.UC_X86_REG_RSP,
+    "bp": x86.UC_X86_REG_RBP,
+    "si": x86.UC_X86_REG_RSI,
+    "di": x86.UC_X86_REG_RDI,
+    "ip": x86.UC_X86_REG_RIP,
+    "flags": x86.UC_X86_REG_EFLAGS,
+}
+
+
+def set_hvm_context(cpu: PvhCpu, context: Any) -> None:
+    """Start a vcpu in flat 32-bit mode. XenError EINVAL for another mode; 64-bit mode is not
+    modelled."""
+    from xenport.model.cpu import x86_pvh_builder
+
+    abi = cpu.vcpu.domain.abi
+    if context.mode != abi.constant("VCPU_HVM_MODE_32B"):
+        raise XenError("EINVAL")
+    registers = context.cpu_regs.x86_32
+    cpu.load()
+    x86_pvh_builder.enter_flat(cpu.processor, registers.eip)
+    for name in _GENERAL:
+        value = getattr(registers, f"e{name}")
+        cpu.processor.uc.reg_write(_IDS[name], value | 2 if name == "flags" else value)
