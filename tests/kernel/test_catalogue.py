@@ -76,7 +76,7 @@ def test_no_damage_gets_through_as_another_error(tmp_path: Path) -> None:
     whole = elf(entry(name="one") + entry(name="two"))
     dice = random.Random(1)
     damaged = [whole[:length] for length in range(0, len(whole), 7)]
-    for _ in range(300):
+    for _ in range(150):
         data = bytearray(whole)
         for _ in range(dice.randint(1, 4)):
             # Headers are small: half of the hits go there.

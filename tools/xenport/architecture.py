@@ -49,6 +49,7 @@ class Toolchain(Strict):
     ldflags: list[str] = []
     linker_script: str
     sources: list[str] = []  # globs
+    cases: list[str] = []  # globs: tests of this architecture alone
 
 
 class DeviceTree(Strict):

@@ -1,5 +1,5 @@
 /* Two tests, so that there is something to build. */
-#include <hypercall.h>
+#include <boot.h>
 #include <test.h>
 
 #include "number.h"

@@ -51,8 +51,9 @@ def build(
     """The test kernel of an architecture, on the headers of a release; from the cache if possible.
 
     ``compiler`` is the command of another C compiler than zig's; it must compile for ``arch`` by
-    itself. ``cases`` is a folder with tests (default: ``conformance/cases``). Raises ``InputError``
-    for a release that is not described, and with the compiler's first error.
+    itself. ``cases`` is a folder with other tests than those of ``conformance/cases`` and of the
+    architecture. Raises ``InputError`` for a release that is not described, and with the compiler's
+    first error.
     """
     if arch.toolchain is None:
         raise InputError(f"{arch.name} has no test kernel: its description has no 'toolchain'")
@@ -61,9 +62,7 @@ def build(
             f"release '{release}' of {arch.name} is not described; there are:"
             f" {', '.join(arch.releases)}"
         )
-    inputs = _Inputs(
-        arch, release, arch.toolchain, cases or content.folder("conformance") / "cases"
-    )
+    inputs = _Inputs(arch, release, arch.toolchain, cases)
     compiler_of = compilers.Compiler.find(arch.toolchain, compiler)
     start = Fingerprint(compiler_of.identity, *compilers.FLAGS, *arch.toolchain.cflags)
     kernel = content.cache_folder() / "kernels" / f"{inputs.key(start)}.elf"
@@ -78,7 +77,11 @@ class _Inputs:
     arch: Architecture
     release: str
     toolchain: Toolchain
-    cases: Path
+    other_cases: Path | None
+
+    @property
+    def cases(self) -> Path:
+        return self.other_cases or content.folder("conformance") / "cases"
 
     @property
     def runtime(self) -> Path:
@@ -90,10 +93,18 @@ class _Inputs:
 
     def sources(self) -> list[Path]:
         """In the order in which they are linked: the tests come last, file by file."""
-        own = [
-            path for glob in self.toolchain.sources for path in sorted(self.arch.folder.glob(glob))
+        own = self._own(self.toolchain.sources)
+        own_cases = [] if self.other_cases else self._own(self.toolchain.cases)
+        return [
+            *own,
+            *sorted(self.runtime.glob("*.c")),
+            *sorted(self.cases.glob("*.c")),
+            *own_cases,
         ]
-        return [*own, *sorted(self.runtime.glob("*.c")), *sorted(self.cases.glob("*.c"))]
+
+    def _own(self, globs: Sequence[str]) -> list[Path]:
+        """Files of the architecture."""
+        return [path for glob in globs for path in sorted(self.arch.folder.glob(glob))]
 
     def folders(self) -> list[Path]:
         """Where sources and headers are, other than the generated ones."""
