@@ -142,7 +142,7 @@ def _calibrate() -> _Layout:
     start = core.msr.get()
     places = core.words_that_become(start | MSR_EE) & core.words_that_become(start | MSR_RI)
     if len(places) != 1:
-        raise InputError(f"this Unicorn cannot be used: its MSR is in {len(places)} places, not 1")
+        raise InputError(f"this Unicorn cannot be used: MSR is in {len(places)} places, not 1")
     (msr,) = places
     core.context.u64(msr).value |= MSR_HV
     core.context.store()
@@ -157,7 +157,7 @@ def _calibrate() -> _Layout:
     ]
     common = set.intersection(*arrays)
     if len(common) != 1:
-        raise InputError(f"this Unicorn cannot be used: its SPRs are in {len(common)} places, not 1")
+        raise InputError(f"this Unicorn cannot be used: SPRs are in {len(common)} places, not 1")
     (sprs,) = common
     return _Layout(msr, sprs)
 
