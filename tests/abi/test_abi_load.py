@@ -1,5 +1,6 @@
 """What of the description holds for an architecture and a release."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,21 @@ def test_rules_of_a_release(small: Description) -> None:
     errors = small.abi("little64", "4.20").hypercalls["event_op"].commands["EVENT_status"].errors
     assert errors[-1].errno == "EPERM"
     assert errors[-1].when is None and errors[-1].text == "the policy forbids it"
+
+
+def test_groups_of_one_name_in_two_files(tmp_path: Path) -> None:
+    """Each header has its own definition, even if both stand at the same place of their files."""
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    text = "header: {0}.h\nconstants: [{{name: g, values: {{BOTH: {{value: 1, {1}}}}}}}]\n"
+    (tmp_path / "abi" / "a.yaml").write_text(text.format("a", "requires: HAVE_MASK"))
+    (tmp_path / "abi" / "b.yaml").write_text(text.format("b", "unless: HAVE_MASK"))
+    description = Description(tmp_path / "abi", tmp_path / "arch")
+    for arch, path in (("little64", "a.h"), ("big64", "b.h")):
+        abi = description.abi(arch, "4.17")
+        assert abi.constants["BOTH"].header == path
+        found = [header.path for header in abi.headers() for group in header.groups
+                 if any(item.name == "BOTH" for item in group.constants)]  # fmt: skip
+        assert found == [path]
 
 
 def test_unknown_names(small: Description) -> None:

@@ -6,7 +6,8 @@ abi.view("evtchn_send", buffer).port = 3
 """
 
 from xenport.abi.calls import Argument, CallArgument, Command, Error, Hypercall
-from xenport.abi.core import Abi, Constant, Header
+from xenport.abi.constants import Constant
+from xenport.abi.core import Abi, Header
 from xenport.abi.layout import Field, Layout
 from xenport.abi.load import Description, load, load_description
 from xenport.abi.view import ArrayView, View

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from xenport.abi import expressions
 from xenport.abi.calls import Hypercall, build_hypercall
+from xenport.abi.constants import Constant, ConstantItem, Constants, Source, is_expression
 from xenport.abi.layout import Engine, Item, Layout, Place
 from xenport.abi.reach import Reach
 from xenport.abi.releases import Range, rank
@@ -17,49 +18,14 @@ from xenport.abi.schema import (
     Ranged,
     StructSpec,
     TypeSpec,
-    ValueSpec,
 )
 from xenport.abi.view import View, make_view_class
 from xenport.architecture import Architecture
 from xenport.errors import InputError
-from xenport.yamlsource import Document, suggestion
+from xenport.yamlsource import suggestion
 
 _SUFFIX_BITS = {"U": 32, "ULL": 64}
 R = TypeVar("R", bound=Ranged)
-
-
-class Source(NamedTuple):
-    """A file of the description."""
-
-    document: Document
-    spec: FileSpec
-
-    @property
-    def place(self) -> Place:
-        """The whole file."""
-        return Place(self.document, ())
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A constant; ``value`` is a ``str`` if it is a C text."""
-
-    name: str
-    value: int | str
-    doc: str
-    header: str
-    group: str
-
-
-@dataclass(frozen=True)
-class ConstantItem:
-    """The definition of a constant."""
-
-    name: str
-    spec: ValueSpec
-    place: Place
-    header: str
-    group: str
 
 
 @dataclass
@@ -79,11 +45,11 @@ class Header:
     path: str
     doc: str
     tools: bool
-    includes: list[str]
+    place: Place
+    includes: list[str] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     types: dict[str, Item] = field(default_factory=dict)  # typedefs, structures, unions
     hypercalls: list[tuple[str, HypercallSpec, Place]] = field(default_factory=list)
-    place: Place | None = None
 
 
 class Abi:
@@ -96,13 +62,9 @@ class Abi:
         self.architecture = architecture
         self.release = release
         self._rank = rank(release)
-        self._constant_items: dict[str, list[tuple[ConstantItem, list[tuple[Ranged, Place]]]]] = {}
-        self._values: dict[str, int | str] = {}
-        self._defined: dict[str, ConstantItem | None] = {}
-        self._open: list[str] = []
         self._views: dict[str, type[View]] = {}
         self._sources = [source for source in sources if self._holds_here(source.spec)]
-        self._collect_constants()
+        self._constants = Constants(self._sources, self._in_range, self._active)
         self._headers: dict[str, Header] = {}
         self._types: dict[str, tuple[Item, str]] = {}
         self._collect()
@@ -110,9 +72,10 @@ class Abi:
             architecture.data_model,
             lambda name: self._types[name][0] if name in self._types else None,
             self._active,
-            self._number,
+            self._constants.number,
             self._type_names,
         )
+        self._constants.evaluate = self._evaluate
 
     def __repr__(self) -> str:
         return f"<Abi {self.architecture.name} {self.release}>"
@@ -122,18 +85,24 @@ class Abi:
     @cached_property
     def constants(self) -> Mapping[str, Constant]:
         """Every constant by name, commands' and hypercalls' numbers included."""
-        found = {}
-        for name in self._constant_items:
-            item = self.constant_item(name)
-            if item is not None:
-                found[name] = Constant(
-                    name, self._value(name, None), item.spec.doc, item.header, item.group
-                )
-        return found
+        return {
+            item.name: Constant(
+                item.name,
+                self._constants.value(item.name),
+                item.spec.doc,
+                item.header,
+                item.group,
+            )
+            for item in self._constants.items()
+        }
+
+    def constant_item(self, name: str) -> ConstantItem | None:
+        """The definition of the constant ``name`` that holds here, if there is one."""
+        return self._constants.item(name)
 
     def constant(self, name: str) -> int:
         """The value of the constant ``name``. Raises ``InputError`` if there is no such number."""
-        return self._number(name, None)
+        return self._constants.number(name)
 
     def errno(self, name: str) -> int:
         """The number of an error, such as ``EINVAL``. Raises ``InputError``."""
@@ -152,7 +121,7 @@ class Abi:
     @cached_property
     def _errnos(self) -> dict[str, int]:
         return {
-            item.name.removeprefix("XEN_"): self._number(item.name, item.place)
+            item.name.removeprefix("XEN_"): self._constants.number(item.name, item.place)
             for header in self._headers.values()
             for group in header.groups
             if group.name == "xen_errno"
@@ -201,7 +170,7 @@ class Abi:
         """The header that defines the type or constant ``name``."""
         if name in self._types:
             return self._types[name][1]
-        item = self.constant_item(name) if name in self._constant_items else None
+        item = self.constant_item(name)
         return item.header if item else None
 
     # Hypercalls
@@ -255,13 +224,11 @@ class Abi:
     def check(self) -> None:
         """Look everything up. Raises ``InputError`` for the first mistake."""
         reach = Reach(self)
-        for name in self._constant_items:
-            item = self.constant_item(name)
-            if item is not None:
-                self._value(name, None)
-                if isinstance(item.spec.value, str) and not item.spec.value.startswith('"'):
-                    tree = expressions.expression(item.spec.value)
-                    reach.expression(tree, item.header, item.place)
+        for item in self._constants.items():
+            self._constants.value(item.name)
+            if is_expression(item.spec.value):
+                tree = expressions.expression(str(item.spec.value))
+                reach.expression(tree, item.header, item.place)
         for name, (type_item, header) in self._types.items():
             self.engine.named(name)
             reach.definition(type_item, header)
@@ -283,14 +250,10 @@ class Abi:
         """Whether ``spec`` holds at this release and its conditions do."""
         if not self._in_range(spec):
             return False
-        if spec.requires is not None and not self._is_defined(spec.requires, place.at("requires")):
+        defined = self._constants.is_defined
+        if spec.requires is not None and not defined(spec.requires, place.at("requires")):
             return False
-        return spec.unless is None or not self._is_defined(spec.unless, place.at("unless"))
-
-    def _is_defined(self, name: str, place: Place) -> bool:
-        if name in self._open and name not in self._defined:
-            raise place.error(f"whether {name} is defined depends on itself")
-        return self.constant_item(name) is not None
+        return spec.unless is None or not defined(spec.unless, place.at("unless"))
 
     def select(self, specs: Sequence[R], place: Place) -> Iterator[tuple[R, Place]]:
         """Those of ``specs``, which stand at ``place``, that hold here, each with its place."""
@@ -308,112 +271,17 @@ class Abi:
             )
         return found[0] if found else None
 
-    def constant_item(self, name: str) -> ConstantItem | None:
-        """The definition of the constant ``name`` that holds here, if there is one."""
-        if name in self._defined:
-            return self._defined[name]
-        self._open.append(name)
-        try:
-            found: ConstantItem | None = None
-            for item, chain in self._constant_items.get(name, ()):
-                if all(self._active(spec, place) for spec, place in chain):
-                    if found is not None:
-                        raise item.place.error(f"{name} is already defined at {found.place.name()}")
-                    found = item
-        finally:
-            self._open.pop()
-        self._defined[name] = found
-        return found
+    def _type_names(self) -> list[str]:
+        return [*self._types, *expressions.PRIMITIVES]
 
-    def _number(self, name: str, place: Place | None) -> int:
-        value = self._value(name, place)
-        if isinstance(value, str):
-            message = f"{name} is a text; expected a number"
-            raise place.error(message) if place else InputError(message)
-        return value
-
-    def _value(self, name: str, place: Place | None) -> int | str:
-        if name in self._values:
-            return self._values[name]
-        item = self.constant_item(name) if name in self._constant_items else None
-        if item is None:
-            near = suggestion(name, self._constant_items)
-            message = f"unknown constant '{name}'{near}"
-            if name in self._constant_items:
-                message = (
-                    f"the constant {name} is not defined for"
-                    f" {self.architecture.name} {self.release}"
-                )
-            raise place.error(message) if place else InputError(message)
-        if name in self._open:
-            raise item.place.error(f"the value of {name} depends on itself")
-        self._open.append(name)
-        try:
-            self._values[name] = self._evaluate(item)
-        finally:
-            self._open.pop()
-        return self._values[name]
-
-    def _evaluate(self, item: ConstantItem) -> int | str:
-        value = item.spec.value
-        if isinstance(value, str) and value.startswith('"'):
-            return value[1:-1]
-        number = self.engine.evaluate(value, item.place)
+    def _evaluate(self, item: ConstantItem) -> int:
+        number = self.engine.evaluate(item.spec.value, item.place)
         if item.spec.suffix is not None:
             long_bits = self.architecture.data_model.sizes["long"] * 8
             number &= (1 << _SUFFIX_BITS.get(item.spec.suffix, long_bits)) - 1
         return number
 
-    def _type_names(self) -> list[str]:
-        return [*self._types, *expressions.PRIMITIVES]
-
     # Collection
-
-    def _collect_constants(self) -> None:
-        """Every definition of every constant, whether or not it holds here."""
-
-        def add(
-            source: Source, name: str, spec: ValueSpec, group: str, *chain: tuple[Ranged, Place]
-        ) -> None:
-            if all(self._in_range(one) for one, _ in chain):
-                place = chain[-1][1]
-                item = ConstantItem(name, spec, place, source.spec.header, group)
-                self._constant_items.setdefault(name, []).append((item, list(chain)))
-
-        for source in self._sources:
-            top = source.place
-            file: tuple[Ranged, Place] = (source.spec, top)
-            for index, group in enumerate(source.spec.constants):
-                place = top.at("constants", index)
-                for name, values in group.values.items():
-                    for number, value in enumerate(values):
-                        there = place.at("values", name, number)
-                        add(source, name, value, group.name, file, (group, place), (value, there))
-            for call_name, calls in source.spec.hypercalls.items():
-                for index, call in enumerate(calls):
-                    place = top.at("hypercalls", call_name, index)
-                    value = ValueSpec(value=call.number, doc=call.doc)
-                    add(
-                        source,
-                        f"__HYPERVISOR_{call_name}",
-                        value,
-                        "hypercalls",
-                        file,
-                        (call, place),
-                    )
-                    for name, commands in call.commands.items():
-                        for number, command in enumerate(commands):
-                            there = place.at("commands", name, number)
-                            value = ValueSpec(value=command.number, doc=command.doc)
-                            add(
-                                source,
-                                name,
-                                value,
-                                call_name,
-                                file,
-                                (call, place),
-                                (command, there),
-                            )
 
     def _collect(self) -> None:
         """The headers and what is in them."""
@@ -422,12 +290,9 @@ class Abi:
             if not self._active(spec, top):
                 continue
             if spec.header in self._headers:
-                other = self._headers[spec.header].place
-                assert other is not None
-                raise top.error(
-                    f"{spec.header} is already described in {other.document.path}", "header"
-                )
-            header = Header(spec.header, spec.doc, spec.tools, [], place=top)
+                other = self._headers[spec.header].place.document.path
+                raise top.error(f"{spec.header} is already described in {other}", "header")
+            header = Header(spec.header, spec.doc, spec.tools, top)
             self._headers[spec.header] = header
             for index, group in enumerate(spec.constants):
                 self._collect_group(header, group, top.at("constants", index))
@@ -454,7 +319,7 @@ class Abi:
         group = Group(spec.name, spec.kind, spec.doc)
         for name in spec.values:
             item = self.constant_item(name)
-            if item is not None and item.place.where[: len(place.where)] == place.where:
+            if item is not None and item.place.is_inside(place):
                 group.constants.append(item)
         if group.constants:
             header.groups.append(group)

@@ -35,6 +35,11 @@ class Place(NamedTuple):
         """The place ``steps`` further inside."""
         return Place(self.document, (*self.where, *steps))
 
+    def is_inside(self, other: "Place") -> bool:
+        """Whether this is ``other`` or a place in it."""
+        around = self.where[: len(other.where)]
+        return self.document is other.document and around == other.where
+
     def error(self, message: str, *steps: Key) -> InputError:
         """The error ``message`` here, or ``steps`` further inside."""
         return self.document.error(message, *self.where, *steps)

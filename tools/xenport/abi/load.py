@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xenport import architecture, content
-from xenport.abi.core import Abi, Source
+from xenport.abi.constants import Source
+from xenport.abi.core import Abi
 from xenport.abi.layout import Place
 from xenport.abi.releases import Range, rank
 from xenport.abi.schema import CallerSpec, ErrorSpec, FieldSpec, FileSpec, Ranged

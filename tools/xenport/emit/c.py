@@ -18,7 +18,8 @@ from pathlib import Path
 import jinja2
 
 from xenport.abi import Abi, Header
-from xenport.abi.core import ConstantItem, Group
+from xenport.abi.constants import ConstantItem
+from xenport.abi.core import Group
 from xenport.abi.expressions import (
     Array,
     Expression,

@@ -1,0 +1,180 @@
+"""Constants: which definition of a name holds, and its value.
+
+The number of every hypercall and command is a constant too.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from xenport.abi.layout import Place
+from xenport.abi.schema import FileSpec, HypercallSpec, Ranged, ValueSpec
+from xenport.errors import InputError
+from xenport.yamlsource import Document, suggestion
+
+
+class Source(NamedTuple):
+    """A file of the description."""
+
+    document: Document
+    spec: FileSpec
+
+    @property
+    def place(self) -> Place:
+        """The whole file."""
+        return Place(self.document, ())
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant; ``value`` is a ``str`` if it is a C text."""
+
+    name: str
+    value: int | str
+    doc: str
+    header: str
+    group: str
+
+
+@dataclass(frozen=True)
+class ConstantItem:
+    """The definition of a constant."""
+
+    name: str
+    spec: ValueSpec
+    place: Place
+    header: str
+    group: str
+
+
+class _Candidate(NamedTuple):
+    """A definition, and what must hold for it, outermost first."""
+
+    item: ConstantItem
+    chain: tuple[tuple[Ranged, Place], ...]
+
+
+class Constants:
+    """The constants of ``sources`` for one architecture and release.
+
+    ``in_range`` says whether a release is one of a thing's, ``active`` whether its conditions hold
+    as well. ``evaluate`` is set by the owner: the value of a definition that is a number.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        in_range: Callable[[Ranged], bool],
+        active: Callable[[Ranged, Place], bool],
+    ) -> None:
+        self._in_range = in_range
+        self._active = active
+        self.evaluate: Callable[[ConstantItem], int]
+        self._candidates: dict[str, list[_Candidate]] = {}
+        self._defined: dict[str, ConstantItem | None] = {}
+        self._values: dict[str, int | str] = {}
+        self._open: list[str] = []  # what is being looked up, to find circles
+        for source in sources:
+            self._collect(source)
+
+    def items(self) -> Iterator[ConstantItem]:
+        """Every definition that holds."""
+        for name in self._candidates:
+            item = self.item(name)
+            if item is not None:
+                yield item
+
+    def item(self, name: str) -> ConstantItem | None:
+        """The definition of ``name`` that holds, if there is one. Raises ``InputError`` for two."""
+        if name in self._defined or name not in self._candidates:
+            return self._defined.get(name)
+        self._open.append(name)
+        try:
+            found: ConstantItem | None = None
+            for item, chain in self._candidates[name]:
+                if all(self._active(spec, place) for spec, place in chain):
+                    if found is not None:
+                        raise item.place.error(f"{name} is already defined at {found.place.name()}")
+                    found = item
+        finally:
+            self._open.pop()
+        self._defined[name] = found
+        return found
+
+    def is_defined(self, name: str, place: Place) -> bool:
+        """Whether ``name`` is defined; asked at ``place``."""
+        if name in self._open and name not in self._defined:
+            raise place.error(f"whether {name} is defined depends on itself")
+        return self.item(name) is not None
+
+    def number(self, name: str, place: Place | None = None) -> int:
+        """The value of ``name``, which stands at ``place``. Raises ``InputError``."""
+        value = self.value(name, place)
+        if isinstance(value, str):
+            raise _error(f"{name} is a text; expected a number", place)
+        return value
+
+    def value(self, name: str, place: Place | None = None) -> int | str:
+        """The number or text ``name``, which stands at ``place``. Raises ``InputError``."""
+        if name in self._values:
+            return self._values[name]
+        item = self.item(name)
+        if item is None:
+            if name in self._candidates:
+                raise _error(
+                    f"the constant {name} is not defined for this architecture and release", place
+                )
+            raise _error(f"unknown constant '{name}'{suggestion(name, self._candidates)}", place)
+        if name in self._open:
+            raise item.place.error(f"the value of {name} depends on itself")
+        self._open.append(name)
+        try:
+            value = item.spec.value
+            is_text = isinstance(value, str) and not is_expression(value)
+            self._values[name] = str(value)[1:-1] if is_text else self.evaluate(item)
+        finally:
+            self._open.pop()
+        return self._values[name]
+
+    def _collect(self, source: Source) -> None:
+        """Take every definition of ``source`` that is one at this release."""
+        top = source.place
+        file = (source.spec, top)
+        for index, group in enumerate(source.spec.constants):
+            place = top.at("constants", index)
+            for name, values in group.values.items():
+                for number, value in enumerate(values):
+                    there = place.at("values", name, number)
+                    self._add(source, name, value, group.name, file, (group, place), (value, there))
+        for name, calls in source.spec.hypercalls.items():
+            for index, call in enumerate(calls):
+                place = top.at("hypercalls", name, index)
+                value = ValueSpec(value=call.number, doc=call.doc)
+                chain = (file, (call, place))
+                self._add(source, f"__HYPERVISOR_{name}", value, "hypercalls", *chain)
+                self._collect_commands(source, name, call, *chain)
+
+    def _collect_commands(
+        self, source: Source, name: str, call: HypercallSpec, *chain: tuple[Ranged, Place]
+    ) -> None:
+        for command_name, commands in call.commands.items():
+            for number, command in enumerate(commands):
+                place = chain[-1][1].at("commands", command_name, number)
+                value = ValueSpec(value=command.number, doc=command.doc)
+                self._add(source, command_name, value, name, *chain, (command, place))
+
+    def _add(
+        self, source: Source, name: str, spec: ValueSpec, group: str, *chain: tuple[Ranged, Place]
+    ) -> None:
+        if all(self._in_range(one) for one, _ in chain):
+            item = ConstantItem(name, spec, chain[-1][1], source.spec.header, group)
+            self._candidates.setdefault(name, []).append(_Candidate(item, chain))
+
+
+def is_expression(value: int | str) -> bool:
+    """Whether the value of a constant is an expression: neither a literal nor a C text."""
+    return isinstance(value, str) and not value.startswith('"')
+
+
+def _error(message: str, place: Place | None) -> InputError:
+    return InputError(message) if place is None else place.error(message)
