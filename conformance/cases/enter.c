@@ -145,6 +145,65 @@ TEST(hypercall_pointer_into_xen, ENTER, "a pointer into Xen's own memory is refu
 }
 
 /*
+ * Several hypercalls can be made in one, for the price of one.
+ * Provokes: a list of a good call, a call that does not exist, a multicall, and a good one again.
+ * Expects: 0 for the whole, and for each its own result: the version, -ENOSYS, -EINVAL, the version.
+ * Source: xen.h (struct multicall_entry); common/multicall.c, do_multicall().
+ */
+TEST(multicall, ENTER, "a multicall makes its calls in order, each with its own result",
+     .needs = "pv|hvm|arm")
+{
+    long version = hypercall_xen_version(XENVER_version, NULL);
+    struct multicall_entry calls[4] = {
+        {.op = __HYPERVISOR_xen_version, .result = 1, .args = {XENVER_version}},
+        {.op = 63, .result = 1},
+        {.op = __HYPERVISOR_multicall, .result = 1, .args = {0, 0}},
+        {.op = __HYPERVISOR_xen_version, .result = 1, .args = {XENVER_version}},
+    };
+
+    CHECK_EQ(arch_hypercall(__HYPERVISOR_multicall, arch_guest_address(calls), 4, 0, 0, 0), 0);
+    CHECK_EQ(calls[0].result, version);
+    CHECK_ERRNO(calls[1].result, ENOSYS);
+    CHECK_ERRNO(calls[2].result, EINVAL);
+    CHECK_EQ(calls[3].result, version);
+}
+
+/*
+ * Provokes: a list at an address where nothing is; an empty list.
+ * Expects: -EFAULT; 0.
+ * Source: common/multicall.c, do_multicall().
+ */
+TEST(multicall_bad_pointer, ENTER, "a multicall of a list at no address is refused with EFAULT",
+     .needs = "pv|hvm|arm")
+{
+    unsigned long nowhere = arch_guest_address(arch_unmapped_pointer());
+
+    CHECK_ERRNO(arch_hypercall(__HYPERVISOR_multicall, nowhere, 1, 0, 0, 0), EFAULT);
+    CHECK_EQ(arch_hypercall(__HYPERVISOR_multicall, nowhere, 0, 0, 0, 0), 0);
+}
+
+/*
+ * Assists are changes of the interface that a guest has to ask for.
+ * Provokes: one that every guest may have, on and off; one that does not exist; a command that does
+ * not exist.
+ * Expects: 0 and 0; -EINVAL; -ENOSYS.
+ * Source: xen.h (VMASST_*); common/domain.c, do_vm_assist().
+ */
+TEST(vm_assist, ENTER, "assists can be switched on and off, others are refused")
+{
+#ifdef VMASST_TYPE_runstate_update_flag
+    const unsigned int type = VMASST_TYPE_runstate_update_flag;
+#else
+    const unsigned int type = 0;
+#endif
+
+    CHECK_EQ(arch_hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, type, 0, 0, 0), 0);
+    CHECK_EQ(arch_hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_disable, type, 0, 0, 0), 0);
+    CHECK_ERRNO(arch_hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, 63, 0, 0, 0), EINVAL);
+    CHECK_ERRNO(arch_hypercall(__HYPERVISOR_vm_assist, NO_COMMAND, type, 0, 0, 0), ENOSYS);
+}
+
+/*
  * A fault of the guest's own making is the guest's to handle: the processor or Xen delivers it to the
  * guest's vectors.
  * Provokes: a read of, and a write to, an address where nothing is.

@@ -1,0 +1,82 @@
+/*
+ * physdev_op: what start-up on x86 needs of it, the right to use I/O ports.
+ */
+#include <fault.h>
+#include <physdev.h>
+#include <string.h>
+
+#include "common.h"
+#include "x86.h"
+
+/* The port that firmware writes its progress to; reading it has no effect. */
+#define HARMLESS_PORT 0x80
+
+static long physdev_op(unsigned int command, void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_physdev_op, command, arch_guest_address(argument), 0, 0, 0);
+}
+
+static long set_iopl(unsigned int level)
+{
+    struct physdev_set_iopl iopl = {.iopl = level};
+
+    return physdev_op(PHYSDEVOP_set_iopl, &iopl);
+}
+
+static void read_port(void *unused)
+{
+    uint8_t value;
+
+    (void)unused;
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"((uint16_t)HARMLESS_PORT));
+}
+
+/*
+ * A PV kernel runs without the processor's privileges; whether it may use I/O ports is up to Xen.
+ * Provokes: a port read with level 0 and with level 1; a level that does not exist; an argument at no
+ * address.
+ * Expects: #GP; no fault; -EINVAL; -EFAULT.
+ * Source: physdev.h (PHYSDEVOP_set_iopl); arch/x86/physdev.c; arch/x86/pv/emul-priv-op.c.
+ */
+TEST(pv_set_iopl, ENTER, "a PV dom0 may use I/O ports once it says so", .needs = "pv dom0")
+{
+    struct fault fault = {.text = ""};
+
+    CHECK_EQ(set_iopl(0), 0);
+    CHECK(fault_expected(read_port, NULL, &fault));
+    CHECK(strcmp(fault.text, "#GP") == 0);
+    CHECK_EQ(set_iopl(1), 0);
+    CHECK(!fault_expected(read_port, NULL, NULL));
+    CHECK_ERRNO(set_iopl(4), EINVAL);
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_set_iopl, arch_unmapped_pointer()), EFAULT);
+    CHECK_EQ(set_iopl(0), 0);
+}
+
+/*
+ * Provokes: the state of an interrupt; of one beyond all; an argument at no address.
+ * Expects: 0 and the advice to end it by hypercall; -EINVAL; -EFAULT.
+ * Source: physdev.h (PHYSDEVOP_irq_status_query); arch/x86/physdev.c, do_physdev_op().
+ */
+TEST(pv_irq_status, ENTER, "a PV guest is told how to end an interrupt", .needs = "pv")
+{
+    struct physdev_irq_status_query query = {.irq = 5};
+
+    CHECK_EQ(physdev_op(PHYSDEVOP_irq_status_query, &query), 0);
+    CHECK(query.flags & XENIRQSTAT_needs_eoi);
+    query.irq = NO_PORT;
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_irq_status_query, &query), EINVAL);
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_irq_status_query, arch_unmapped_pointer()), EFAULT);
+}
+
+/*
+ * Provokes: the same commands from a guest that has its own processor; a command that does not exist.
+ * Expects: -ENOSYS.
+ * Source: arch/x86/hvm/hypercall.c, hvm_physdev_op().
+ */
+TEST(physdev_not_for_hvm, ENTER, "an HVM guest has no physdev_op for I/O ports: ENOSYS",
+     .needs = "hvm")
+{
+    CHECK_ERRNO(set_iopl(1), ENOSYS);
+    struct physdev_irq_status_query query = {.irq = 5};
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_irq_status_query, &query), ENOSYS);
+}

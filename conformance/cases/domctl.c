@@ -1,0 +1,108 @@
+/*
+ * Rung "control": what one domain, without building another, can see of domctl.
+ */
+#include <domctl.h>
+#include <memory.h>
+#include <string.h>
+#include <version.h>
+
+#include "common.h"
+
+static struct xen_domctl request;
+
+static long domctl(unsigned int command, domid_t domain)
+{
+    memset(&request, 0, sizeof(request));
+    request.cmd = command;
+    request.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    request.domain = domain;
+    return hypercall_domctl(&request);
+}
+
+/*
+ * The tools ask for a domain's state by its number.
+ * Provokes: the state of this domain.
+ * Expects: its number, running and neither paused, dying nor shut down; one vcpu; the pages and the
+ * handle that the domain knows itself; time that has been used.
+ * Source: domctl.h (XEN_DOMCTL_getdomaininfo); common/domctl.c, getdomaininfo().
+ */
+TEST(domctl_getdomaininfo, CONTROL, "dom0 is told the state of itself", .needs = "dom0")
+{
+    struct xen_memory_domain self = {.domid = DOMID_SELF};
+    xen_domain_handle_t handle;
+    const struct xen_domctl_getdomaininfo *info = &request.u.getdomaininfo;
+    domid_t domain = own_domain();
+    const uint32_t ended = XEN_DOMINF_dying | XEN_DOMINF_shutdown | XEN_DOMINF_paused;
+
+    CHECK_EQ(domctl(XEN_DOMCTL_getdomaininfo, domain), 0);
+    CHECK_EQ(request.domain, domain);
+    CHECK_EQ(info->domain, domain);
+    CHECK_EQ(info->flags & ended, 0);
+    CHECK(info->flags & XEN_DOMINF_running);
+    CHECK_EQ(info->tot_pages, hypercall_memory_op(XENMEM_current_reservation, &self));
+    CHECK(info->nr_online_vcpus >= 1);
+    CHECK(info->max_vcpu_id != XEN_INVALID_MAX_VCPU_ID);
+    CHECK(info->cpu_time > 0);
+    CHECK_EQ(hypercall_xen_version(XENVER_guest_handle, handle), 0);
+    CHECK_EQ(memcmp(info->handle, handle, sizeof(handle)), 0);
+}
+
+/*
+ * Provokes: the state of a domain when there is none of this number nor of a higher one; of a number
+ * that is no domain's.
+ * Expects: -ESRCH; -EINVAL up to 4.17, then -ESRCH.
+ * Source: domctl.h; common/domctl.c, do_domctl().
+ */
+TEST(domctl_getdomaininfo_of_none, CONTROL, "the state of a domain that does not exist: ESRCH",
+     .needs = "dom0")
+{
+    CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, NO_DOMAIN), ESRCH);
+    if (RELEASE_IS_AT_LEAST(4, 18))
+        CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, DOMID_INVALID), ESRCH);
+    else
+        CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, DOMID_INVALID), EINVAL);
+}
+
+/*
+ * A domain that paused itself would never come back.
+ * Provokes: this domain paused, and unpaused; a domain that does not exist.
+ * Expects: -EINVAL; -EINVAL, since it is not paused; -ESRCH.
+ * Source: domctl.h (XEN_DOMCTL_pausedomain, XEN_DOMCTL_unpausedomain); common/domctl.c, do_domctl().
+ */
+TEST(domctl_pause_refused, CONTROL, "a domain cannot pause itself: EINVAL", .needs = "dom0")
+{
+    CHECK_ERRNO(domctl(XEN_DOMCTL_pausedomain, own_domain()), EINVAL);
+    CHECK_ERRNO(domctl(XEN_DOMCTL_unpausedomain, own_domain()), EINVAL);
+    CHECK_ERRNO(domctl(XEN_DOMCTL_pausedomain, NO_DOMAIN), ESRCH);
+    CHECK_ERRNO(domctl(XEN_DOMCTL_unpausedomain, NO_DOMAIN), ESRCH);
+}
+
+/*
+ * The interface has no promise of stability; instead, each call names the version that it means.
+ * Provokes: another version; an argument at no address; a command that does not exist.
+ * Expects: -EACCES; -EFAULT; -ENOSYS.
+ * Source: domctl.h (XEN_DOMCTL_INTERFACE_VERSION); common/domctl.c, do_domctl().
+ */
+TEST(domctl_refused, CONTROL, "domctl of another version: EACCES; unknown: ENOSYS",
+     .needs = "dom0")
+{
+    memset(&request, 0, sizeof(request));
+    request.cmd = XEN_DOMCTL_getdomaininfo;
+    request.interface_version = XEN_DOMCTL_INTERFACE_VERSION + 1;
+    CHECK_ERRNO(hypercall_domctl(&request), EACCES);
+    CHECK_ERRNO(hypercall_domctl(arch_unmapped_pointer()), EFAULT);
+    CHECK_ERRNO(domctl(9999, own_domain()), ENOSYS);
+}
+
+/*
+ * Only the control domain controls.
+ * Provokes: a domU asks for its own state and that of domain 0, and pauses domain 0.
+ * Expects: -EPERM.
+ * Source: xsm/dummy.h, xsm_getdomaininfo(), xsm_domctl().
+ */
+TEST(domctl_denied, CONTROL, "domctl from a domU is refused with EPERM", .needs = "domu")
+{
+    CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, own_domain()), EPERM);
+    CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, 0), EPERM);
+    CHECK_ERRNO(domctl(XEN_DOMCTL_pausedomain, 0), EPERM);
+}

@@ -1,0 +1,221 @@
+/*
+ * hvm_op: the parameters that a guest with hardware virtualisation and Xen tell each other, and the
+ * few other commands that such a guest may use.
+ */
+#include <string.h>
+#include <timing.h>
+
+#include "common.h"
+#include "system_time.h"
+
+#if __has_include(<hvm/params.h>)
+#include <hvm/hvm_op.h>
+#include <hvm/params.h>
+
+static bool is_kind(const char *guest)
+{
+    return strcmp(boot_info.guest, guest) == 0;
+}
+
+static long set_param(domid_t domain, uint32_t index, uint64_t value)
+{
+    struct xen_hvm_param param = {.domid = domain, .index = index, .value = value};
+
+    return hypercall_hvm_op(HVMOP_set_param, &param);
+}
+
+static long get_param(domid_t domain, uint32_t index, uint64_t *value)
+{
+    struct xen_hvm_param param = {.domid = domain, .index = index, .value = ~0ull};
+    long rc = hypercall_hvm_op(HVMOP_get_param, &param);
+
+    *value = param.value;
+    return rc;
+}
+
+static bool events_arrive(void)
+{
+    evtchn_port_t port = 0;
+
+    return event_bind_ipi(&port) == 0 && event_bind(port, NULL, NULL) == 0 &&
+           event_send(port) == 0 && event_wait(port, 1, EVENT_LIMIT);
+}
+
+/*
+ * How upcalls come is a parameter: an HVM guest sets it, a guest on Arm is told.
+ * Expects: on x86, the vector that the kernel set at its start, which can be set again; on Arm, a
+ * private interrupt, which cannot be changed (-EPERM). Events arrive all the while.
+ * Source: hvm/params.h (HVM_PARAM_CALLBACK_IRQ); hvm_set_callback_via(); arch/arm/hvm.c.
+ */
+TEST(hvm_param_callback, ENTER, "the parameter for upcalls says how they come", .needs = "hvm|arm")
+{
+    uint64_t value;
+
+    CHECK_EQ(get_param(DOMID_SELF, HVM_PARAM_CALLBACK_IRQ, &value), 0);
+    /* A vector on x86, a private interrupt on Arm: the same number. */
+    CHECK_EQ(value >> 56, 2);
+    CHECK((value & 0xff) >= 16);
+    if (is_kind("arm"))
+        CHECK_ERRNO(set_param(DOMID_SELF, HVM_PARAM_CALLBACK_IRQ, value), EPERM);
+    else
+        CHECK_EQ(set_param(DOMID_SELF, HVM_PARAM_CALLBACK_IRQ, value), 0);
+    CHECK(events_arrive());
+}
+
+/*
+ * Provokes: a parameter that an HVM guest may set, to values that it may have, and to another.
+ * Expects: 0, and the value is read back; -EINVAL, and the value stays.
+ * Source: hvm/params.h (HVM_PARAM_X87_FIP_WIDTH); arch/x86/hvm/hvm.c, hvm_set_param().
+ */
+TEST(hvm_param_value, ENTER, "a parameter keeps the value that it may have", .needs = "hvm")
+{
+    uint64_t before, value;
+
+    CHECK_EQ(get_param(DOMID_SELF, HVM_PARAM_X87_FIP_WIDTH, &before), 0);
+    CHECK_EQ(set_param(DOMID_SELF, HVM_PARAM_X87_FIP_WIDTH, 8), 0);
+    CHECK_EQ(get_param(DOMID_SELF, HVM_PARAM_X87_FIP_WIDTH, &value), 0);
+    CHECK_EQ(value, 8);
+    CHECK_EQ(set_param(DOMID_SELF, HVM_PARAM_X87_FIP_WIDTH, 4), 0);
+    CHECK_ERRNO(set_param(DOMID_SELF, HVM_PARAM_X87_FIP_WIDTH, 5), EINVAL);
+    CHECK_EQ(get_param(DOMID_SELF, HVM_PARAM_X87_FIP_WIDTH, &value), 0);
+    CHECK_EQ(value, 4);
+    CHECK_EQ(set_param(DOMID_SELF, HVM_PARAM_X87_FIP_WIDTH, before), 0);
+}
+
+/*
+ * Some parameters are for the tools only, some are out of use.
+ * Provokes: each kind set and read; a number beyond the last; a domain that does not exist.
+ * Expects: -EPERM; -EINVAL; -EINVAL; -ESRCH.
+ * Source: hvm/params.h; hvm_allow_set_param(), hvm_allow_get_param() of the architecture.
+ */
+TEST(hvm_param_refused, ENTER, "parameters that are not the guest's are refused",
+     .needs = "hvm|arm")
+{
+    uint64_t value;
+
+    CHECK_ERRNO(set_param(DOMID_SELF, HVM_PARAM_MONITOR_RING_PFN, 0), EPERM);
+    CHECK_ERRNO(get_param(DOMID_SELF, HVM_PARAM_MONITOR_RING_PFN, &value), EPERM);
+    CHECK_ERRNO(set_param(DOMID_SELF, HVM_PARAM_DM_DOMAIN, 0), EINVAL);
+    CHECK_ERRNO(get_param(DOMID_SELF, HVM_PARAM_DM_DOMAIN, &value), EINVAL);
+    CHECK_ERRNO(set_param(DOMID_SELF, HVM_NR_PARAMS, 0), EINVAL);
+    CHECK_ERRNO(get_param(DOMID_SELF, HVM_NR_PARAMS, &value), EINVAL);
+    CHECK_ERRNO(set_param(NO_DOMAIN, HVM_PARAM_CALLBACK_IRQ, 0), ESRCH);
+    CHECK_ERRNO(get_param(NO_DOMAIN, HVM_PARAM_CALLBACK_IRQ, &value), ESRCH);
+}
+
+/*
+ * Provokes: the parameters of domain 0, from a domU.
+ * Expects: -EPERM.
+ * Source: xsm/dummy.h, xsm_hvm_param().
+ */
+TEST(hvm_param_of_another_domain, ENTER, "a domU is refused the parameters of dom0: EPERM",
+     .needs = "hvm|arm domu")
+{
+    uint64_t value;
+
+    CHECK_ERRNO(set_param(0, HVM_PARAM_CALLBACK_IRQ, 0), EPERM);
+    CHECK_ERRNO(get_param(0, HVM_PARAM_CALLBACK_IRQ, &value), EPERM);
+}
+
+/*
+ * A PV guest has no parameters.
+ * Provokes: one set and read.
+ * Expects: -EINVAL.
+ * Source: arch/x86/hvm/hvm.c, hvmop_set_param(), hvmop_get_param().
+ */
+TEST(hvm_param_not_for_pv, ENTER, "a PV guest has no parameters: EINVAL", .needs = "pv")
+{
+    uint64_t value;
+
+    CHECK_ERRNO(set_param(DOMID_SELF, HVM_PARAM_CALLBACK_IRQ, 0), EINVAL);
+    CHECK_ERRNO(get_param(DOMID_SELF, HVM_PARAM_CALLBACK_IRQ, &value), EINVAL);
+}
+
+#ifdef HVMOP_flush_tlbs
+/*
+ * Provokes: the command, and with an argument, which it does not take.
+ * Expects: 0 for an HVM guest, -EINVAL for a PV guest; -EINVAL.
+ * Source: hvm/hvm_op.h (HVMOP_flush_tlbs); arch/x86/hvm/hvm.c, do_hvm_op().
+ */
+TEST(hvm_flush_tlbs, ENTER, "an HVM guest can have its TLBs flushed", .needs = "pv|hvm")
+{
+    uint64_t argument = 0;
+
+    CHECK_EQ(hypercall_hvm_op(HVMOP_flush_tlbs, NULL), is_kind("pv") ? -XEN_EINVAL : 0);
+    CHECK_ERRNO(hypercall_hvm_op(HVMOP_flush_tlbs, &argument), EINVAL);
+}
+#endif
+
+#ifdef HVMOP_get_time
+/*
+ * Provokes: the time, between two readings of the clock; the time to be written to no address.
+ * Expects: a time in between; -EFAULT.
+ * Source: hvm/hvm_op.h (HVMOP_get_time); arch/x86/hvm/hvm.c, do_hvm_op().
+ */
+TEST(hvm_get_time, TIME, "HVMOP_get_time tells the system time", .needs = "pv|hvm")
+{
+    struct xen_hvm_get_time time = {.now = 0};
+    uint64_t before = system_time();
+
+    CHECK_EQ(hypercall_hvm_op(HVMOP_get_time, &time), 0);
+    CHECK(time.now + CLOCK_SLACK >= before);
+    CHECK(time.now <= system_time() + CLOCK_SLACK);
+    CHECK_ERRNO(hypercall_hvm_op(HVMOP_get_time, arch_unmapped_pointer()), EFAULT);
+}
+#endif
+
+#ifdef HVMOP_set_evtchn_upcall_vector
+/*
+ * Provokes: vectors that belong to the processor; a vcpu that does not exist; a PV guest.
+ * Expects: -EINVAL; -ENOENT; -EINVAL.
+ * Source: hvm/hvm_op.h (HVMOP_set_evtchn_upcall_vector); arch/x86/hvm/hvm.c.
+ */
+TEST(hvm_upcall_vector_refused, ENTER, "an upcall vector must be free, and its vcpu must exist",
+     .needs = "pv|hvm")
+{
+    struct xen_hvm_evtchn_upcall_vector upcall = {.vcpu = 0, .vector = 15};
+
+    CHECK_ERRNO(hypercall_hvm_op(HVMOP_set_evtchn_upcall_vector, &upcall), EINVAL);
+    upcall = (struct xen_hvm_evtchn_upcall_vector){.vcpu = NO_VCPU, .vector = 0x40};
+    if (is_kind("pv"))
+        CHECK_ERRNO(hypercall_hvm_op(HVMOP_set_evtchn_upcall_vector, &upcall), EINVAL);
+    else
+        CHECK_ERRNO(hypercall_hvm_op(HVMOP_set_evtchn_upcall_vector, &upcall), ENOENT);
+}
+#endif
+
+/*
+ * Provokes: the call to a monitor that there is none of, with and without an argument.
+ * Expects: -EINVAL with one; 0 without.
+ * Source: hvm/hvm_op.h (HVMOP_guest_request_vm_event); common/monitor.c, monitor_guest_request().
+ */
+TEST(hvm_guest_request, ENTER, "a call to the monitor takes no argument", .needs = "hvm|arm")
+{
+    uint64_t argument = 0;
+
+    CHECK_ERRNO(hypercall_hvm_op(HVMOP_guest_request_vm_event, &argument), EINVAL);
+    CHECK_EQ(hypercall_hvm_op(HVMOP_guest_request_vm_event, NULL), 0);
+}
+
+/*
+ * Provokes: arguments at an address where nothing is; a command that hvm_op does not have.
+ * Expects: -EFAULT; -ENOSYS.
+ * Source: do_hvm_op() of the architecture.
+ */
+TEST(hvm_op_refused, ENTER, "hvm_op at no address: EFAULT; unknown: ENOSYS", .needs = "pv|hvm|arm")
+{
+    CHECK_ERRNO(hypercall_hvm_op(HVMOP_set_param, arch_unmapped_pointer()), EFAULT);
+    CHECK_ERRNO(hypercall_hvm_op(HVMOP_get_param, arch_unmapped_pointer()), EFAULT);
+    CHECK_ERRNO(hypercall_hvm_op(NO_COMMAND, NULL), ENOSYS);
+}
+#endif
+
+/*
+ * Provokes: hvm_op on a port that has no such guests.
+ * Expects: -ENOSYS.
+ * Source: 3.2's powerpc64/hypercall_table.S.
+ */
+TEST(hvm_op_not_on_ppc, ENTER, "IBM's port has no hvm_op: ENOSYS", .needs = "ppc")
+{
+    CHECK_ERRNO(hypercall_hvm_op(0, NULL), ENOSYS);
+}
