@@ -1,5 +1,5 @@
-"""A Unicorn AArch64 core at EL1: system registers by their encoding, taking and leaving exceptions, and
-what an exception was about.
+"""A Unicorn AArch64 core at EL1: system registers by their encoding, entry to and return from
+exceptions, and what an exception was about.
 
 Unicorn reports exceptions to a hook and enters no vector. It opens the CPU in the secure state
 without an EL2 above EL1; registers of EL2 and EL3 have to be set before ``hvc`` is an instruction
@@ -31,8 +31,9 @@ EXCEPTION_BRK = 7
 EXCEPTION_HVC = 11
 EXCEPTION_SMC = 13
 
-#: Interrupts are masked.
+# Process state.
 PSTATE_IRQ_MASK = 1 << 7
+PSTATE_MASKS = 0x3C0  # of debug exceptions, SError, IRQ, FIQ: what DAIF shows
 
 _PSTATE_SPX = 1 << 0  # SP is that of the exception level, not SP_EL0
 _PSTATE_EL = 0xC
@@ -57,7 +58,7 @@ SYNDROME_UNDEFINED = SYNDROME_LONG
 
 
 def system_register(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
-    """The number of a system register: the fields of its encoding in MRS and MSR, in one integer."""
+    """The number of a system register: its encoding in MRS and MSR as one integer."""
     return op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
 
 
@@ -231,7 +232,7 @@ class Arm64Core(UnicornCore):
         self.pc.set(self._elr.get())
 
     def syndrome(self) -> tuple[int, int]:
-        """Syndrome, as ESR_EL1 shows it, and fault address of the exception that was hooked last."""
+        """Syndrome, as in ESR_EL1, and fault address of the exception that was hooked last."""
         layout = _calibrate()
         self._context.load()
         return (
@@ -242,8 +243,8 @@ class Arm64Core(UnicornCore):
     # ---- Memory ----
 
     def translate(self, address: int, write: bool) -> int | None:
-        """The physical address of a virtual one, by the guest's tables; None where they do not allow
-        it."""
+        """The physical address of a virtual one, by the guest's tables; None where they do not
+        allow it."""
         access = unicorn.UC_PROT_WRITE if write else unicorn.UC_PROT_READ
         status = self._translate(
             self.handle, ctypes.c_uint64(address), access, self._physical_pointer

@@ -102,8 +102,8 @@ class Loaded:
 
 
 def load(domain: Domain, layout: Map, image: bytes, command_line: str) -> Loaded:
-    """Give ``domain`` its memory with the kernel and the device tree in it. Raises InputError for an
-    image that Xen does not take."""
+    """Give ``domain`` its memory with the kernel and the device tree in it. Raises InputError for
+    an image that Xen does not take."""
     if len(image) < _HEADER_SIZE or image[_MAGIC] != b"ARM\x64":
         raise InputError("the kernel is not an arm64 Image: it lacks the magic number at 0x38")
     ram = layout.ram
@@ -263,6 +263,8 @@ def _flatten(nodes: dict[str, Node]) -> bytes:
 def _property(name: str, value: Value) -> fdt.Property:
     if value is None:
         return fdt.Property(name)
+    if value == "":
+        return fdt.PropBytes(name, data=b"\0")  # PropStrings takes no empty ones
     if isinstance(value, str):
         return fdt.PropStrings(name, value)
     if all(isinstance(item, str) for item in value):

@@ -1,6 +1,6 @@
-"""What Xen answers as a guest's firmware: PSCI 1.1 and the version calls of the SMC calling convention.
+"""What Xen answers as a guest's firmware: PSCI 1.1 and the version of the SMC calling convention.
 
-Calls are ``hvc #0`` or ``smc #0`` with the function's number in w0. Source: Arm DEN 0022 and DEN 0028.
+Calls are ``hvc #0`` or ``smc #0``, the function's number in w0. Sources: Arm DEN 0022, DEN 0028.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xenport.model.vcpu import Vcpu
+    from xenport.model.cpu.arm64 import Arm64Cpu
 
 _SUCCESS = 0
 _NOT_SUPPORTED = -1
@@ -40,36 +40,36 @@ _PSCI_FEATURES = 0x8400000A
 #: Fields of an affinity that levels 0 to 3 and above tell apart.
 _AFFINITY_MASKS = (0xFF_00FFFFFF, 0xFF_00FFFF00, 0xFF_00FF0000, 0xFF_00000000)
 
-Function = Callable[["Vcpu", Sequence[int]], int]
+Function = Callable[["Arm64Cpu", Sequence[int]], int]
 
 
-def call(vcpu: Vcpu, registers: Sequence[int]) -> int:
+def call(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
     """Carry out the call in x0 to x3; returns what goes into x0."""
     function = _FUNCTIONS.get(registers[0] & 0xFFFFFFFF)
-    return _NOT_SUPPORTED if function is None else function(vcpu, registers)
+    return _NOT_SUPPORTED if function is None else function(cpu, registers)
 
 
-def _version(_vcpu: Vcpu, _registers: Sequence[int]) -> int:
+def _version(_cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
     return _VERSION_1_1
 
 
-def _no_workaround(_vcpu: Vcpu, _registers: Sequence[int]) -> int:
+def _no_workaround(_cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
     return _NOT_SUPPORTED
 
 
-def _cpu_suspend(vcpu: Vcpu, _registers: Sequence[int]) -> int:
-    vcpu.block()
+def _cpu_suspend(cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+    cpu.wait()
     return _SUCCESS
 
 
-def _cpu_off(vcpu: Vcpu, _registers: Sequence[int]) -> int:
-    vcpu.down()
+def _cpu_off(cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+    cpu.vcpu.down()
     return _SUCCESS
 
 
-def _cpu_on(vcpu: Vcpu, registers: Sequence[int]) -> int:
+def _cpu_on(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
     number, entry, context = registers[1:4]
-    vcpus = vcpu.domain.vcpus
+    vcpus = cpu.vcpu.domain.vcpus
     if number >= len(vcpus):
         return _INVALID_PARAMETERS
     if entry & 1:
@@ -77,41 +77,42 @@ def _cpu_on(vcpu: Vcpu, registers: Sequence[int]) -> int:
     target = vcpus[number]
     if not target.is_down:
         return _ALREADY_ON
-    target.cpu.start(entry, context)
-    target.up()
+    cpu.start(target, entry, context)
     return _SUCCESS
 
 
-def _cpu_on_0_1(vcpu: Vcpu, registers: Sequence[int]) -> int:
+def _cpu_on_0_1(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
     number, entry = registers[1:3]
-    result = _cpu_on(vcpu, (0, number & 0xFFFFFFFF, entry, 0))
+    result = _cpu_on(cpu, (0, number & 0xFFFFFFFF, entry, 0))
     return _SUCCESS if result == _SUCCESS else _INVALID_PARAMETERS
 
 
-def _affinity_info(vcpu: Vcpu, registers: Sequence[int]) -> int:
+def _affinity_info(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
     level = registers[2] & 0xFFFFFFFF
     if level >= len(_AFFINITY_MASKS):
         return _INVALID_PARAMETERS
     mask = _AFFINITY_MASKS[level]
-    on = any(v.id & mask == registers[1] & mask and not v.is_down for v in vcpu.domain.vcpus)
+    on = any(v.id & mask == registers[1] & mask and not v.is_down for v in cpu.vcpu.domain.vcpus)
     return _AFFINITY_ON if on else _AFFINITY_OFF
 
 
-def _migrate_info_type(_vcpu: Vcpu, _registers: Sequence[int]) -> int:
+def _migrate_info_type(_cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
     return _MIGRATION_NOT_NEEDED
 
 
-def _system_off(vcpu: Vcpu, _registers: Sequence[int]) -> int:
-    vcpu.domain.shut_down(vcpu.domain.abi.constant("SHUTDOWN_poweroff"))
+def _system_off(cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+    domain = cpu.vcpu.domain
+    domain.shut_down(domain.abi.constant("SHUTDOWN_poweroff"))
     return _INTERNAL_FAILURE
 
 
-def _system_reset(vcpu: Vcpu, _registers: Sequence[int]) -> int:
-    vcpu.domain.shut_down(vcpu.domain.abi.constant("SHUTDOWN_reboot"))
+def _system_reset(cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+    domain = cpu.vcpu.domain
+    domain.shut_down(domain.abi.constant("SHUTDOWN_reboot"))
     return _INTERNAL_FAILURE
 
 
-def _psci_features(_vcpu: Vcpu, registers: Sequence[int]) -> int:
+def _psci_features(_cpu: Arm64Cpu, registers: Sequence[int]) -> int:
     asked = registers[1] & 0xFFFFFFFF
     known = asked in _FUNCTIONS and asked not in (1, 2, _SMCCC_ARCH_FEATURES)
     return _SUCCESS if known else _NOT_SUPPORTED

@@ -1,7 +1,7 @@
 """The GICv3 that Xen shows a guest, as far as private interrupts of one vcpu need it.
 
-The only sources are levels: events and timers. There are no shared interrupts, no software-generated
-ones, no LPIs; registers of those read as zero and ignore writes. Source: Arm IHI 0069.
+The only sources are levels: events and timers. There are no shared interrupts, no LPIs, no
+software-generated ones; their registers read as zero and ignore writes. Source: Arm IHI 0069.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ _MASKED = 1 << 1
 _FIRED = 1 << 2
 
 _WORD = (1 << 64) - 1
+_NEVER = 1 << 200
 
 
 class VirtualTimer:
@@ -38,6 +39,7 @@ class VirtualTimer:
         self._timer = clock.timer(expired)
         self._control = 0
         self._compare = 0  # ticks
+        self.deadline = _NEVER  #: ns since boot from which on it asks for an interrupt
         self.readers: dict[int, Callable[[], int]] = {
             _CNTPCT: self._count,
             _CNTVCT: self._count,
@@ -51,19 +53,11 @@ class VirtualTimer:
             _CNTV_CVAL: self._write_compare,
         }
 
-    @property
-    def is_asserted(self) -> bool:
-        """Does it ask for an interrupt?"""
-        return self._control & (_ENABLE | _MASKED) == _ENABLE and self._has_fired()
-
-    def _has_fired(self) -> bool:
-        return self._clock.now // _TICK_NS >= self._compare
-
     def _count(self) -> int:
         return self._clock.read() // _TICK_NS
 
     def _read_control(self) -> int:
-        fired = self._control & _ENABLE and self._has_fired()
+        fired = self._control & _ENABLE and self._count() >= self._compare
         return self._control | (_FIRED if fired else 0)
 
     def _write_control(self, value: int) -> None:
@@ -80,6 +74,8 @@ class VirtualTimer:
 
     def _changed(self) -> None:
         if self._control & (_ENABLE | _MASKED) == _ENABLE:
-            self._timer.set(self._compare * _TICK_NS)
+            self.deadline = self._compare * _TICK_NS
+            self._timer.set(self.deadline)
         else:
+            self.deadline = _NEVER
             self._timer.cancel()
