@@ -32,7 +32,7 @@ class Call:
     ``call["name"]``  a hypercall argument by its name in abi/, cut to the width of its type
     """
 
-    __slots__ = ("_argument", "_errnos", "_places", "_view", "args", "buffer", "handle", "vcpu")
+    __slots__ = ("_argument", "_places", "_view", "args", "buffer", "errnos", "handle", "vcpu")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Call:
         self.buffer: bytearray | None = None  #: the structure's bytes, once asked for
         self._places = places
         self._argument = argument
-        self._errnos = errnos
+        self.errnos = errnos  #: what abi/ gives for the command
         self._view: Any = None
 
     @property
@@ -83,7 +83,7 @@ class Call:
 
     def declares(self, errno: str) -> bool:
         """Is ``errno`` one that abi/ gives for the command at this release?"""
-        return errno in self._errnos
+        return errno in self.errnos
 
     @property
     def domain(self) -> Domain:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from xenport.model import (
+    compat,
     console,
+    domctl,
     event_channel_op,
     hvm_op,
     memory_op,
     multicall,
+    platform_op,
     sched_op,
     vcpu_op,
     version,
@@ -16,6 +19,9 @@ from xenport.model import (
 from xenport.model.handlers import Handlers
 
 HANDLERS = Handlers(
+    compat.handlers,
+    domctl.handlers,
+    platform_op.handlers,
     console.handlers,
     event_channel_op.handlers,
     hvm_op.handlers,

@@ -62,7 +62,7 @@ class Dispatcher:
         places = self._places(hypercall)
         handler = self._handler(hypercall.name)
         check = self._check(hypercall)
-        failed = self._failure_of(hypercall.name, hypercall.errors)
+        failed = self._failure_of(hypercall.name, self._declared(hypercall))
 
         def run(vcpu: Vcpu, args: Sequence[int]) -> int:
             call = Call(vcpu, args, places)
@@ -88,12 +88,11 @@ class Dispatcher:
         commands = {}
         for command in hypercall.commands.values():
             if self._guest in command.callers:
-                errors = command.errors
                 commands[command.number & mask] = (
                     self._handler(command.name),
                     self._argument(command.arg),
-                    self._declared(errors),
-                    self._failure_of(command.name, errors),
+                    self._declared(command),
+                    self._failure_of(command.name, self._declared(command)),
                 )
 
         def run(vcpu: Vcpu, args: Sequence[int]) -> int:
@@ -125,14 +124,14 @@ class Dispatcher:
         argument = self._pointed_to(hypercall.args[handle_index].type)
         check = self._check(hypercall)
         unknown = self._unknown(hypercall)
-        failed_to_read = self._failure_of(hypercall.name, hypercall.errors)
+        failed_to_read = self._failure_of(hypercall.name, self._declared(hypercall))
         commands = {}
         for command in hypercall.commands.values():
             if self._guest in command.callers:
-                errors = command.errors
                 commands[command.number] = (
                     self._handler(command.name),
-                    self._failure_of(command.name, errors),
+                    self._declared(command),
+                    self._failure_of(command.name, self._declared(command)),
                 )
 
         def run(vcpu: Vcpu, args: Sequence[int]) -> int:
@@ -144,7 +143,8 @@ class Dispatcher:
             found = commands.get(number)
             if found is None:
                 return unknown(vcpu, call, check)
-            handler, failed = found
+            handler, declared, failed = found
+            call.errnos = declared
             try:
                 if check is not None:
                     check(call)
@@ -170,7 +170,9 @@ class Dispatcher:
         unknown = hypercall.unknown_command or ENOSYS
         failed = self._failure_of(
             hypercall.name,
-            [*hypercall.errors, *(e for c in hypercall.commands.values() for e in c.errors)],
+            self._declared(hypercall).union(
+                *(self._declared(command) for command in hypercall.commands.values())
+            ),
         )
         commands = {
             command.number: self._handler(command.name)
@@ -266,17 +268,17 @@ class Dispatcher:
             bool(directions & {"out", "inout"}),
         )
 
-    def _declared(self, errors: Sequence[xenport.abi.Error]) -> frozenset[str]:
+    def _declared(self, thing: xenport.abi.Hypercall | xenport.abi.Command) -> frozenset[str]:
         """The errnos that this kind of guest can get."""
-        return frozenset(error.errno for error in errors if self._guest in error.callers)
+        errnos = {error.errno for error in thing.errors if self._guest in error.callers}
+        if thing.privilege == "control":
+            errnos.add("EPERM")
+        return frozenset(errnos)
 
-    def _failure_of(
-        self, name: str, errors: Sequence[xenport.abi.Error]
-    ) -> Callable[[XenError], int]:
+    def _failure_of(self, name: str, declared: frozenset[str]) -> Callable[[XenError], int]:
         """Turns an error into the result; one that abi/ does not know of is the model's mistake."""
         abi = self._abi
         hypervisor = self._hypervisor
-        declared = self._declared(errors)
 
         def failed(error: XenError) -> int:
             if error.errno not in declared:

@@ -77,6 +77,7 @@ class Domain:
         self.shared_info = Page()
         self._no_info = Buffer(4096).data
         self.info_layout = self._layout_of_info()
+        self._has_wide_seconds = "wc_sec_hi" in abi.layout("shared_info").by_name
         self.frames: Frames = TranslatedFrames(self)
         self.hypercalls = hypervisor.runners(guest, cpu_class)
         self.events = EventChannels(self)
@@ -149,6 +150,16 @@ class Domain:
             self.hypervisor.report(f"domain {self.id} crashed: {why}")
         self.shutdown_code = None
         self.shut_down(self.abi.constant("SHUTDOWN_crash"))
+
+    def write_wall_clock(self, at_boot: int) -> None:
+        """Tell the guest that it was ``at_boot`` ns after the start of 1970 at system time 0."""
+        shared = self.shared_view()
+        seconds, nanoseconds = divmod(at_boot, 1_000_000_000)
+        shared.wc_version += 2
+        shared.wc_sec = seconds & 0xFFFF_FFFF
+        shared.wc_nsec = nanoseconds
+        if self._has_wide_seconds:
+            shared.wc_sec_hi = seconds >> 32 & 0xFFFF_FFFF
 
     def shared_view(self) -> Any:
         """A view of shared_info."""

@@ -29,6 +29,10 @@ class Frames(Protocol):
         """Map page ``index`` of ``space`` (XENMAPSPACE_…) at ``frame``. XenError."""
         ...
 
+    def shared_info_frame(self) -> int:
+        """Where shared_info is; all ones: nowhere."""
+        ...
+
     def unmap(self, frame: int) -> None:
         """Take away what is mapped. XenError ENOENT: nothing is."""
         ...
@@ -126,6 +130,10 @@ class TranslatedFrames:
             self._domain.memory.replace(old, None)
         self._domain.memory.replace(frame, page)
         self._places[page] = frame
+
+    def shared_info_frame(self) -> int:
+        """See Frames."""
+        return self._places.get(self._domain.shared_info, (1 << 64) - 1)
 
     def _shared_info(self, index: int) -> Page:
         if index:

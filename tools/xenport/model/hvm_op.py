@@ -41,7 +41,7 @@ def get_param(call: Call) -> None:
 
 
 def _checked(call: Call, view: Any) -> Domain:
-    """The domain; x86 looks at the index first."""
+    """The domain that is named; the architecture may look at the index before that."""
     if call.vcpu.cpu.param_index_first and view.index >= call.domain.abi.constant("HVM_NR_PARAMS"):
         raise XenError("EINVAL")
     return _domain(call, view)
@@ -50,7 +50,7 @@ def _checked(call: Call, view: Any) -> Domain:
 @command("HVMOP_flush_tlbs")
 def flush_tlbs(call: Call) -> None:
     """Forget translations; they are not kept beyond what the processor does."""
-    if call.handle:
+    if call.handle or not call.vcpu.cpu.hvm:
         raise XenError("EINVAL")
 
 
@@ -70,6 +70,8 @@ def guest_request_vm_event(call: Call) -> None:
 @command("HVMOP_set_evtchn_upcall_vector")
 def set_evtchn_upcall_vector(call: Call) -> None:
     """The vector of a vcpu's event upcall, instead of the domain's."""
+    if not call.vcpu.cpu.hvm:
+        raise XenError("EINVAL")
     view = call.view
     if view.vector < 0x10:
         raise XenError("EINVAL")

@@ -45,6 +45,7 @@ class Hypervisor:
         self.domains: dict[int, Domain] = {}
         self.diagnostics: list[str] = []  #: mistakes of the model, and why domains crashed
         self.ended: Callable[[Domain], None] = lambda _domain: None
+        self.powered_off: Callable[[], None] = lambda: None
         self._overrides = dict(overrides or {})
         self._enosys = -abi.errno("ENOSYS")
         self._runners: dict[type[Cpu], dict[int, Runner]] = {}
@@ -121,6 +122,13 @@ class Hypervisor:
         if control is not None and control is not domain:
             control.events.raise_global_virq("VIRQ_DOM_EXC")
         self.ended(domain)
+
+    def power_off(self) -> None:
+        """The control domain switches the machine off."""
+        for domain in self.domains.values():
+            for vcpu in domain.vcpus:
+                vcpu.leave()
+        self.powered_off()
 
     # ---- Diagnostics ----
 

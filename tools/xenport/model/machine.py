@@ -77,6 +77,7 @@ class Machine:
         adapter = cpu_class(architecture, guest.kind)
         self.hypervisor = Hypervisor(abi, architecture, console=console, overrides=overrides)
         self.hypervisor.ended = self._domain_ended
+        self.hypervisor.powered_off = self._powered_off
         if adapter.silo:
             self.hypervisor.policy = Silo()
         self._clock = self.hypervisor.clock
@@ -138,6 +139,9 @@ class Machine:
         if vcpu.is_down:
             return runstate.OFFLINE
         return runstate.BLOCKED if vcpu.is_blocked else runstate.RUNNABLE
+
+    def _powered_off(self) -> None:
+        self._end = End("poweroff")
 
     def _domain_ended(self, domain: Domain) -> None:
         if domain is not self.domain:

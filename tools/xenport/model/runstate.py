@@ -30,6 +30,11 @@ class Runstate:
         self.entry_time = now
         self.state = state
 
+    def total(self, state: int) -> int:
+        """ns spent in ``state`` up to now."""
+        present = self._clock.now - self.entry_time if state == self.state else 0
+        return self.time[state] + present
+
     def encode(self) -> bytearray:
         """As a vcpu_runstate_info, with the time in the present state counted up to now."""
         abi = self._vcpu.domain.abi
@@ -37,7 +42,6 @@ class Runstate:
         view = abi.view("vcpu_runstate_info", buffer)
         view.state = self.state
         view.state_entry_time = self.entry_time
-        for index, time in enumerate(self.time):
-            extra = self._clock.now - self.entry_time if index == self.state else 0
-            view.time[index] = time + extra
+        for state in range(len(self.time)):
+            view.time[state] = self.total(state)
         return buffer

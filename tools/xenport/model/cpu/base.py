@@ -68,6 +68,9 @@ class Cpu(ABC):
     #: Guest frame numbers are translated by Xen (all but PV guests).
     translated: ClassVar[bool] = True
 
+    #: An HVM guest in Xen's terms (is_hvm_domain): x86's HVM and all of Arm's.
+    hvm: ClassVar[bool] = True
+
     #: What XENMEM_add_to_physmap maps, of shared_info, grant_table and gmfn; the errno for others;
     #: whether it also maps devices.
     map_spaces: ClassVar[tuple[str, ...]] = (

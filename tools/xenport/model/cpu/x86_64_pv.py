@@ -43,7 +43,7 @@ from xenport.model.cpu.x86_pv_emulate import emulate
 from xenport.model.cpu.x86_pv_frames import PvFrames
 from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.cpu.x86_pv_xen import FLAT_CS, FLAT_SS, STUB, STUB_CS, STUB_SS
-from xenport.model.cpu.x86_time import TimeRecord, write_wall_clock
+from xenport.model.cpu.x86_time import TimeRecord
 from xenport.model.errors import XenError
 from xenport.model.memory import MemoryFault
 
@@ -110,6 +110,7 @@ class PvCpu(Cpu):
     )
     virt_start = XEN_START
     translated = False
+    hvm = False
     assists = (
         "VMASST_TYPE_4gb_segments",
         "VMASST_TYPE_4gb_segments_notify",
@@ -170,7 +171,7 @@ class PvCpu(Cpu):
         for info in domain.shared_view().vcpu_info:
             info.evtchn_upcall_mask = 1
         vcpu = domain.vcpus[0]
-        write_wall_clock(vcpu, WALL_CLOCK_SECONDS)
+        domain.write_wall_clock(WALL_CLOCK_SECONDS * 1_000_000_000)
         cpu = vcpu.cpu
         assert isinstance(cpu, PvCpu)
         cpu.load(start.root, [])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from unicorn import x86_const as x86
 
 from xenport.errors import InputError
+from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.cpu import x86_pvh_builder, x86_pvh_calls
 from xenport.model.cpu.base import Cpu
-from xenport.model.cpu.x86_64_pv import WALL_CLOCK_SECONDS
 from xenport.model.cpu.x86_core import (
     CR0_PG,
     DF,
@@ -28,7 +28,7 @@ from xenport.model.cpu.x86_core import (
     Processor,
     cpuid,
 )
-from xenport.model.cpu.x86_time import TimeRecord, write_wall_clock
+from xenport.model.cpu.x86_time import TimeRecord
 from xenport.model.errors import XenError
 from xenport.model.memory import PAGE_SIZE, MemoryFault
 
@@ -88,7 +88,7 @@ class PvhCpu(Cpu):
         for _ in range(domain.max_vcpus):
             domain.add_vcpu()
         vcpu = domain.vcpus[0]
-        write_wall_clock(vcpu, WALL_CLOCK_SECONDS)
+        domain.write_wall_clock(WALL_CLOCK_SECONDS * 1_000_000_000)
         cpu = vcpu.cpu
         if not isinstance(cpu, PvhCpu):
             raise InputError("a PVH domain needs PVH vcpus")

@@ -212,6 +212,24 @@ def get_debugreg(call: Call) -> int:
     return _cpu(call).debug_registers[number]
 
 
+@command("PHYSDEVOP_set_iopl")
+def set_iopl(call: Call) -> None:
+    """The I/O privilege level."""
+    level = call.view.iopl
+    if level > 3:
+        raise XenError("EINVAL")
+    _cpu(call).iopl = level
+
+
+@command("PHYSDEVOP_irq_status_query")
+def irq_status_query(call: Call) -> None:
+    """How to treat a physical interrupt: all of them want to be acknowledged."""
+    view = call.view
+    if view.irq >= _cpu(call).pirq_count:
+        raise XenError("EINVAL")
+    view.flags = call.domain.abi.constant("XENIRQSTAT_needs_eoi")
+
+
 # ---- Descriptors ----
 
 

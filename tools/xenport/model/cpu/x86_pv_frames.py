@@ -35,6 +35,10 @@ class PvFrames:
             self._machine.released.append(machine_frame)
             self._domain.total_pages -= 1
 
+    def shared_info_frame(self) -> int:
+        """Xen's page, by its machine frame."""
+        return self._machine.shared_frame
+
     def map_space(self, _space: int, _index: int, _frame: int) -> None:
         """PV frames are not translated."""
         raise XenError("EACCES")

@@ -45,6 +45,7 @@ class MachineMemory:
         self._writable: dict[int, int] = {}  # frame -> number of writable mappings
         self._uses: dict[int, int] = {}  # table frame -> number of references
         self._shared: set[int] = set()  # Xen's frames that the domain may map
+        self.shared_frame = 0  #: the last one of them
         self._next = 0x10  # Xen's own frames are handed out from here
         self.xen_frame_of_zeros = self.xen_frame()
 
@@ -61,6 +62,7 @@ class MachineMemory:
         frame = self.xen_frame()
         self.memory.replace(frame, page)
         self._shared.add(frame)
+        self.shared_frame = frame
         return frame
 
     def owned(self, frame: int) -> bool:

@@ -60,10 +60,20 @@ def build(domain: Domain, image: bytes, command_line: str) -> PvhStart:
     if domain.is_control:
         view.flags = abi.constant("SIF_PRIVILEGED") | abi.constant("SIF_INITDOMAIN")
     view.cmdline_paddr = text
+    rsdp = -(-(text + len(command_line.encode()) + 1) // 16) * 16
+    view.rsdp_paddr = rsdp
+    memory.write(rsdp, _root_pointer())
     memory.write(start_info, buffer)
     memory.write(text, command_line.encode() + b"\0")
     memory_map = [(0, MEMORY_SIZE, _RAM), (0xFEE00000, 0x1000, _RESERVED)]
     return PvhStart(kernel, memory, entry, start_info, memory_map)
+
+
+def _root_pointer() -> bytes:
+    """ACPI's root pointer, revision 0, to no tables."""
+    body = bytearray(b"RSD PTR \0XENPRT\0" + bytes(4))
+    body[8] = -sum(body) & 0xFF
+    return bytes(body)
 
 
 def enter_flat(processor: Processor, entry: int) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from unicorn import x86_const as x86
 
+from xenport.abi.releases import rank
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 
@@ -37,7 +38,6 @@ _DEPRECATED = (
     "MEMORY_EVENT_CR3",
     "MEMORY_EVENT_CR4",
     "MEMORY_EVENT_INT3",
-    "NESTEDHVM",
     "MEMORY_EVENT_SINGLE_STEP",
     "BUFIOREQ_EVTCHN",
     "MEMORY_EVENT_MSR",
@@ -52,8 +52,13 @@ def check_param(vcpu: Vcpu, domain: Domain, index: int, value: int | None) -> No
         found = (abi.constants.get(f"HVM_PARAM_{name}") for name in names)
         return {int(constant.value) for constant in found if constant is not None}
 
-    if index in numbers(_DEPRECATED):
+    deprecated = numbers(_DEPRECATED)
+    if rank(abi.release) >= rank("4.15"):
+        deprecated |= numbers(("NESTEDHVM",))
+    if index in deprecated:
         raise XenError("EINVAL")
+    if value is not None and index in numbers(("ACPI_IOPORTS_LOCATION",)):
+        raise XenError("ENODEV")  # a PVH guest has no such timer
     allowed = numbers(_READABLE if value is None else _WRITABLE)
     if index not in allowed and domain is vcpu.domain:
         raise XenError("EPERM")
@@ -70,6 +75,18 @@ def initialise(call: Call) -> None:
         raise XenError("EEXIST")
     vcpu.cpu.set_context(context)
     vcpu.is_initialised = True
+
+
+@command(
+    "MMUEXT_PIN_L1_TABLE",
+    "MMUEXT_PIN_L2_TABLE",
+    "MMUEXT_PIN_L3_TABLE",
+    "MMUEXT_PIN_L4_TABLE",
+    "MMUEXT_UNPIN_TABLE",
+)
+def not_for_hvm(_call: Call) -> None:
+    """Xen does not look at the tables of an HVM guest."""
+    raise XenError("EOPNOTSUPP")
 
 
 _GENERAL = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "ip", "flags")

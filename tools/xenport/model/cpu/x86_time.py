@@ -46,11 +46,3 @@ class TimeRecord:
         if vcpu.time_area:
             with suppress(XenError):
                 vcpu.copy_out(vcpu.time_area, content)
-
-
-def write_wall_clock(vcpu: Vcpu, seconds: int) -> None:
-    """Make ``seconds`` since 1970 the wall clock at system time 0."""
-    shared = vcpu.domain.shared_view()
-    shared.wc_version = 2
-    shared.wc_sec = seconds & 0xFFFF_FFFF
-    shared.wc_nsec = 0

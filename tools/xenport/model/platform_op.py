@@ -1,0 +1,57 @@
+"""platform_op: the machine's clock and power."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xenport.model.errors import XenError
+from xenport.model.handlers import Handlers
+from xenport.model.policy import require_control
+
+if TYPE_CHECKING:
+    from xenport.model.call import Call
+
+handlers = Handlers()
+command = handlers.command
+
+_SLEEP_ENABLE = 1 << 13
+_S3, _S5 = 3, 5
+_SECOND = 1_000_000_000
+
+
+@handlers.check("platform_op")
+def may_use(call: Call) -> None:
+    """Version, then privilege."""
+    if call.view.interface_version != call.domain.abi.constant("XENPF_INTERFACE_VERSION"):
+        raise XenError("EACCES")
+    require_control(call.domain)
+
+
+@command("XENPF_enter_acpi_sleep")
+def enter_acpi_sleep(call: Call) -> None:
+    """Switch the machine off. Its firmware gives no way to wake it from S3, and it has no extended
+    sleep registers."""
+    sleep = call.view.u.enter_acpi_sleep
+    abi = call.domain.abi
+    if sleep.sleep_state == _S3:
+        raise XenError("EOPNOTSUPP")
+    if "XENPF_ACPI_SLEEP_EXTENDED" in abi.constants:
+        if sleep.flags & abi.constant("XENPF_ACPI_SLEEP_EXTENDED"):
+            raise XenError("EPERM")
+        if sleep.val_b and (sleep.val_a ^ sleep.val_b) & _SLEEP_ENABLE:
+            raise XenError("EINVAL")
+    if sleep.flags or not 0 < sleep.sleep_state <= _S5:
+        raise XenError("EINVAL")
+    if sleep.sleep_state == _S5:
+        call.hypervisor.power_off()
+
+
+@command("XENPF_settime64")
+def settime64(call: Call) -> None:
+    """Set the wall clock: the time it was at a point of system time."""
+    time = call.view.u.settime64
+    if time.mbz:
+        raise XenError("EINVAL")
+    at_boot = time.secs * _SECOND + time.nsecs - time.system_time
+    for domain in call.hypervisor.domains.values():
+        domain.write_wall_clock(at_boot)
