@@ -47,7 +47,6 @@ const char *errno_name(long number)
         NAME(EOVERFLOW);
         NAME(EILSEQ);
         NAME(ENOTSOCK);
-        NAME(EMSGSIZE);
         NAME(EOPNOTSUPP);
         NAME(EADDRINUSE);
         NAME(EADDRNOTAVAIL);
@@ -55,7 +54,6 @@ const char *errno_name(long number)
         NAME(EISCONN);
         NAME(ENOTCONN);
         NAME(ETIMEDOUT);
-        NAME(ECONNREFUSED);
 #undef NAME
     default:
         return NULL;
