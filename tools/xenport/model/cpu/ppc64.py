@@ -12,6 +12,8 @@ not have, are trapped instruction by instruction.
 
 from __future__ import annotations
 
+import struct
+import sys
 from typing import TYPE_CHECKING, Any
 
 from unicorn import UC_ERR_OK, UcError, ppc_const
@@ -66,9 +68,12 @@ if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
-_SYSTEM_CALL_1 = bytes.fromhex("44000022")  # sc 1
+#: sc 1, as it reads on this machine in the guest's memory
+_SYSTEM_CALL_1 = int.from_bytes(bytes.fromhex("44000022"), sys.byteorder)
 _ALL_ONES = (1 << 64) - 1
-_MARK = _ALL_ONES >> 16  # r3 >> 16 of a hypercall; anything else is a PAPR call
+_MARK = _ALL_ONES ^ 0xFFFF  # is set in the number of a hypercall; anything less is a PAPR call
+
+_unpack_call = struct.Struct("8Q").unpack_from
 
 # Results of PAPR calls.
 _H_PRIVILEGE = -3
@@ -162,8 +167,8 @@ class Ppc64Cpu(Cpu):
         self.core.map_memory(memory)
         self.core.enter_guest_state(REAL_MODE_AREA_SIZE)
         self.core.hook_interrupt(self._interrupt)
-        self._ram = memory.ram.data
         self._memory = memory
+        self._instructions = memory.ram.data.cast("I")
         self._clock = self.hypervisor.clock
         self._gprs = [self.core.register(ppc_const.UC_PPC_REG_0 + n) for n in range(32)]
         # r3, the arguments in r4 to r8, and what tells whether this is a hypercall at all.
@@ -245,22 +250,22 @@ class Ppc64Cpu(Cpu):
     def _interrupt(self, exception: int) -> None:
         """Unicorn's hook of exceptions; the PC is already behind the instruction."""
         if exception == EXCEPTION_SYSTEM_CALL:
-            values = self._call.read()
-            pc = values[6]
-            if self._ram[pc - 4 : pc] == _SYSTEM_CALL_1:
-                number = values[0]
-                if number >> 16 != _MARK or values[7] & MSR_PR:
-                    self._result.set(self._refused(number, values[7]))
-                    return
-                self._result.set(self.hypervisor.hypercall(self.vcpu, number & 0xFFFF, values[1:6]))
-                self.after_trap()
+            values = _unpack_call(self._call.read())
+            number, pc, msr = values[0], values[6], values[7]
+            if self._instructions[(pc >> 2) - 1] == _SYSTEM_CALL_1:
+                if number < _MARK or msr & MSR_PR:
+                    self._result.set(self._refused(number, msr))
+                else:
+                    hypercall = self.hypervisor.hypercall
+                    self._result.set(hypercall(self.vcpu, number & 0xFFFF, values[1:6]))
+                    self.after_trap()
                 return
         self._exception = exception
         self.core.stop()
 
     def _refused(self, number: int, msr: int) -> int:
         """The result of calls that never reach a handler: PAPR's, and those of problem state."""
-        if number >> 16 == _MARK:
+        if number >= _MARK:
             return -self.vcpu.domain.abi.errno("EPERM")
         return _H_PRIVILEGE if msr & MSR_PR else _H_PARAMETER
 
@@ -350,7 +355,7 @@ class Ppc64Cpu(Cpu):
 
     def _register_of(self, address: int) -> Any:
         """The register that the move instruction at ``address`` names."""
-        word = int.from_bytes(self._ram[address : address + 4], "big")
+        word = int.from_bytes(self._memory.read(address, 4), "big")
         return self._gprs[word >> 21 & 31]
 
     def _timebase(self) -> int:
