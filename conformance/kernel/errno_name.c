@@ -1,4 +1,4 @@
-/* Names of Xen's error numbers. */
+/* Names of the error numbers that every release has. */
 #include <stddef.h>
 
 #include <errno.h>

@@ -17,6 +17,9 @@ from xenport.kernel import Kernel, build, compiler as compilers
 CASES = Path(__file__).parent / "cases"
 RELEASE = "4.17"
 
+#: The tests in `CASES`, in the order of the catalogue.
+SAMPLES = ["sample_passes", "sample_powers_off", "second_fails"]
+
 #: Registers that the vectors do not save.
 VECTOR_REGISTERS = {
     "x86_64": r"%[xyz]mm\d",
@@ -67,11 +70,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_kernel(cases: Path) -> None:
     kernel = build_x86(cases)
 
-    assert [test.name for test in kernel.tests] == [
-        "sample_passes",
-        "sample_powers_off",
-        "second_fails",
-    ]
+    assert [test.name for test in kernel.tests] == SAMPLES
     assert kernel.tests[1].needs == ("pv|hvm", "dom0")
     assert kernel.tests[1].ends == "poweroff"
     assert kernel.release == RELEASE
@@ -129,8 +128,19 @@ def test_all_architectures(name: str) -> None:
         pytest.skip("has no kernel")
     kernel = build(arch, arch.releases[-1], cases=CASES)
 
-    assert "sample_passes" in [test.name for test in kernel.tests]
+    assert [test.name for test in kernel.tests] == SAMPLES
     assert kernel.image().stat().st_size > 0
+
+
+def test_tests_of_the_architecture_come_with_those_of_conformance() -> None:
+    arch = architecture.load("ppc64")
+    sources = [path.name for path in (arch.folder / "cases").glob("*.c")]
+    names = {test.name for test in build(arch, "3.2").tests}
+
+    assert sources
+    for source in sources:
+        text = (arch.folder / "cases" / source).read_text()
+        assert set(re.findall(r"^TEST\((\w+)", text, re.MULTILINE)) <= names
 
 
 @pytest.mark.parametrize("name", VECTOR_REGISTERS)

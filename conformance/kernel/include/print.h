@@ -30,7 +30,7 @@ size_t format_text(char *to, size_t size, const char *format, ...)
 void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_line_va(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
-/* "EINVAL" for 22; NULL for a number that Xen does not use. */
+/* "EINVAL" for 22; NULL for a number that not every release has. */
 const char *errno_name(long number);
 
 /*
