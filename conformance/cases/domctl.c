@@ -41,7 +41,7 @@ TEST(domctl_getdomaininfo, CONTROL, "dom0 is told the state of itself", .needs =
     CHECK(info->flags & XEN_DOMINF_running);
     CHECK_EQ(info->tot_pages, hypercall_memory_op(XENMEM_current_reservation, &self));
     CHECK(info->nr_online_vcpus >= 1);
-    CHECK(info->max_vcpu_id != XEN_INVALID_MAX_VCPU_ID);
+    CHECK(info->max_vcpu_id + 1 >= info->nr_online_vcpus);
     CHECK(info->cpu_time > 0);
     CHECK_EQ(hypercall_xen_version(XENVER_guest_handle, handle), 0);
     CHECK_EQ(memcmp(info->handle, handle, sizeof(handle)), 0);
@@ -58,9 +58,9 @@ TEST(domctl_getdomaininfo_of_none, CONTROL, "the state of a domain that does not
 {
     CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, NO_DOMAIN), ESRCH);
     if (RELEASE_IS_AT_LEAST(4, 18))
-        CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, DOMID_INVALID), ESRCH);
+        CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, DOMID_FIRST_RESERVED), ESRCH);
     else
-        CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, DOMID_INVALID), EINVAL);
+        CHECK_ERRNO(domctl(XEN_DOMCTL_getdomaininfo, DOMID_FIRST_RESERVED), EINVAL);
 }
 
 /*

@@ -2,6 +2,7 @@
  * Rung "enter": the guest runs, hypercalls go in and come back, faults reach the guest, the console
  * prints, and the start structures arrived.
  */
+#include <callback.h>
 #include <console.h>
 #include <fault.h>
 #include <fdt.h>
