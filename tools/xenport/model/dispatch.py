@@ -168,10 +168,12 @@ class Dispatcher:
         done_name = next((arg.name for arg in hypercall.args if arg.direction == "out"), None)
         argument = self._pointed_to(array.type)
         unknown = hypercall.unknown_command or ENOSYS
+        check = self._check(hypercall)
         failed = self._failure_of(
             hypercall.name,
             self._declared(hypercall).union(
-                *(self._declared(command) for command in hypercall.commands.values())
+                [unknown],
+                *(self._declared(command) for command in hypercall.commands.values()),
             ),
         )
         commands = {
@@ -193,6 +195,8 @@ class Dispatcher:
             result = 0
             done = 0
             try:
+                if check is not None:
+                    check(call)
                 while done < call[count_name]:
                     carry_out(vcpu, args, done)
                     done += 1

@@ -136,6 +136,7 @@ class PvCpu(Cpu):
         self.debug_registers = [0] * 8
         self.returning = False  #: the iret hypercall is under way
         self.task_switched = False
+        self._gdt_frames: list[int] = []
         self.root = 0  #: machine address of the top-level table
         self.user_root = 0  #: the same for user mode; 0: none
         self.local_descriptors = (0, 0)  #: address and entries of the LDT
@@ -186,7 +187,7 @@ class PvCpu(Cpu):
         processor = Processor(start.machine.memory)
         self._processor = processor
         self.root = root
-        start.xen.set_gdt(self.vcpu.id, gdt_frames)
+        self.use_gdt(gdt_frames)
         start.xen.install(root >> 12)
         uc = processor.uc
         processor.cr3.set(root)
@@ -214,6 +215,18 @@ class PvCpu(Cpu):
         processor.core.hook_instruction(x86.UC_X86_INS_SYSCALL, self._syscall)
         x86_pv_calls.hook_cpuid(self)
         processor.trap(start.kernel.code, rb"\x0f\x31", self._rdtsc)
+
+    def use_gdt(self, frames: list[int]) -> None:
+        """Make ``frames`` the guest's part of the GDT, instead of those before."""
+        used = self.start.machine.descriptor_frames
+        for frame in frames:
+            used[frame] = used.get(frame, 0) + 1
+        for frame in self._gdt_frames:
+            used[frame] -= 1
+            if not used[frame]:
+                del used[frame]
+        self._gdt_frames = frames
+        self.start.xen.set_gdt(self.vcpu.id, frames)
 
     def enter(self, rip: int, rsp: int, rflags: int) -> None:
         """Put the processor into ring 3 at ``rip``. Unicorn changes its privilege level only by an

@@ -125,7 +125,8 @@ class Builder:
         self._store(self._list, frames)
         self._store(self._start_info, self._encode_start_info(shared_info, command_line))
         xen = XenSpace(self._machine)
-        xen.map_machine_to_physical(self._machine_to_physical())
+        self._machine.machphys_frames = self._machine_to_physical()
+        xen.map_machine_to_physical(self._machine.machphys_frames)
         root = self._build_tables()
         xen.install(root // PAGE_SIZE)
         self._machine.promote(root // PAGE_SIZE, 4, privileged=True)
@@ -164,7 +165,7 @@ class Builder:
 
     def _machine_to_physical(self) -> list[int]:
         """The frames of the machine-to-physical table, filled."""
-        total = FIRST_FRAME + MEMORY_PAGES
+        total = self._machine.total
         entries = [(1 << 64) - 1] * total
         for page in range(MEMORY_PAGES):
             entries[self._frame(page)] = page

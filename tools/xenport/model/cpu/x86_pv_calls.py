@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from unicorn import x86_const as x86
 
 from xenport.model.cpu import x86_core, x86_pv_xen
+from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
+from xenport.model.policy import require_control
 
 if TYPE_CHECKING:
     from xenport.model.call import Call
@@ -189,27 +191,42 @@ def set_segment_base(call: Call) -> None:
 
 _DEBUG_ADDRESS = range(4)
 _DR6, _DR7 = 6, 7
+_DR6_ZERO, _DR6_ONE = 0x1000, 0xFFFF0FF0  # reserved bits
+_DR7_ZERO, _DR7_ONE = 0xD800, 0x0400
+_DR7_GUARD = 1 << 13
+#: Debug registers 4 and 5 are other names of 6 and 7 while CR4.DE is off, as it is here.
+_ALIASES = {4: _DR6, 5: _DR7}
+
+
+def _debug_register(call: Call) -> int:
+    number = _ALIASES.get(call.signed("reg"), call.signed("reg"))
+    if number not in (*_DEBUG_ADDRESS, _DR6, _DR7):
+        raise XenError("ENODEV")
+    return number
 
 
 @command("set_debugreg")
 def set_debugreg(call: Call) -> None:
-    """Debug registers are stored; nothing breaks on them."""
-    number, value = call.signed("reg"), call["value"]
+    """Debug registers keep what could do no harm; nothing breaks on them here."""
+    number, value = _debug_register(call), call["value"]
     if number in _DEBUG_ADDRESS:
-        if value >> 47 not in _CANONICAL or 0xFFFF_8000_0000_0000 <= value < 0xFFFF_8800_0000_0000:
+        if value >> 47 not in _CANONICAL or XEN_START <= value < XEN_END:
             raise XenError("EPERM")
-    elif number not in (_DR6, _DR7):
-        raise XenError("ENODEV")
+    elif value >> 32:
+        raise XenError("EINVAL")
+    elif number == _DR6:
+        value = value & ~_DR6_ZERO | _DR6_ONE
+    else:
+        value = value & ~(_DR7_ZERO & ~_DR7_GUARD) | _DR7_ONE
+        if value & _DR7_GUARD:
+            raise XenError("EPERM")
     _cpu(call).debug_registers[number] = value
 
 
 @command("get_debugreg")
 def get_debugreg(call: Call) -> int:
     """The value itself is the result."""
-    number = call.signed("reg")
-    if number not in _DEBUG_ADDRESS and number not in (_DR6, _DR7):
-        raise XenError("ENODEV")
-    return _cpu(call).debug_registers[number]
+    return _cpu(call).debug_registers[_debug_register(call)]
 
 
 @command("PHYSDEVOP_set_iopl")
@@ -241,39 +258,50 @@ def set_gdt(call: Call) -> None:
         raise XenError("EINVAL")
     count = (entries + 511) // 512
     cpu = _cpu(call)
-    machine = cpu.start.machine
     frames = [
         call.vcpu.read_word("xen_ulong_t", call["frame_list"], index) for index in range(count)
     ]
     if not all(_can_hold_descriptors(cpu, frame) for frame in frames):
         raise XenError("EINVAL")
-    machine.descriptor_frames.update(frames)
-    cpu.start.xen.set_gdt(call.vcpu.id, frames)
+    cpu.use_gdt(frames)
     cpu.flush()
 
 
 def _can_hold_descriptors(cpu: PvCpu, frame: int) -> bool:
     machine = cpu.start.machine
-    return (
-        machine.owned(frame)
-        and frame not in machine.tables
-        and not machine.is_mapped_writable(frame)
-    )
+    if not machine.owned(frame) or frame in machine.tables or machine.is_mapped_writable(frame):
+        return False
+    content = machine.memory.read(frame * PAGE_SIZE, PAGE_SIZE)
+    return all(_safe_descriptor(value) is not None for (value,) in _DESCRIPTOR.iter_unpack(content))
+
+
+_DESCRIPTOR = struct.Struct("<Q")
+_DESCRIPTOR_PRESENT = 1 << 47
+_DESCRIPTOR_ORDINARY = 1 << 44  # code or data, not a system segment
+_DESCRIPTOR_RING_3 = 3 << 45
+
+
+def _safe_descriptor(value: int) -> int | None:
+    """The descriptor as it may be used: in ring 3 only. None: it may not be."""
+    if not value & _DESCRIPTOR_PRESENT:
+        return value
+    return value | _DESCRIPTOR_RING_3 if value & _DESCRIPTOR_ORDINARY else None
 
 
 @command("update_descriptor")
 def update_descriptor(call: Call) -> None:
     """Write one descriptor."""
-    address, descriptor = call["gaddr"], call["desc"]
-    cpu = _cpu(call)
-    frame = address // PAGE_SIZE
-    privilege = descriptor >> 45 & 3
-    present = descriptor >> 47 & 1
-    if address % 8 or not cpu.start.machine.owned(frame) or (present and privilege == 0):
+    address = call["gaddr"]
+    machine = _cpu(call).start.machine
+    descriptor = _safe_descriptor(call["desc"])
+    if (
+        address % 8
+        or descriptor is None
+        or not machine.owned(address // PAGE_SIZE)
+        or address // PAGE_SIZE in machine.tables
+    ):
         raise XenError("EINVAL")
-    if frame in cpu.start.machine.tables:
-        raise XenError("EINVAL")
-    cpu.start.machine.memory.write(address, struct.pack("<Q", descriptor))
+    machine.memory.write(address, _DESCRIPTOR.pack(descriptor))
 
 
 # ---- Page tables ----
@@ -296,12 +324,21 @@ def update_va_mapping(call: Call) -> None:
 
 @command("update_va_mapping_otherdomain")
 def update_va_mapping_otherdomain(call: Call) -> None:
-    """The same for another domain's frame; the only other domains here have no memory."""
-    domid = call["domid"]
-    if domid not in (call.domain.id, call.domain.abi.constant("DOMID_SELF")):
-        call.hypervisor.domain(domid)
-        raise XenError("EPERM")
+    """The same for another domain's frame."""
+    _page_owner(call, call["domid"])
     _update_va_mapping(call)
+
+
+def _page_owner(call: Call, number: int) -> None:
+    """Whose frames are meant: DOMID_SELF, or another domain, of which there is none here that has
+    frames. XenError ESRCH: none such, or the caller by its number."""
+    abi = call.domain.abi
+    if number in (abi.constant("DOMID_SELF"), abi.constant("DOMID_IO")):
+        return
+    if number == call.domain.id:
+        raise XenError("ESRCH")
+    call.hypervisor.domain(number)
+    require_control(call.domain)
 
 
 def _update_va_mapping(call: Call) -> None:
@@ -321,6 +358,7 @@ def mmu_update(call: Call) -> None:
     abi = call.domain.abi
     normal = (abi.constant("MMU_NORMAL_PT_UPDATE"), abi.constant("MMU_PT_UPDATE_PRESERVE_AD"))
     done = 0
+    _page_owner(call, call["foreigndom"] & 0xFFFF)
     try:
         for index in range(call["count"]):
             entry = call.vcpu.read_struct("mmu_update", call["ureqs"], index)
@@ -336,6 +374,7 @@ def mmu_update(call: Call) -> None:
             elif kind == abi.constant("MMU_MACHPHYS_UPDATE"):
                 if not cpu.start.machine.owned(at // PAGE_SIZE):
                     raise XenError("EINVAL")
+                cpu.start.machine.set_machphys(at // PAGE_SIZE, entry.val)
             else:
                 raise XenError("ENOSYS")
             done += 1
@@ -350,6 +389,12 @@ def _write_ordinary(cpu: PvCpu, at: int, value: int) -> None:
     if not cpu.start.machine.is_writable(at // PAGE_SIZE):
         raise XenError("EINVAL")
     cpu.start.machine.memory.write(at, struct.pack("<Q", value))
+
+
+@handlers.check("mmuext_op")
+def mmuext_owner(call: Call) -> None:
+    """Whose frames the operations are about."""
+    _page_owner(call, call["foreigndom"] & 0xFFFF)
 
 
 def _operand(call: Call) -> int:
@@ -435,8 +480,6 @@ def new_user_baseptr(call: Call) -> None:
 @command(
     "MMUEXT_TLB_FLUSH_LOCAL",
     "MMUEXT_INVLPG_LOCAL",
-    "MMUEXT_TLB_FLUSH_MULTI",
-    "MMUEXT_INVLPG_MULTI",
     "MMUEXT_TLB_FLUSH_ALL",
     "MMUEXT_INVLPG_ALL",
 )
@@ -445,11 +488,28 @@ def flush_tlb(call: Call) -> None:
     _cpu(call).flush()
 
 
-@command("MMUEXT_FLUSH_CACHE", "MMUEXT_FLUSH_CACHE_GLOBAL")
+@command("MMUEXT_TLB_FLUSH_MULTI", "MMUEXT_INVLPG_MULTI")
+def flush_tlb_of(call: Call) -> None:
+    """The same on the vcpus of a bitmap."""
+    try:
+        call.vcpu.read_word("ulong", call.view.arg2.vcpumask)
+    except XenError:
+        raise XenError("EINVAL") from None
+    _cpu(call).flush()
+
+
+@command("MMUEXT_FLUSH_CACHE")
 def flush_cache(call: Call) -> None:
     """There are no caches; only who has devices may ask."""
     if not call.domain.is_control:
         raise XenError("EACCES")
+
+
+@command("MMUEXT_FLUSH_CACHE_GLOBAL")
+def flush_cache_global(call: Call) -> None:
+    """The same on all processors, with another errno."""
+    if not call.domain.is_control:
+        raise XenError("EINVAL")
 
 
 @command("MMUEXT_SET_LDT")
@@ -457,7 +517,7 @@ def set_ldt(call: Call) -> None:
     """Descriptors at a page-aligned address of the guest's."""
     view = call.view
     address, entries = view.arg1.linear_addr, view.arg2.nr_ents
-    if address % PAGE_SIZE or entries > 8192:
+    if entries > 8192 or (entries and address % PAGE_SIZE):
         raise XenError("EINVAL")
     _cpu(call).local_descriptors = (address, entries)
 

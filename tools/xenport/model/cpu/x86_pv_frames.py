@@ -18,21 +18,21 @@ class PvFrames:
         self._domain = domain
         self._machine = machine
 
-    def get(self, _frame: int | None, pages: int) -> int:
-        """One page at a time; the guest says at which of its own frame numbers it keeps it."""
-        if pages != 1 or not self._machine.released:
+    def get(self, frame: int | None, pages: int) -> int:
+        """One page at a time; ``frame`` is the number that the guest gives it among its own."""
+        domain = self._domain
+        if pages != 1 or domain.total_pages >= domain.max_pages:
             raise XenError("ENOMEM")
-        self._domain.total_pages += 1
-        return self._machine.released.pop()
+        machine_frame = self._machine.give()
+        domain.total_pages += 1
+        if frame is not None:
+            self._machine.set_machphys(machine_frame, frame)
+        return machine_frame
 
     def release(self, frame: int, pages: int) -> None:
         """The domain's own frames; those in use as tables stay."""
         for machine_frame in range(frame, frame + pages):
-            if not self._machine.owned(machine_frame) or not self._machine.is_writable(
-                machine_frame
-            ):
-                raise XenError("EINVAL")
-            self._machine.released.append(machine_frame)
+            self._machine.take_back(machine_frame)
             self._domain.total_pages -= 1
 
     def shared_info_frame(self) -> int:

@@ -24,6 +24,8 @@ XEN_SLOTS = range(256, 272)
 XEN_START = 0xFFFF_8000_0000_0000
 XEN_END = 0xFFFF_8800_0000_0000
 
+SPARE = 64  #: frames of the machine that nobody has
+
 _ENTRY = struct.Struct("<Q")
 
 
@@ -35,13 +37,16 @@ class MachineMemory:
     """
 
     def __init__(self, first: int, count: int) -> None:
-        self.memory = Memory(0, (first + count) * PAGE_SIZE)
+        self.memory = Memory(0, (first + count + SPARE) * PAGE_SIZE)
         self.first = first
         self.count = count
-        self.released: list[int] = []  # once the domain's, now free
+        self.total = first + count + SPARE  #: frames of the machine
+        self._owned = set(range(first, first + count))
+        self._free = list(range(first + count, self.total))  # the last one is given out next
         self.tables: dict[int, int] = {}  #: frame -> level, while it is in use as a table
         self.pinned: set[int] = set()
-        self.descriptor_frames: set[int] = set()  #: in use as GDT or LDT
+        self.descriptor_frames: dict[int, int] = {}  #: in use in a GDT: how often
+        self.machphys_frames: list[int] = []  #: the machine-to-physical table
         self._writable: dict[int, int] = {}  # frame -> number of writable mappings
         self._uses: dict[int, int] = {}  # table frame -> number of references
         self._shared: set[int] = set()  # Xen's frames that the domain may map
@@ -67,7 +72,27 @@ class MachineMemory:
 
     def owned(self, frame: int) -> bool:
         """Is the frame RAM of the domain?"""
-        return self.first <= frame < self.first + self.count and frame not in self.released
+        return frame in self._owned
+
+    def give(self) -> int:
+        """One more frame for the domain. XenError ENOMEM."""
+        if not self._free:
+            raise XenError("ENOMEM")
+        frame = self._free.pop()
+        self._owned.add(frame)
+        return frame
+
+    def take_back(self, frame: int) -> None:
+        """The domain gives a frame back. XenError EINVAL: it is not its own, or in use."""
+        if not self.owned(frame) or not self.is_writable(frame):
+            raise XenError("EINVAL")
+        self._owned.discard(frame)
+        self._free.append(frame)
+
+    def set_machphys(self, frame: int, page: int) -> None:
+        """The entry of the machine-to-physical table for ``frame``."""
+        index, offset = divmod(frame * 8, PAGE_SIZE)
+        self.write_entry(self.machphys_frames[index] * PAGE_SIZE + offset, page)
 
     def is_writable(self, frame: int) -> bool:
         """May the frame be used as ordinary memory?"""
