@@ -2,6 +2,7 @@
 #include <boot.h>
 #include <events.h>
 #include <hypercall.h>
+#include <string.h>
 #include <test.h>
 #include <timing.h>
 
@@ -17,6 +18,7 @@ struct listener {
 };
 
 static struct listener listeners[EVENT_PORTS];
+static unsigned int listeners_end; /* all from here on are unused */
 static xen_ulong_t kept[WORDS];   /* channels that were open before the first test */
 static unsigned long upcalls;
 
@@ -64,8 +66,11 @@ void event_clear(evtchn_port_t port)
 long event_bind(evtchn_port_t port, event_handler *handler, void *data)
 {
     struct evtchn_unmask unmask = {.port = port};
-    volatile struct listener *listener = &listeners[port % EVENT_PORTS];
+    unsigned int index = port % EVENT_PORTS;
+    volatile struct listener *listener = &listeners[index];
 
+    if (index >= listeners_end)
+        listeners_end = index + 1;
     listener->handler = handler;
     listener->data = data;
     listener->count = 0;
@@ -249,5 +254,7 @@ void events_reset(void)
 {
     mask_all();
     for_each_open_port(close_unless_kept);
+    memset(listeners, 0, listeners_end * sizeof(listeners[0]));
+    listeners_end = 0;
     mask_all();
 }
