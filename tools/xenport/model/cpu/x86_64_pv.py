@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unicorn import x86_const as x86
 
 from xenport.model.clock import WALL_CLOCK_SECONDS
-from xenport.model.cpu import x86_pv_calls
+from xenport.model.cpu import x86_pv_calls, x86_pv_hooks
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
     CR0_PE,
@@ -213,7 +213,7 @@ class PvCpu(Cpu):
         )
         self._general = processor.core.registers(_GENERAL)
         processor.core.hook_instruction(x86.UC_X86_INS_SYSCALL, self._syscall)
-        x86_pv_calls.hook_cpuid(self)
+        x86_pv_hooks.install(self)
         processor.trap(start.kernel.code, rb"\x0f\x31", self._rdtsc)
 
     def use_gdt(self, frames: list[int]) -> None:

@@ -113,7 +113,8 @@ class Processor:
         self._context = Context(self.core)
         self._last_exception = self._context.i32(calibration.last_exception)
         self._error_code = self._context.i32(calibration.error_code)
-        self._vector: int | None = None
+        self._vector: int | None = None  # of an exception in this run
+        self._raised: tuple[int, int] | None = None  # vector and place of `raise_fault`
         register = self.core.register
         self.rip = register(x86.UC_X86_REG_RIP)
         self.rsp = register(x86.UC_X86_REG_RSP)
@@ -134,14 +135,19 @@ class Processor:
         self.core.stop()
 
     def raise_fault(self, vector: int) -> None:
-        """From a hook: the present instruction ends in an exception."""
-        self._vector = vector
+        """From a hook: the present instruction ends in an exception, with error code 0."""
+        self._raised = (vector, self.rip.get())
         self.core.stop()
 
     def run(self) -> Fault | None:
         """Run until `core.stop`, or until an exception, which is returned."""
         self._vector = None
+        self._raised = None
         status = self.core.run(self.rip.get())
+        if self._raised is not None:
+            vector, rip = self._raised
+            self.rip.set(rip)
+            return Fault(vector)
         if self._vector is not None:
             return self._fault(self._vector)
         if status == unicorn.UC_ERR_INSN_INVALID:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from typing import TYPE_CHECKING
-
-from unicorn import x86_const as x86
 
 from xenport.model.cpu import x86_core, x86_pv_xen
 from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
@@ -34,18 +31,6 @@ _CANONICAL = (0, 0x1FFFF)
 def _cpu(call: Call) -> PvCpu:
     cpu: PvCpu = call.vcpu.cpu  # type: ignore[assignment]
     return cpu
-
-
-def hook_cpuid(cpu: PvCpu) -> None:
-    """Answer cpuid as a processor that lets Xen see it."""
-    from xenport.model.cpu.x86_pv_emulate import do_cpuid
-
-    def hook(_uc: int, _data: int) -> int:
-        do_cpuid(cpu)
-        return 1
-
-    prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-    cpu.processor.core.hook_instruction_raw(x86.UC_X86_INS_CPUID, prototype(hook))
 
 
 def _check_canonical(address: int) -> None:

@@ -14,9 +14,6 @@ _CLI, _STI = 0xFA, 0xFB
 _CPUID = b"\x0f\xa2"
 #: ud2 and "xen": the next instruction is to be emulated whether or not it faults.
 _FORCED = b"\x0f\x0bxen"
-_OPERAND_SIZE = b"\x66"
-#: in, out: with a port in the instruction, and with one in dx; bit 0: not a byte, bit 1: out.
-_PORT_INSTRUCTIONS = (0xE4, 0xE5, 0xE6, 0xE7, 0xEC, 0xED, 0xEE, 0xEF)
 _CLTS = b"\x0f\x06"
 
 
@@ -38,36 +35,11 @@ def emulate(cpu: PvCpu, fault: Fault) -> bool:
             return False
         processor.rip.set(rip + 1)
         return True
-    if _port_access(cpu, code):
-        return True
     if code[:2] == _CLTS:
         cpu.set_task_switched(False)
         processor.rip.set(rip + 2)
         return True
     return False
-
-
-def _port_access(cpu: PvCpu, code: bytes) -> bool:
-    """in and out, for a kernel that has the level: there are no devices."""
-    width = 4
-    length = 1
-    if code[:1] == _OPERAND_SIZE:
-        width = 2
-        length = 2
-        code = code[1:]
-    if not code or code[0] not in _PORT_INSTRUCTIONS or cpu.iopl < 1:
-        return False
-    opcode = code[0]
-    if not opcode & 1:
-        width = 1
-    if opcode < 0xE8:
-        length += 1  # the port follows
-    if not opcode & 2:  # in
-        mask = (1 << 8 * width) - 1
-        rax = cpu.processor.rax
-        rax.set(mask if width == 4 else rax.get() & ~mask | mask)
-    cpu.processor.rip.set(cpu.processor.rip.get() + length)
-    return True
 
 
 def do_cpuid(cpu: PvCpu) -> None:
