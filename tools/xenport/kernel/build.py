@@ -41,7 +41,7 @@ class Kernel:
         if self.arch.image == "elf":
             return self.elf
         return publish_file(
-            self.elf.with_suffix(".img"), lambda path: _write(path, image.flat(self.elf))
+            self.elf.with_suffix(".img"), lambda path: path.write_bytes(image.flat(self.elf))
         )
 
 
@@ -182,7 +182,3 @@ def _below(folder: Path) -> Sequence[Path]:
         for path in folder.rglob("*")
         if path.is_file() and path.suffix != ".pyc" and not path.name.startswith(".")
     ]
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

@@ -43,7 +43,7 @@ class Fingerprint:
         return self._hash.hexdigest()[:24]
 
 
-def publish_file(path: Path, make: Callable[[Path], None]) -> Path:
+def publish_file(path: Path, make: Callable[[Path], object]) -> Path:
     """``path``, made by ``make(temporary path)`` if it is not there."""
     if not path.is_file():
         with _workspace(path) as folder:
@@ -53,7 +53,7 @@ def publish_file(path: Path, make: Callable[[Path], None]) -> Path:
     return path
 
 
-def publish_folder(path: Path, make: Callable[[Path], None]) -> Path:
+def publish_folder(path: Path, make: Callable[[Path], object]) -> Path:
     """The folder ``path``, made by ``make(temporary folder)`` if it is not there."""
     if not path.is_dir():
         with _workspace(path) as folder:
