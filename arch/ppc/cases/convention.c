@@ -88,6 +88,23 @@ TEST(ppc_papr_calls_are_not_xens, ENTER, "unmarked numbers are PAPR's, and unkno
     CHECK_EQ(call_unmarked((__HYPERVISOR_xen_version | ARCH_XEN_MARK) ^ 1ul << 63), H_PARAMETER);
 }
 
+/*
+ * Background: Xen's first scheduler hypercall, number 6, takes its argument by value; PowerPC never had
+ * guests that know it.
+ * Provoked by: number 6 with a command that only the new one has, once with an argument where nothing
+ * is.
+ * Expected: it is the same hypercall as number 29: 0 at once for a deadline that is past, and -EFAULT.
+ * Source: IBM's powerpc64/hypercall_table.S.
+ */
+TEST(ppc_sched_op_has_two_numbers, ENTER, "hypercall 6 is sched_op, like 29", .needs = "ppc")
+{
+    struct sched_poll poll = {.nr_ports = 0, .timeout = 1};
+
+    CHECK_EQ(arch_hypercall(6, SCHEDOP_poll, arch_guest_address(&poll), 0, 0, 0), 0);
+    CHECK_ERRNO(arch_hypercall(6, SCHEDOP_poll, arch_guest_address(arch_unmapped_pointer()), 0, 0, 0),
+                EFAULT);
+}
+
 /* Two pages that a descriptor names, and a descriptor that may be put anywhere in a third. */
 static uint8_t pages[2][PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 static uint8_t descriptor_page[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));

@@ -140,6 +140,13 @@ def vcpu_may_exist(call: Call) -> None:
     vcpu_exists(call)
 
 
+@_handlers.command("sched_op_compat")
+def sched_op(call: Call) -> int:
+    """The old number is another one of the same hypercall."""
+    number = call.domain.abi.hypercalls["sched_op"].number
+    return call.hypervisor.dispatch(call.vcpu, number, call.args)
+
+
 @_handlers.command("VCPUOP_down")
 def vcpu_down(call: Call) -> None:
     """3.2 does not notice that it was the last one."""

@@ -14,6 +14,7 @@ import fdt
 from xenport.errors import InputError
 from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.cpu.elf_kernel import ElfKernel
+from xenport.model.domain import NO_PORT_LIMIT
 from xenport.model.memory import PAGE_SIZE, Memory
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def load(domain: Domain, image: bytes, command_line: str) -> Loaded:
 
     memory = Memory(0, REAL_MODE_AREA_SIZE)
     domain.memory = memory
+    domain.max_port = NO_PORT_LIMIT  # 3.2 knows no other than that of the bitmaps
     domain.total_pages = domain.max_pages = REAL_MODE_AREA_SIZE // PAGE_SIZE
     memory.replace(SHARED_INFO // PAGE_SIZE, domain.shared_info)
     for segment in kernel.segments:
