@@ -56,6 +56,8 @@ def fetch_image(image: DebianImage, say: Say) -> Path:
                 _unpack(package, lambda name: name == image.image, folder)
                 if not (folder / image.image).is_file():
                     raise InputError(f"package {image.package} has no file {image.image}")
+        if not path.is_file():
+            raise InputError("in the way; remove it", _package_folder(image))
     return path
 
 
@@ -250,7 +252,7 @@ def _configuration(root: Path, architecture: str) -> str:
 APT::Architecture "{architecture}";
 #clear APT::Architectures;
 APT::Architectures {{ "{architecture}"; }};
-APT::Sandbox::User "{os.environ.get("USER", "root")}";
+APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 Acquire::Retries "2";
@@ -304,9 +306,12 @@ def _unpack(package: Path, wanted: Callable[[str], bool], folder: Path) -> None:
         assert process.stdout is not None
         try:
             with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                # Python 3.11 before 3.11.4 has no filters and does what they do not forbid.
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)
                 for member in archive:
                     if not member.isdir() and wanted(member.name.removeprefix("./")):
-                        archive.extract(member, folder, filter="data")
+                        member.mode &= 0o777
+                        archive.extract(member, folder)
         except tarfile.TarError as error:
             raise InputError(f"cannot unpack: {error}", package.name) from None
 
