@@ -119,11 +119,20 @@ _INTERRUPT_CLEARS = (
 _TICK_NS = 1_000_000_000 // TIMEBASE_FREQUENCY
 _NEVER = 1 << 200
 
-# mftb, mftbu and the mfspr forms of both; mtdec and mfdec. The register's bits are open.
-_READ_TIMEBASE = rb"[\x7c-\x7f][\x0c\x2c\x4c\x6c\x8c\xac\xcc\xec]\x42[\xa6\xe6]"
-_READ_TIMEBASE_UPPER = rb"[\x7c-\x7f][\x0d\x2d\x4d\x6d\x8d\xad\xcd\xed]\x42[\xa6\xe6]"
-_READ_DECREMENTER = rb"[\x7c-\x7f][\x16\x36\x56\x76\x96\xb6\xd6\xf6]\x02\xa6"
-_WRITE_DECREMENTER = rb"[\x7c-\x7f][\x16\x36\x56\x76\x96\xb6\xd6\xf6]\x03\xa6"
+# mtspr, and the bits that make it one.
+_MTSPR = 31 << 26 | 467 << 1
+_MOVE = 0x3F << 26 | 0x3FF << 1
+
+# Special-purpose registers of the clocks; the remaining one is the timebase as a whole.
+_DECREMENTER = 22
+_TIMEBASE_UPPER = 269
+
+#: Moves from and to them: the low five bits of the register's number are in the second byte, the
+#: others and the opcode's rest in the two that follow.
+_CLOCK_MOVE = (
+    rb"[\x7c-\x7f](?:[\x0c\x0d\x2c\x2d\x4c\x4d\x6c\x6d\x8c\x8d\xac\xad\xcc\xcd\xec\xed]\x42[\xa6\xe6]"
+    rb"|[\x16\x36\x56\x76\x96\xb6\xd6\xf6][\x02\x03]\xa6)"
+)
 
 #: What registers hold at entry that have no meaning there.
 _FILL = 0x5555555555555555
@@ -196,14 +205,13 @@ class Ppc64Cpu(Cpu):
     @classmethod
     def build_domain(cls, domain: Domain, image: bytes, command_line: str) -> None:
         loaded = load(domain, image, command_line)
+        moves = code_traps.find(loaded.code, _CLOCK_MOVE, alignment=4)
         for _ in range(domain.max_vcpus):
-            domain.add_vcpu()
-        for vcpu in domain.vcpus:
-            assert isinstance(vcpu.cpu, cls)
-            vcpu.cpu._trap_clocks(loaded.code)
-        first = domain.vcpus[0].cpu
-        assert isinstance(first, cls)
-        first._enter_kernel(loaded)
+            cpu = domain.add_vcpu().cpu
+            assert isinstance(cpu, cls)
+            cpu._trap_clocks(moves)
+            if cpu.vcpu.id == 0:
+                cpu._enter_kernel(loaded)
         domain.vcpus[0].up()
 
     def _enter_kernel(self, loaded: Loaded) -> None:
@@ -342,28 +350,29 @@ class Ppc64Cpu(Cpu):
 
     # ---- Timebase and decrementer ----
 
-    def _trap_clocks(self, code: list[tuple[int, bytes]]) -> None:
-        for pattern, function in (
-            (_READ_TIMEBASE, self._timebase),
-            (_READ_TIMEBASE_UPPER, lambda: self._timebase() >> 32),
-            (_READ_DECREMENTER, self._decrementer),
-        ):
-            code_traps.trap(self.core, code, pattern, self._reader(function), alignment=4)
-        code_traps.trap(self.core, code, _WRITE_DECREMENTER, self._write_decrementer, alignment=4)
+    def _trap_clocks(self, moves: list[int]) -> None:
+        """Do the instructions at these addresses, which move a clock, in virtual time."""
+        for address in moves:
+            word = int.from_bytes(self._memory.read(address, 4), "big")
+            self.core.hook_code(address, address, self._clock_move(word))
 
-    def _reader(self, function: Callable[[], int]) -> Callable[[int], None]:
-        def read(address: int) -> None:
-            value = function()
-            self._register_of(address).set(value)
+    def _clock_move(self, word: int) -> Callable[[int], None]:
+        register = self._gprs[word >> 21 & 31]
+        number = word >> 16 & 31 | word >> 6 & 0x3E0  # its halves are swapped
+
+        def move(address: int) -> None:
+            if word & _MOVE == _MTSPR:
+                self._set_decrementer(register.get() & 0xFFFFFFFF)
+            elif number == _DECREMENTER:
+                register.set(self._decrementer())
+            elif number == _TIMEBASE_UPPER:
+                register.set(self._timebase() >> 32)
+            else:
+                register.set(self._timebase())
             self.core.pc.set(address + 4)
             self.after_trap()
 
-        return read
-
-    def _register_of(self, address: int) -> Any:
-        """The register that the move instruction at ``address`` names."""
-        word = int.from_bytes(self._memory.read(address, 4), "big")
-        return self._gprs[word >> 21 & 31]
+        return move
 
     def _timebase(self) -> int:
         return self._clock.read() // _TICK_NS
@@ -371,14 +380,11 @@ class Ppc64Cpu(Cpu):
     def _decrementer(self) -> int:
         return (self._decrementer_end - self._clock.read()) // _TICK_NS - 1 & 0xFFFFFFFF
 
-    def _write_decrementer(self, address: int) -> None:
-        ticks = self._register_of(address).get() & 0xFFFFFFFF
+    def _set_decrementer(self, ticks: int) -> None:
         if ticks >> 31:
             self._decrementer_end = self._clock.now  # it is negative now
         else:
             self._decrementer_end = self._clock.now + (ticks + 1) * _TICK_NS
-        self.core.pc.set(address + 4)
-        self.after_trap()
 
     # ---- Memory as the guest names it ----
 

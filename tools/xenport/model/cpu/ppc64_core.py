@@ -11,8 +11,8 @@ one.
 
 from __future__ import annotations
 
-import ctypes
 import functools
+import struct
 from typing import NamedTuple
 
 from unicorn import UC_ARCH_PPC, UC_MODE_BIG_ENDIAN, UC_MODE_PPC64, ppc_const
@@ -165,8 +165,9 @@ def _calibrate() -> _Layout:
 # The segment that real addresses are in, by the architecture: 1 TiB, its own number.
 _VSID = 0x1FFFFFF
 _SEGMENT_1T = 0x4000000000000000
+_HASH = _VSID ^ _VSID << 25
 _GROUP_ENTRIES = 8
-_ENTRY_SIZE = 16
+_ENTRY = struct.Struct(">QQ")
 
 
 def _log2(number: int) -> int:
@@ -176,18 +177,19 @@ def _log2(number: int) -> int:
 @functools.cache
 def _real_mode_table(ram_size: int) -> Buffer:
     """A hash table with one entry for each page below ``ram_size`` (a power of two, at least
-    64 MiB, so that each group of eight entries is full exactly)."""
+    64 MiB). Every run of as many pages as there are groups puts one into each, so that the table
+    is full in the end."""
     groups = ram_size // PAGE_SIZE // _GROUP_ENTRIES
-    table = Buffer(groups * _GROUP_ENTRIES * _ENTRY_SIZE)
-    words = (ctypes.c_uint64.__ctype_be__ * (table.size // 8)).from_buffer(table.data)
-    used = [0] * groups
+    table = Buffer(groups * _GROUP_ENTRIES * _ENTRY.size)
     for page in range(ram_size // PAGE_SIZE):
         address = page * PAGE_SIZE
-        group = (_VSID ^ _VSID << 25 ^ page) % groups
-        index = 2 * (group * _GROUP_ENTRIES + used[group])
-        used[group] += 1
+        index = (_HASH ^ page) % groups * _GROUP_ENTRIES + page // groups
         abbreviated_page = address >> 16 & 0x3FFFFFFFFFFFFF80
         segment = (_SEGMENT_1T | _VSID << 24) | abbreviated_page
-        words[index] = segment & 0x000FFFFFFFFFFFFF | 1  # valid
-        words[index + 1] = 1 << 58 | address | 0x180 | 2  # used, changed; read and write
+        _ENTRY.pack_into(
+            table.data,
+            index * _ENTRY.size,
+            segment & 0x000FFFFFFFFFFFFF | 1,  # valid
+            1 << 58 | address | 0x180 | 2,  # used, changed; read and write
+        )
     return table

@@ -122,7 +122,13 @@ class Context:
         """Where the loaded bytes hold ``value`` (little endian, ``size`` bytes, every ``step``)."""
         data = self.snapshot()
         wanted = value.to_bytes(size, "little")
-        return [o for o in range(0, len(data) - size + 1, step) if data[o : o + size] == wanted]
+        found = []
+        offset = data.find(wanted)
+        while offset >= 0:
+            if offset % step == 0:
+                found.append(offset)
+            offset = data.find(wanted, offset + 1)
+        return found
 
 
 class UnicornCore:
