@@ -3,8 +3,8 @@
     python tests/abi_content/compare_headers.py x86_64 4.17 XEN/xen/include/public
 
 Every structure, member and constant that both have is put into an array of numbers, which a
-compiler for the architecture fills in from the headers. What differs, and what only the description has, is
-printed; the exit status is 1 if something differs.
+compiler for the architecture fills in from the headers. What differs, and what only the description
+has, is printed; the exit status is 1 if something differs.
 """
 
 import argparse
