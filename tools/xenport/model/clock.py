@@ -1,9 +1,9 @@
 """Virtual time: nanoseconds since boot that pass only when the model says so.
 
-Nothing here looks at the host's clock, so a run gives the same bytes every time. Time passes a little
-with every hypercall and every read of a counter, and jumps to the next timer when no vcpu can run.
-A guest that does nothing but read a counter and yield is waiting: each such step in a row takes longer
-than the one before, so that a wait of a second costs thousands of steps, not millions.
+Nothing here looks at the host's clock, so a run gives the same bytes every time. Time passes a
+little with every hypercall and every read of a counter, and jumps to the next timer when no vcpu
+can run. A guest that does nothing but read a counter and yield is waiting: each such step in a row
+takes longer than the one before, so that a wait of a second costs thousands of steps, not millions.
 """
 
 from __future__ import annotations

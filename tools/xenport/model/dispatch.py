@@ -1,7 +1,8 @@
 """From a hypercall's number and arguments to the handler of its command, as abi/ describes it.
 
-What abi/ says is done here once for all commands: which numbers exist, who may call, what an unknown
-command returns, where the command stands, and how its structure is copied. Handlers hold the rest.
+What abi/ says is done here once for all commands: which numbers exist, who may call, what an
+unknown command returns, where the command stands, and how its structure is copied. Handlers hold
+the rest.
 """
 
 from __future__ import annotations
@@ -157,8 +158,8 @@ class Dispatcher:
         return run
 
     def _by_element(self, hypercall: xenport.abi.Hypercall) -> Runner:
-        """The argument is an array, with a command in each element (mmuext_op). Elements are carried
-        out until one fails; an ``out`` handle tells the guest how many were."""
+        """The argument is an array, with a command in each element (mmuext_op). Elements are
+        carried out until one fails; an ``out`` handle tells the guest how many were."""
         places = self._places(hypercall)
         array = next(arg for arg in hypercall.args if arg.role == "argument")
         handle_index = hypercall.args.index(array)

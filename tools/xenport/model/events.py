@@ -170,7 +170,7 @@ class EventChannels:
             self.raise_port(self.ports[number])
 
     def raise_timer(self, vcpu: Vcpu) -> None:
-        """A timer of ``vcpu`` has run out: VIRQ_TIMER, where the processor has nothing of its own."""
+        """A timer of ``vcpu`` has run out: VIRQ_TIMER, unless the processor has its own way."""
         if not vcpu.cpu.timer_interrupt():
             self.raise_virq(vcpu, self._timer_virq)
 

@@ -1,6 +1,6 @@
 """A machine: the model with the domains of one environment, run to its end.
 
-machine = Machine(abi, architecture, Guest("pv", control=True), image, "tests=0-3", sys.stdout.buffer.write)
+machine = Machine(abi, architecture, Guest("pv", control=True), image, "tests=0-3", print)
 end = machine.run()        # End("poweroff", "")
 """
 
@@ -40,15 +40,15 @@ class End:
 
 @dataclass(frozen=True)
 class Guest:
-    """The domain under test: its kind, and whether it is the control domain, number 0. If not, it is
-    domain 1, and a domain 0 without vcpus exists beside it."""
+    """The domain under test: its kind, and whether it is the control domain, number 0. If not, it
+    is domain 1, and a domain 0 without vcpus exists beside it."""
 
     kind: str
     control: bool
 
 
 def cpu_class(architecture: Architecture, guest: str) -> type[Cpu]:
-    """The adapter for a kind of guest. Raises InputError for a kind that the model does not have."""
+    """The adapter for a kind of guest. Raises InputError for one that the model does not have."""
     name = architecture.model.get("cpu")
     if name is None:
         raise InputError(f"the model does not run {architecture.name}")
@@ -146,16 +146,17 @@ class Machine:
     def _domain_ended(self, domain: Domain) -> None:
         if domain is not self.domain:
             return
-        code = domain.shutdown_code
+        code = domain.shutdown_code or 0
         names = {
-            constant.value: name
+            constant.value: name.removeprefix("SHUTDOWN_")
             for name, constant in domain.abi.constants.items()
             if constant.group == "SHUTDOWN" and name != "SHUTDOWN_MAX"
         }
-        name = names.get(code or 0)
-        if name is None:
-            self._end = End("unknown", f"shutdown code {code}")
-        else:
-            detail = self.hypervisor.diagnostics[-1] if self.hypervisor.diagnostics else ""
-            kind = name.removeprefix("SHUTDOWN_")
-            self._end = End(kind, detail if kind == "crash" else "")
+        kind = names.get(code, "unknown")
+        detail = f"shutdown code {code}" if kind == "unknown" else ""
+        if kind == "crash" and self.hypervisor.diagnostics:
+            detail = self.hypervisor.diagnostics[-1]
+        elif domain.is_control and kind not in ("poweroff", "crash"):
+            # Xen restarts the machine for whatever else its first domain ends with.
+            kind, detail = "reboot", f"the control domain ended: {kind}"
+        self._end = End(kind, detail)

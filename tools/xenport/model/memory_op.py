@@ -1,4 +1,4 @@
-"""memory_op: how much memory a domain has, giving it back and getting it, and mapping Xen's pages."""
+"""memory_op: how much memory a domain has, giving it back, getting it, mapping Xen's pages."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def require_control(caller: Domain) -> None:
 
 
 class Policy:
-    """What is allowed between two domains by default: everything that `require_target` lets pass."""
+    """What is allowed between two domains by default: all that `require_target` lets pass."""
 
     def check_unbound(self, caller: Domain, domain: Domain, _remote: int) -> None:
         """May ``caller`` make a port of ``domain`` for domain number ``_remote``?"""

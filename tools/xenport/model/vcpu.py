@@ -201,8 +201,8 @@ class Vcpu:
         return content
 
     def copy_out(self, handle: int, content: bytes | bytearray, offset: int = 0) -> None:
-        """Store ``content`` at ``offset`` of what ``handle`` points to. XenError EFAULT if some of it
-        cannot be written; what comes before is written then."""
+        """Store ``content`` at ``offset`` of what ``handle`` points to. XenError EFAULT if some of
+        it cannot be written; what comes before is written then."""
         length = len(content)
         memory = self.domain.memory
         translate = self.cpu.translate

@@ -182,7 +182,7 @@ def send_nmi(call: Call) -> None:
 
 
 @command("VCPUOP_get_physid")
-def get_physid(call: Call) -> None:
+def get_physid(_call: Call) -> None:
     """The physical CPU of a pinned vcpu of the hardware domain; vcpus are not pinned here."""
     raise XenError("EINVAL")
 

@@ -2,8 +2,8 @@
 
 Unicorn hooks only a handful of x86 instructions (cpuid, syscall, in, out) and none of PowerPC's.
 The others are found by their encoding in the kernel's executable segments, and each gets a code
-hook of its own address. Test kernels do not modify their code, so looking once is enough. A pattern that
-turns up inside another instruction does no harm: the hook fires at instruction starts only.
+hook of its own address. Test kernels do not modify their code, so looking once is enough. A pattern
+that turns up inside another instruction does no harm: the hook fires at instruction starts only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""64-bit PV guests: ring 3 under Xen's page tables, exceptions and events by frames on the stack."""
+"""64-bit PV guests: ring 3, page tables under Xen's eyes, frames on the stack for what happens."""
 
 from __future__ import annotations
 

@@ -207,8 +207,8 @@ class PvhCpu(Cpu):
             return
         processor.rip.set(address + 2)
 
-    # Unicorn tells nobody when interrupts go on, so the instructions that do it are carried out here
-    # while an event waits.
+    # Unicorn tells nobody when interrupts go on, so the instructions that do it are carried out
+    # here while an event waits.
 
     def _sti(self, address: int) -> None:
         if not self._waits() or self._fetch(address + 1, 1) == bytes([_HLT]):
@@ -315,9 +315,7 @@ class PvhCpu(Cpu):
         at = 16 * fault.vector
         if at + 15 > limit or not processor.uc.reg_read(x86.UC_X86_REG_CR0) & CR0_PG:
             raise _DeliveryFailed
-        low, selector, stack, kind, middle, high, _reserved = _GATE.unpack(
-            self._read(table + at, 16)
-        )
+        low, _code, stack, kind, middle, high, _reserved = _GATE.unpack(self._read(table + at, 16))
         if not kind & 0x80 or kind & 0xF not in (_INTERRUPT_GATE, _TRAP_GATE):
             raise _DeliveryFailed
         flags = processor.rflags.get()

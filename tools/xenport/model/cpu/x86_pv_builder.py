@@ -1,7 +1,8 @@
 """Building a 64-bit PV domain the way Xen builds its first one.
 
-In virtual memory, from the ELF notes' VIRT_BASE: the kernel; the list of machine frames; start_info; the
-page tables that map all of this; the first stack. The mapping ends at a multiple of 4 MiB.
+In virtual memory, from the ELF notes' VIRT_BASE: the kernel; the list of machine frames;
+start_info; the page tables that map all of this; the first stack. The mapping ends at a multiple of
+4 MiB.
 """
 
 from __future__ import annotations
@@ -206,8 +207,8 @@ class Builder:
 
 
 def hypercall_page(iret: int) -> bytes:
-    """The hypercall page of a 64-bit PV guest: entry n makes hypercall n. The one of iret leaves the
-    frame that iret needs on the stack instead of returning."""
+    """The hypercall page of a 64-bit PV guest: entry n makes hypercall n. The one of iret leaves
+    the frame that iret needs on the stack instead of returning."""
     page = bytearray(b"\xcc" * PAGE_SIZE)
     for number in range(PAGE_SIZE // 32):
         load = b"\xb8" + struct.pack("<I", number)  # mov $number, %eax

@@ -23,8 +23,8 @@ _OUT = ctypes.CFUNCTYPE(
 
 
 def install(cpu: PvCpu) -> None:
-    """Hook cpuid, in and out. A kernel needs an I/O privilege level of 1 for ports; there is nothing
-    behind them."""
+    """Hook cpuid, in and out. A kernel needs an I/O privilege level of 1 for ports; there is
+    nothing behind them."""
     processor = cpu.processor
 
     def cpuid(_uc: int, _data: int) -> int:

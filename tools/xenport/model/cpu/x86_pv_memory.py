@@ -1,7 +1,7 @@
-"""Memory of a 64-bit PV domain: which machine frames it owns, and what Xen lets its page tables say.
+"""Memory of a 64-bit PV domain: the machine frames it owns, and what its page tables may say.
 
-A PV guest sees machine addresses and writes its page tables through hypercalls only. Xen keeps that safe
-by types: a frame in use as a page table cannot be mapped writable, and the other way round.
+A PV guest sees machine addresses and writes its page tables through hypercalls only. Xen keeps that
+safe by types: a frame in use as a page table cannot be mapped writable, and the other way round.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _ENTRY = struct.Struct("<Q")
 class MachineMemory:
     """The machine's memory and the part of it that is the domain's.
 
-    Frames below ``first`` are Xen's own; ``first`` and the following ``count`` belong to the domain.
-    Tables are numbered by level, 1 (maps pages) to 4.
+    Frames below ``first`` are Xen's own; ``first`` and the following ``count`` belong to the
+    domain. Tables are numbered by level, 1 (maps pages) to 4.
     """
 
     def __init__(self, first: int, count: int) -> None:

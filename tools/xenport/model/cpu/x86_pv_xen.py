@@ -1,7 +1,7 @@
-"""Xen's own part of a PV guest's address space: the GDT of each vcpu and the machine-to-physical table.
+"""Xen's own part of a PV guest's address space: each vcpu's GDT, the machine-to-physical table.
 
-Xen's slots of every top-level table point here, as on a real machine: the processor reads descriptors
-through the guest's page tables.
+Xen's slots of every top-level table point here, as on a real machine: the processor reads
+descriptors through the guest's page tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Building a PVH domain: the kernel and hvm_start_info in flat memory, a processor in 32-bit mode."""
+"""Building a PVH domain: kernel and hvm_start_info in flat memory, a processor in 32-bit mode."""
 
 from __future__ import annotations
 
