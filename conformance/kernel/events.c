@@ -215,7 +215,7 @@ static void mask_all(void)
  * Xen gives out the lowest free port, so behind this many closed ones in a row there are none that are open. A domain
  * that once had thousands of ports is not asked about all of them after each test.
  */
-#define CLOSED_IN_A_ROW 256
+#define CLOSED_IN_A_ROW 64
 
 /* Calls visit for each port that is not closed. */
 static void for_each_open_port(void (*visit)(evtchn_port_t port))
