@@ -295,7 +295,7 @@ def test_descriptors_that_are_none(guest: Run) -> None:
 
 
 def test_descriptor_that_runs_out_of_memory(guest: Run) -> None:
-    end = ppc64_domain.REAL_MODE_AREA_SIZE
+    end = guest.domain.memory.size
     guest.domain.memory.write(end - 8, struct.pack(">II", 0x58434F4D, 5))
     assert guest.cpu.translate(end - 8, 0, False) is None
 

@@ -55,7 +55,7 @@ from xenport.model.cpu.ppc64_core import (
     SPR_SRR1,
     Ppc64Core,
 )
-from xenport.model.cpu.ppc64_domain import REAL_MODE_AREA_SIZE, TIMEBASE_FREQUENCY, Loaded, load
+from xenport.model.cpu.ppc64_domain import TIMEBASE_FREQUENCY, Loaded, load
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
@@ -73,17 +73,13 @@ _SYSTEM_CALL_1 = int.from_bytes(bytes.fromhex("44000022"), sys.byteorder)
 _ALL_ONES = (1 << 64) - 1
 _MARK = _ALL_ONES ^ 0xFFFF  # is set in the number of a hypercall; anything less is a PAPR call
 
-_unpack_call = struct.Struct("8Q").unpack_from
-
 # Results of PAPR calls.
 _H_PRIVILEGE = -3
 _H_PARAMETER = -4
 
 _VECTOR_DATA_STORAGE = 0x300
 _VECTOR_INSTRUCTION_STORAGE = 0x400
-_VECTOR_EXTERNAL = 0x500
 _VECTOR_PROGRAM = 0x700
-_VECTOR_DECREMENTER = 0x900
 _VECTOR_SYSTEM_CALL = 0xC00
 
 #: Exceptions that go to the guest's vector as they are.
@@ -134,8 +130,11 @@ _CLOCK_MOVE = (
     rb"|[\x16\x36\x56\x76\x96\xb6\xd6\xf6][\x02\x03]\xa6)"
 )
 
-#: What registers hold at entry that have no meaning there.
-_FILL = 0x5555555555555555
+
+def _gpr(name: str) -> int:
+    """Unicorn's number of a general register, "r3"."""
+    number: int = ppc_const.UC_PPC_REG_0 + int(name.removeprefix("r"))
+    return number
 
 
 _handlers = Handlers()
@@ -181,21 +180,26 @@ class Ppc64Cpu(Cpu):
         self.core = Ppc64Core()
         memory = vcpu.domain.memory
         self.core.map_memory(memory)
-        self.core.enter_guest_state(REAL_MODE_AREA_SIZE)
+        self.core.enter_guest_state(memory.size)
         self.core.hook_interrupt(self._interrupt)
         self._memory = memory
         self._instructions = memory.ram.data.cast("I")
         self._clock = self.hypervisor.clock
-        self._gprs = [self.core.register(ppc_const.UC_PPC_REG_0 + n) for n in range(32)]
-        # r3, the arguments in r4 to r8, and what tells whether this is a hypercall at all.
+        self._gprs = [self.core.register(_gpr(f"r{n}")) for n in range(32)]
+        architecture = self.hypervisor.architecture
+        convention = architecture.hypercall
+        # The number, the arguments, and what tells whether this is a hypercall at all.
         self._call = self.core.registers(
             [
-                *(ppc_const.UC_PPC_REG_3 + n for n in range(6)),
+                *(_gpr(name) for name in (convention["number"], *convention["args"])),
                 ppc_const.UC_PPC_REG_PC,
                 ppc_const.UC_PPC_REG_MSR,
             ]
         )
-        self._result = self._gprs[3]
+        self._unpack_call = struct.Struct(f"{len(self._call.values)}Q").unpack_from
+        self._result = self.core.register(_gpr(convention["result"]))
+        self._event_vector: int = architecture.vectors["event"]
+        self._timer_vector: int = architecture.vectors["timer"]
         self._exception: int | None = None  # to be taken when the core has stopped
         self._inline_flag = vcpu.domain.abi.constant("XENCOMM_INLINE_FLAG")
         self._decrementer_end = _NEVER  # ns since boot at which it becomes negative
@@ -216,11 +220,14 @@ class Ppc64Cpu(Cpu):
 
     def _enter_kernel(self, loaded: Loaded) -> None:
         """The state in which the builder starts the first vcpu: 32-bit mode, real mode."""
+        entry = self.hypervisor.architecture.entry
         for register in self._gprs:
-            register.set(_FILL)
-        for number, value in {1: 0, 3: loaded.device_tree, 4: loaded.kernel, 5: 0, 13: 0}.items():
-            self._gprs[number].set(value)
-        self.core.msr.set(0)
+            register.set(entry["fill"])
+        for name in entry["zero"]:
+            self.core.register(_gpr(name)).set(0)
+        self.core.register(_gpr(entry["device_tree"])).set(loaded.device_tree)
+        self.core.register(_gpr(entry["kernel"])).set(loaded.kernel)
+        self.core.msr.set(entry["msr"])
         self.core.pc.set(loaded.entry)
 
     def set_context(self, context: Any) -> None:
@@ -265,14 +272,14 @@ class Ppc64Cpu(Cpu):
     def _interrupt(self, exception: int) -> None:
         """Unicorn's hook of exceptions; the PC is already behind the instruction."""
         if exception == EXCEPTION_SYSTEM_CALL:
-            values = _unpack_call(self._call.read())
-            number, pc, msr = values[0], values[6], values[7]
+            values = self._unpack_call(self._call.read())
+            number, pc, msr = values[0], values[-2], values[-1]
             if self._instructions[(pc >> 2) - 1] == _SYSTEM_CALL_1:
                 if number < _MARK or msr & MSR_PR:
                     self._result.set(self._refused(number, msr))
                 else:
                     hypercall = self.hypervisor.hypercall
-                    self._result.set(hypercall(self.vcpu, number & 0xFFFF, values[1:6]))
+                    self._result.set(hypercall(self.vcpu, number & 0xFFFF, values[1:-2]))
                     self.after_trap()
                 return
         self._exception = exception
@@ -331,9 +338,9 @@ class Ppc64Cpu(Cpu):
     def deliver_event(self) -> None:
         core = self.core
         if not self.vcpu.upcall_pending:
-            self._enter(_VECTOR_DECREMENTER, core.pc.get())
+            self._enter(self._timer_vector, core.pc.get())
         elif core.msr.get() & MSR_RI:
-            self._enter(_VECTOR_EXTERNAL, core.pc.get())
+            self._enter(self._event_vector, core.pc.get())
         else:
             self._crash("an event with MSR[EE] set and MSR[RI] clear, which stops IBM's Xen")
 

@@ -20,12 +20,6 @@ from xenport.model.memory import PAGE_SIZE, Memory
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
 
-REAL_MODE_AREA_SIZE = 64 << 20
-
-SHARED_INFO = REAL_MODE_AREA_SIZE - PAGE_SIZE
-CONSOLE_RING = REAL_MODE_AREA_SIZE - 2 * PAGE_SIZE
-STORE_RING = REAL_MODE_AREA_SIZE - 3 * PAGE_SIZE
-
 #: Ticks of the timebase in a second. It divides a second's nanoseconds, so that Xen's conversion
 #: of ticks into system time, which multiplies by a rounded factor, is exact.
 TIMEBASE_FREQUENCY = 100_000_000
@@ -35,6 +29,25 @@ _EM_PPC64 = 21
 
 # Handles of the nodes that other nodes speak of, in the order in which the builder makes them.
 _CPU, _XEN, _REAL_MODE_AREA = range(3)
+
+
+@dataclass(frozen=True)
+class SharedPages:
+    """Guest-physical addresses of the pages that a domain shares."""
+
+    memory_size: int  # bytes
+
+    @property
+    def shared_info(self) -> int:
+        return self.memory_size - PAGE_SIZE
+
+    @property
+    def console(self) -> int:
+        return self.memory_size - 2 * PAGE_SIZE
+
+    @property
+    def store(self) -> int:
+        return self.memory_size - 3 * PAGE_SIZE
 
 
 @dataclass(frozen=True)
@@ -55,18 +68,19 @@ def load(domain: Domain, image: bytes, command_line: str) -> Loaded:
     kernel = ElfKernel(image)
     start = min(segment.physical for segment in kernel.segments)
     end = max(segment.physical + len(segment.data) for segment in kernel.segments)
-    tree = device_tree(domain, command_line)
+    size: int = domain.hypervisor.architecture.entry["real_mode_area"]
+    shared_pages = SharedPages(size)
+    tree = device_tree(domain, shared_pages, command_line)
     tree_at = end + PAGE_SIZE - 1 & -PAGE_SIZE
-    if tree_at + len(tree) > STORE_RING:
-        raise InputError(
-            f"the kernel reaches to {end:#x}; there is room up to {STORE_RING - len(tree):#x}"
-        )
+    room = shared_pages.store - len(tree)
+    if tree_at > room:
+        raise InputError(f"the kernel reaches to {end:#x}; there is room up to {room:#x}")
 
-    memory = Memory(0, REAL_MODE_AREA_SIZE)
+    memory = Memory(0, size)
     domain.memory = memory
     domain.max_port = NO_PORT_LIMIT  # 3.2 knows no other than that of the bitmaps
-    domain.total_pages = domain.max_pages = REAL_MODE_AREA_SIZE // PAGE_SIZE
-    memory.replace(SHARED_INFO // PAGE_SIZE, domain.shared_info)
+    domain.total_pages = domain.max_pages = size // PAGE_SIZE
+    memory.replace(shared_pages.shared_info // PAGE_SIZE, domain.shared_info)
     for segment in kernel.segments:
         memory.write(segment.physical, segment.data)
     memory.write(tree_at, tree)
@@ -77,12 +91,12 @@ def load(domain: Domain, image: bytes, command_line: str) -> Loaded:
     return Loaded(kernel.entry, start, tree_at, kernel.code)
 
 
-def device_tree(domain: Domain, command_line: str) -> bytes:
+def device_tree(domain: Domain, shared_pages: SharedPages, command_line: str) -> bytes:
     """The flattened device tree that the builder makes for a domain that is not domain 0."""
     tree = fdt.FDT()
     tree.entries = [
         {"address": address, "size": PAGE_SIZE}
-        for address in (SHARED_INFO, CONSOLE_RING, STORE_RING)
+        for address in (shared_pages.shared_info, shared_pages.console, shared_pages.store)
     ]
     nodes: dict[str, dict[str, str | list[int] | None]] = {
         "/": {
@@ -102,13 +116,13 @@ def device_tree(domain: Domain, command_line: str) -> bytes:
         "/xen": {
             "compatible": "Xen-3.0-unstable",
             "reg": [*_cells(domain.id), *_cells(0)],
-            "shared-info": [*_cells(SHARED_INFO), *_cells(PAGE_SIZE)],
+            "shared-info": [*_cells(shared_pages.shared_info), *_cells(PAGE_SIZE)],
             "linux,phandle": [_XEN],
         },
-        "/xen/console": _ring(CONSOLE_RING),
-        "/xen/store": _ring(STORE_RING),
+        "/xen/console": _ring(shared_pages.console),
+        "/xen/store": _ring(shared_pages.store),
         "/memory@0": {
-            "reg": [*_cells(0), *_cells(REAL_MODE_AREA_SIZE)],
+            "reg": [*_cells(0), *_cells(shared_pages.memory_size)],
             "device_type": "memory",
             "linux,phandle": [_REAL_MODE_AREA],
         },
