@@ -11,7 +11,7 @@
 
 #define PAGE_BYTES 4096u
 
-/* The release whose headers the kernel was built with; for the few rules that changed without a name. */
+/* The release whose headers the kernel was built with, for rules that changed without a name. */
 #define RELEASE_IS_AT_LEAST(major, minor)                                                          \
     (XENPORT_RELEASE_MAJOR > (major) ||                                                            \
      (XENPORT_RELEASE_MAJOR == (major) && XENPORT_RELEASE_MINOR >= (minor)))

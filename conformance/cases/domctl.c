@@ -20,10 +20,10 @@ static long domctl(unsigned int command, domid_t domain)
 }
 
 /*
- * The tools ask for a domain's state by its number.
- * Provokes: the state of this domain.
- * Expects: its number, running and neither paused, dying nor shut down; one vcpu; the pages and the
- * handle that the domain knows itself; time that has been used.
+ * Background: The tools ask for a domain's state by its number.
+ * Provoked by: the state of this domain.
+ * Expected: its number, running and neither paused, dying nor shut down; one vcpu; the pages and
+ * the handle that the domain knows itself; time that has been used.
  * Source: domctl.h (XEN_DOMCTL_getdomaininfo); common/domctl.c, getdomaininfo().
  */
 TEST(domctl_getdomaininfo, CONTROL, "dom0 is told the state of itself", .needs = "dom0")
@@ -48,9 +48,10 @@ TEST(domctl_getdomaininfo, CONTROL, "dom0 is told the state of itself", .needs =
 }
 
 /*
- * Provokes: the state of a domain when there is none of this number nor of a higher one; of a number
- * that is no domain's.
- * Expects: -ESRCH; -EINVAL up to 4.17, then -ESRCH.
+ * Background: Tools list the domains by asking for the next one until there is none.
+ * Provoked by: the state of a domain when there is none of this number nor of a higher one; of a
+ * number that is no domain's.
+ * Expected: -ESRCH; -EINVAL up to 4.17, then -ESRCH.
  * Source: domctl.h; common/domctl.c, do_domctl().
  */
 TEST(domctl_getdomaininfo_of_none, CONTROL, "the state of a domain that does not exist: ESRCH",
@@ -64,10 +65,11 @@ TEST(domctl_getdomaininfo_of_none, CONTROL, "the state of a domain that does not
 }
 
 /*
- * A domain that paused itself would never come back.
- * Provokes: this domain paused, and unpaused; a domain that does not exist.
- * Expects: -EINVAL; -EINVAL, since it is not paused; -ESRCH.
- * Source: domctl.h (XEN_DOMCTL_pausedomain, XEN_DOMCTL_unpausedomain); common/domctl.c, do_domctl().
+ * Background: A domain that paused itself would never come back.
+ * Provoked by: this domain paused, and unpaused; a domain that does not exist.
+ * Expected: -EINVAL; -EINVAL, since it is not paused; -ESRCH.
+ * Source: domctl.h (XEN_DOMCTL_pausedomain, XEN_DOMCTL_unpausedomain); common/domctl.c,
+ * do_domctl().
  */
 TEST(domctl_pause_refused, CONTROL, "a domain cannot pause itself: EINVAL", .needs = "dom0")
 {
@@ -78,9 +80,10 @@ TEST(domctl_pause_refused, CONTROL, "a domain cannot pause itself: EINVAL", .nee
 }
 
 /*
- * The interface has no promise of stability; instead, each call names the version that it means.
- * Provokes: another version; an argument at no address; a command that does not exist.
- * Expects: -EACCES; -EFAULT; -ENOSYS.
+ * Background: The interface has no promise of stability; instead, each call names the version that
+ * it means.
+ * Provoked by: another version; an argument at no address; a command that does not exist.
+ * Expected: -EACCES; -EFAULT; -ENOSYS.
  * Source: domctl.h (XEN_DOMCTL_INTERFACE_VERSION); common/domctl.c, do_domctl().
  */
 TEST(domctl_refused, CONTROL, "domctl of another version: EACCES; unknown: ENOSYS",
@@ -95,9 +98,9 @@ TEST(domctl_refused, CONTROL, "domctl of another version: EACCES; unknown: ENOSY
 }
 
 /*
- * Only the control domain controls.
- * Provokes: a domU asks for its own state and that of domain 0, and pauses domain 0.
- * Expects: -EPERM.
+ * Background: Only the control domain controls.
+ * Provoked by: a domU asks for its own state and that of domain 0, and pauses domain 0.
+ * Expected: -EPERM.
  * Source: xsm/dummy.h, xsm_getdomaininfo(), xsm_domctl().
  */
 TEST(domctl_denied, CONTROL, "domctl from a domU is refused with EPERM", .needs = "domu")

@@ -17,9 +17,10 @@
 #endif
 
 /*
- * XENVER_version takes no argument and touches no memory: it is the simplest hypercall there is.
- * Provokes: two calls.
- * Expects: the same positive number twice.
+ * Background: XENVER_version takes no argument and touches no memory: it is the simplest hypercall
+ * there is.
+ * Provoked by: two calls.
+ * Expected: the same positive number twice.
  * Source: version.h (XENVER_version); common/kernel.c, do_xen_version().
  */
 TEST(hypercall_returns, ENTER, "a hypercall goes in and returns a value")
@@ -31,11 +32,11 @@ TEST(hypercall_returns, ENTER, "a hypercall goes in and returns a value")
 }
 
 /*
- * A hypercall gives the guest all registers back but the ones that the ABI lends to it. A port that
- * loses one breaks guests in places that have nothing to do with the hypercall.
- * Provokes: more live values than there are registers, across hypercalls with and without memory
+ * Background: A hypercall gives the guest all registers back but the ones that the ABI lends to it.
+ * A port that loses one breaks guests in places that have nothing to do with the hypercall.
+ * Provoked by: more live values than there are registers, across hypercalls with and without memory
  * arguments, successful and refused.
- * Expects: all values as before. What the compiler keeps in memory is checked along with it.
+ * Expected: all values as before. What the compiler keeps in memory is checked along with it.
  * Source: the register conventions in arch-x86/xen-x86_64.h, arch-arm.h and IBM's arch-powerpc.h.
  */
 TEST(hypercall_keeps_registers, ENTER, "a hypercall keeps all registers but those the ABI lends it")
@@ -54,8 +55,8 @@ TEST(hypercall_keeps_registers, ENTER, "a hypercall keeps all registers but thos
         CHECK(a == seed[0] && b == seed[1] && c == seed[2] && d == seed[3]);
         CHECK(e == seed[4] && f == seed[5] && g == seed[6] && h == seed[7]);
         CHECK(i == seed[8] && j == seed[9] && k == seed[10] && l == seed[11]);
-        arch_hypercall(__HYPERVISOR_xen_version, XENVER_extraversion, arch_guest_address(text), ~0ul,
-                       ~0ul, ~0ul);
+        arch_hypercall(__HYPERVISOR_xen_version, XENVER_extraversion, arch_guest_address(text),
+                       ~0ul, ~0ul, ~0ul);
         CHECK(a == seed[0] && b == seed[1] && c == seed[2] && d == seed[3]);
         CHECK(e == seed[4] && f == seed[5] && g == seed[6] && h == seed[7]);
         CHECK(i == seed[8] && j == seed[9] && k == seed[10] && l == seed[11]);
@@ -67,10 +68,10 @@ TEST(hypercall_keeps_registers, ENTER, "a hypercall keeps all registers but thos
 }
 
 /*
- * Guests find out what a hypervisor has by trying, so a number without a hypercall must be refused in
- * a way they recognise.
- * Provokes: a number inside the table that no release has given out, and one beyond the table.
- * Expects: -ENOSYS for both.
+ * Background: Guests find out what a hypervisor has by trying, so a number without a hypercall must
+ * be refused in a way they recognise.
+ * Provoked by: a number inside the table that no release has given out, and one beyond the table.
+ * Expected: -ENOSYS for both.
  * Source: xen.h (__HYPERVISOR_*); the dispatchers in arch/{x86,arm}; IBM's hcalls.c, hcall_xen().
  */
 TEST(hypercall_unknown_number, ENTER, "a number that is no hypercall is refused with ENOSYS")
@@ -80,10 +81,10 @@ TEST(hypercall_unknown_number, ENTER, "a number that is no hypercall is refused 
 }
 
 /*
- * Hypercalls that manage what only PV guests share with Xen (segments, traps, page tables) do not
- * exist for guests with hardware virtualisation, nor on Arm and PowerPC.
- * Provokes: each of them with arguments that would be harmless.
- * Expects: -ENOSYS.
+ * Background: Hypercalls that manage what only PV guests share with Xen (segments, traps, page
+ * tables) do not exist for guests with hardware virtualisation, nor on Arm and PowerPC.
+ * Provoked by: each of them with arguments that would be harmless.
+ * Expected: -ENOSYS.
  * Source: the table in include/hypercall-defs.c; IBM's powerpc64/hypercall_table.S.
  */
 TEST(hypercall_pv_only, ENTER, "hypercalls of PV guests do not exist for other guests",
@@ -117,10 +118,11 @@ TEST(hypercall_pv_only, ENTER, "hypercalls of PV guests do not exist for other g
 }
 
 /*
- * Xen copies arguments with checks, and answers a pointer that it cannot follow instead of stopping
- * the guest or itself.
- * Provokes: results to be written to, and an argument to be read from, an address where nothing is.
- * Expects: -EFAULT for both, and hypercalls work afterwards.
+ * Background: Xen copies arguments with checks, and answers a pointer that it cannot follow instead
+ * of stopping the guest or itself.
+ * Provoked by: results to be written to, and an argument to be read from, an address where nothing
+ * is.
+ * Expected: -EFAULT for both, and hypercalls work afterwards.
  * Source: version.h; common/kernel.c, do_xen_version(): copy_to_guest(), copy_from_guest().
  */
 TEST(hypercall_bad_pointer, ENTER, "a pointer to nothing is refused with EFAULT")
@@ -131,9 +133,11 @@ TEST(hypercall_bad_pointer, ENTER, "a pointer to nothing is refused with EFAULT"
 }
 
 /*
- * A PV guest shares its address space with Xen. Xen must not be talked into writing its own memory.
- * Provokes: results to be written to the start of the area that XENVER_platform_parameters names.
- * Expects: -EFAULT.
+ * Background: A PV guest shares its address space with Xen. Xen must not be talked into writing its
+ * own memory.
+ * Provoked by: results to be written to the start of the area that XENVER_platform_parameters
+ * names.
+ * Expected: -EFAULT.
  * Source: version.h (xen_platform_parameters); x86 access_ok() in asm/x86_64/uaccess.h.
  */
 TEST(hypercall_pointer_into_xen, ENTER, "a pointer into Xen's own memory is refused with EFAULT",
@@ -146,9 +150,11 @@ TEST(hypercall_pointer_into_xen, ENTER, "a pointer into Xen's own memory is refu
 }
 
 /*
- * Several hypercalls can be made in one, for the price of one.
- * Provokes: a list of a good call, a call that does not exist, a multicall, and a good one again.
- * Expects: 0 for the whole, and for each its own result: the version, -ENOSYS, -EINVAL, the version.
+ * Background: Several hypercalls can be made in one, for the price of one.
+ * Provoked by: a list of a good call, a call that does not exist, a multicall, and a good one
+ * again.
+ * Expected: 0 for the whole, and for each its own result: the version, -ENOSYS, -EINVAL, the
+ * version.
  * Source: xen.h (struct multicall_entry); common/multicall.c, do_multicall().
  */
 TEST(multicall, ENTER, "a multicall makes its calls in order, each with its own result",
@@ -170,8 +176,9 @@ TEST(multicall, ENTER, "a multicall makes its calls in order, each with its own 
 }
 
 /*
- * Provokes: a list at an address where nothing is; an empty list.
- * Expects: -EFAULT; 0.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: a list at an address where nothing is; an empty list.
+ * Expected: -EFAULT; 0.
  * Source: common/multicall.c, do_multicall().
  */
 TEST(multicall_bad_pointer, ENTER, "a multicall of a list at no address is refused with EFAULT",
@@ -184,10 +191,10 @@ TEST(multicall_bad_pointer, ENTER, "a multicall of a list at no address is refus
 }
 
 /*
- * Assists are changes of the interface that a guest has to ask for.
- * Provokes: one that every guest may have, on and off; one that does not exist; a command that does
- * not exist.
- * Expects: 0 and 0; -EINVAL; -ENOSYS.
+ * Background: Assists are changes of the interface that a guest has to ask for.
+ * Provoked by: one that every guest may have, on and off; one that does not exist; a command that
+ * does not exist.
+ * Expected: 0 and 0; -EINVAL; -ENOSYS.
  * Source: xen.h (VMASST_*); common/domain.c, do_vm_assist().
  */
 TEST(vm_assist, ENTER, "assists can be switched on and off, others are refused")
@@ -205,10 +212,10 @@ TEST(vm_assist, ENTER, "assists can be switched on and off, others are refused")
 }
 
 /*
- * A fault of the guest's own making is the guest's to handle: the processor or Xen delivers it to the
- * guest's vectors.
- * Provokes: a read of, and a write to, an address where nothing is.
- * Expects: the access does not happen, the fault names the address, and the guest goes on.
+ * Background: A fault of the guest's own making is the guest's to handle: the processor or Xen
+ * delivers it to the guest's vectors.
+ * Provoked by: a read of, and a write to, an address where nothing is.
+ * Expected: the access does not happen, the fault names the address, and the guest goes on.
  * Source: the architecture manuals; for PV guests, xen.h (set_trap_table) and arch/x86/pv/traps.c.
  */
 TEST(fault_access, ENTER, "an access to nothing faults into the guest, which goes on")
@@ -234,9 +241,9 @@ static void run_illegal(void *returned)
 }
 
 /*
- * Background as above, for an instruction instead of an address.
- * Provokes: an instruction that the architecture keeps undefined for ever, twice.
- * Expects: a fault of that kind each time, and nothing behind the instruction is run.
+ * Background: Background as above, for an instruction instead of an address.
+ * Provoked by: an instruction that the architecture keeps undefined for ever, twice.
+ * Expected: a fault of that kind each time, and nothing behind the instruction is run.
  * Source: the architecture manuals (#UD; undefined instruction; program interrupt).
  */
 TEST(fault_illegal_instruction, ENTER, "an undefined instruction faults into the guest, repeatedly")
@@ -252,9 +259,9 @@ TEST(fault_illegal_instruction, ENTER, "an undefined instruction faults into the
 }
 
 /*
- * The emergency console is how a guest speaks before it has drivers.
- * Provokes: a line; no bytes at all.
- * Expects: 0 both times.
+ * Background: The emergency console is how a guest speaks before it has drivers.
+ * Provoked by: a line; no bytes at all.
+ * Expected: 0 both times.
  * Source: xen.h (CONSOLEIO_write); drivers/char/console.c, do_console_io().
  */
 TEST(console_write, ENTER, "CONSOLEIO_write takes a line, and nothing")
@@ -266,10 +273,10 @@ TEST(console_write, ENTER, "CONSOLEIO_write takes a line, and nothing")
 }
 
 /*
- * Longer texts than Xen's own buffer (128 bytes) are taken piece by piece, and the piece in the middle
- * is where a port goes wrong.
- * Provokes: one line of 200 bytes.
- * Expects: 0; the runner sees the line whole, since it checks that lines are well formed.
+ * Background: Longer texts than Xen's own buffer (128 bytes) are taken piece by piece, and the
+ * piece in the middle is where a port goes wrong.
+ * Provoked by: one line of 200 bytes.
+ * Expected: 0; the runner sees the line whole, since it checks that lines are well formed.
  * Source: drivers/char/console.c, guest_console_write().
  */
 TEST(console_write_long, ENTER, "CONSOLEIO_write takes a line longer than Xen's buffer")
@@ -284,8 +291,9 @@ TEST(console_write_long, ENTER, "CONSOLEIO_write takes a line longer than Xen's 
 }
 
 /*
- * Provokes: text at an address where nothing is.
- * Expects: -EFAULT.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: text at an address where nothing is.
+ * Expected: -EFAULT.
  * Source: drivers/char/console.c, guest_console_write().
  */
 TEST(console_write_bad_pointer, ENTER, "CONSOLEIO_write from nowhere is refused with EFAULT")
@@ -294,9 +302,9 @@ TEST(console_write_bad_pointer, ENTER, "CONSOLEIO_write from nowhere is refused 
 }
 
 /*
- * Input is not waited for: the call returns what has been typed so far.
- * Provokes: room for 16 bytes, and for none.
- * Expects: no more than there is room for, at once.
+ * Background: Input is not waited for: the call returns what has been typed so far.
+ * Provoked by: room for 16 bytes, and for none.
+ * Expected: no more than there is room for, at once.
  * Source: xen.h (CONSOLEIO_read); drivers/char/console.c, do_console_io().
  */
 TEST(console_read, ENTER, "CONSOLEIO_read returns at once with no more than it was asked for")
@@ -309,10 +317,10 @@ TEST(console_read, ENTER, "CONSOLEIO_read returns at once with no more than it w
 }
 
 /*
- * The result is a count or a negative error number, so a count that does not fit a signed integer
- * cannot be told from an error.
- * Provokes: room for 2^31 bytes.
- * Expects: -E2BIG.
+ * Background: The result is a count or a negative error number, so a count that does not fit a
+ * signed integer cannot be told from an error.
+ * Provoked by: room for 2^31 bytes.
+ * Expected: -E2BIG.
  * Source: drivers/char/console.c, do_console_io().
  */
 TEST(console_read_too_big, ENTER, "CONSOLEIO_read of 2 GiB is refused with E2BIG",
@@ -324,8 +332,10 @@ TEST(console_read_too_big, ENTER, "CONSOLEIO_read of 2 GiB is refused with E2BIG
 }
 
 /*
- * Provokes: a command that console_io does not have.
- * Expects: -ENOSYS.
+ * Background: A caller finds out what a release has by trying, so what is not there must be refused
+ * in a way it knows.
+ * Provoked by: a command that console_io does not have.
+ * Expected: -ENOSYS.
  * Source: drivers/char/console.c, do_console_io().
  */
 TEST(console_unknown_command, ENTER, "an unknown console_io command is refused with ENOSYS")
@@ -334,8 +344,9 @@ TEST(console_unknown_command, ENTER, "an unknown console_io command is refused w
 }
 
 /*
- * The command line comes by way of start_info, hvm_start_info or the device tree.
- * Expects: printable text. A runner that chooses tests does it here, so it is there whenever this
+ * Background: The command line comes by way of start_info, hvm_start_info or the device tree.
+ * Provoked by: nothing; the kernel looks at what it was given.
+ * Expected: printable text. A runner that chooses tests does it here, so it is there whenever this
  * test was chosen; a kernel that was started by hand may have none.
  * Source: xen.h (start_info.cmd_line); arch-x86/hvm/start_info.h (cmdline_paddr); the device tree
  * bindings (/chosen/bootargs).
@@ -353,8 +364,9 @@ TEST(start_command_line, ENTER, "the command line reaches the kernel")
 }
 
 /*
- * A PV guest finds all it has in start_info.
- * Expects: the magic of a PV guest, memory, the place of shared_info, and the first page tables.
+ * Background: A PV guest finds all it has in start_info.
+ * Provoked by: nothing; the kernel looks at what it was given.
+ * Expected: the magic of a PV guest, memory, the place of shared_info, and the first page tables.
  * Source: xen.h (start_info); arch/x86/pv/dom0_build.c, dom0_construct_pv().
  */
 TEST(start_info_pv, ENTER, "start_info of a PV guest is filled in", .needs = "pv")
@@ -374,8 +386,9 @@ TEST(start_info_pv, ENTER, "start_info of a PV guest is filled in", .needs = "pv
 }
 
 /*
- * The control domain is told what it is.
- * Expects: SIF_INITDOMAIN and SIF_PRIVILEGED.
+ * Background: The control domain is told what it is.
+ * Provoked by: nothing; the kernel looks at what it was given.
+ * Expected: SIF_INITDOMAIN and SIF_PRIVILEGED.
  * Source: xen.h (SIF_*); arch/x86/pv/dom0_build.c, dom0_construct_pv().
  */
 TEST(start_info_pv_dom0, ENTER, "start_info tells dom0 that it is dom0", .needs = "pv dom0")
@@ -388,8 +401,9 @@ TEST(start_info_pv_dom0, ENTER, "start_info tells dom0 that it is dom0", .needs 
 }
 
 /*
- * A PVH guest is handed a structure in its memory, which starts with a magic number.
- * Expects: the magic, and ACPI tables that a PVH guest cannot do without.
+ * Background: A PVH guest is handed a structure in its memory, which starts with a magic number.
+ * Provoked by: nothing; the kernel looks at what it was given.
+ * Expected: the magic, and ACPI tables that a PVH guest cannot do without.
  * Source: arch-x86/hvm/start_info.h; arch/x86/hvm/dom0_build.c, pvh_load_kernel().
  */
 TEST(start_info_hvm, ENTER, "hvm_start_info of a PVH guest is filled in", .needs = "hvm")
@@ -402,10 +416,12 @@ TEST(start_info_hvm, ENTER, "hvm_start_info of a PVH guest is filled in", .needs
 }
 
 /*
- * Arm and PowerPC guests are described by a device tree, which says that the hypervisor is Xen.
- * Expects: a tree with /hypervisor (Arm) or /xen (PowerPC) compatible with Xen.
- * Source: docs/misc/arm/device-tree/guest.txt; arch/arm/domain_build.c, make_hypervisor_node(); IBM's
- * arch/powerpc/of-devtree.c.
+ * Background: Arm and PowerPC guests are described by a device tree, which says that the hypervisor
+ * is Xen.
+ * Provoked by: nothing; the kernel looks at what it was given.
+ * Expected: a tree with /hypervisor (Arm) or /xen (PowerPC) compatible with Xen.
+ * Source: docs/misc/arm/device-tree/guest.txt; arch/arm/domain_build.c, make_hypervisor_node();
+ * IBM's arch/powerpc/of-devtree.c.
  */
 TEST(start_device_tree, ENTER, "the device tree says that the hypervisor is Xen",
      .needs = "arm|ppc")

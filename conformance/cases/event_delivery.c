@@ -48,9 +48,9 @@ static void quiet_loopback(evtchn_port_t *one, evtchn_port_t *other)
 }
 
 /*
- * This is what event channels are for.
- * Provokes: an event on one end of a channel, whose other end is unmasked, with upcalls enabled.
- * Expects: one upcall that finds exactly the other end pending.
+ * Background: This is what event channels are for.
+ * Provoked by: an event on one end of a channel, whose other end is unmasked, with upcalls enabled.
+ * Expected: one upcall that finds exactly the other end pending.
  * Source: xen.h (struct vcpu_info, struct shared_info); common/event_2l.c, evtchn_2l_set_pending().
  */
 TEST(event_is_delivered, EVENTS, "an event on one end makes an upcall for the other end")
@@ -72,9 +72,9 @@ TEST(event_is_delivered, EVENTS, "an event on one end makes an upcall for the ot
 }
 
 /*
- * One event more than one would be a bug of the port's that only shows under load.
- * Provokes: a hundred events, each sent after the one before it was taken.
- * Expects: a hundred deliveries.
+ * Background: One event more than one would be a bug of the port's that only shows under load.
+ * Provoked by: a hundred events, each sent after the one before it was taken.
+ * Expected: a hundred deliveries.
  * Source: common/event_2l.c, evtchn_2l_set_pending().
  */
 TEST(event_is_delivered_every_time, EVENTS, "a hundred events are delivered a hundred times")
@@ -91,9 +91,10 @@ TEST(event_is_delivered_every_time, EVENTS, "a hundred events are delivered a hu
 }
 
 /*
- * Binding may come after the other side's first event, which would be lost if binding did not raise it.
- * Provokes: a channel made, nothing sent.
- * Expects: the port that was bound last is pending, the other one is not.
+ * Background: Binding may come after the other side's first event, which would be lost if binding
+ * did not raise it.
+ * Provoked by: a channel made, nothing sent.
+ * Expected: the port that was bound last is pending, the other one is not.
  * Source: common/event_channel.c, evtchn_bind_interdomain().
  */
 TEST(event_after_binding, EVENTS, "the end that binds finds an event waiting")
@@ -106,10 +107,10 @@ TEST(event_after_binding, EVENTS, "the end that binds finds an event waiting")
 }
 
 /*
- * A masked port collects its event without an upcall.
- * Provokes: an event on a masked port.
- * Expects: the pending bit and no upcall; after EVTCHNOP_unmask, the mask bit is clear and the event is
- * delivered once.
+ * Background: A masked port collects its event without an upcall.
+ * Provoked by: an event on a masked port.
+ * Expected: the pending bit and no upcall; after EVTCHNOP_unmask, the mask bit is clear and the
+ * event is delivered once.
  * Source: event_channel.h (EVTCHNOP_unmask); common/event_2l.c, evtchn_2l_unmask().
  */
 TEST(event_on_masked_port, EVENTS, "a masked port keeps its event until EVTCHNOP_unmask")
@@ -130,8 +131,9 @@ TEST(event_on_masked_port, EVENTS, "a masked port keeps its event until EVTCHNOP
 }
 
 /*
- * Provokes: EVTCHNOP_unmask on a port without an event.
- * Expects: the mask bit is cleared, and there is no upcall.
+ * Background: Unmasking raises an event again only if there is one.
+ * Provoked by: EVTCHNOP_unmask on a port without an event.
+ * Expected: the mask bit is cleared, and there is no upcall.
  * Source: common/event_2l.c, evtchn_2l_unmask().
  */
 TEST(event_unmask_without_event, EVENTS, "unmasking a port without an event raises nothing")
@@ -146,12 +148,14 @@ TEST(event_unmask_without_event, EVENTS, "unmasking a port without an event rais
 }
 
 /*
- * The two levels: a bit for the port, a bit for the word that holds it, a byte for the vcpu.
- * Provokes: an event while upcalls are disabled.
- * Expects: all three set and nothing taken; once upcalls are enabled, the event is delivered.
+ * Background: The two levels: a bit for the port, a bit for the word that holds it, a byte for the
+ * vcpu.
+ * Provoked by: an event while upcalls are disabled.
+ * Expected: all three set and nothing taken; once upcalls are enabled, the event is delivered.
  * Source: xen.h (evtchn_pending, evtchn_pending_sel, evtchn_upcall_pending); common/event_2l.c.
  */
-TEST(event_while_upcalls_are_disabled, EVENTS, "an event waits at all levels for upcalls to be enabled")
+TEST(event_while_upcalls_are_disabled, EVENTS,
+     "an event waits at all levels for upcalls to be enabled")
 {
     evtchn_port_t one, other;
 
@@ -171,11 +175,11 @@ TEST(event_while_upcalls_are_disabled, EVENTS, "an event waits at all levels for
 }
 
 /*
- * Events of a port that is pending already are one event: nothing is raised again until the guest has
- * cleared the port's bit.
- * Provokes: an event; the guest clears the upper levels but not the port's bit; a second event; the
- * guest clears that bit too; a third event. Upcalls are disabled all the while.
- * Expects: an upcall pending after the first and the third event, and not after the second.
+ * Background: Events of a port that is pending already are one event: nothing is raised again until
+ * the guest has cleared the port's bit.
+ * Provoked by: an event; the guest clears the upper levels but not the port's bit; a second event;
+ * the guest clears that bit too; a third event. Upcalls are disabled all the while.
+ * Expected: an upcall pending after the first and the third event, and not after the second.
  * Source: common/event_2l.c, evtchn_2l_set_pending().
  */
 TEST(event_while_pending, EVENTS, "an event on a port that is pending already raises nothing")
@@ -200,9 +204,9 @@ TEST(event_while_pending, EVENTS, "an event on a port that is pending already ra
 }
 
 /*
- * Several events may wait for one upcall.
- * Provokes: events on two channels while upcalls are disabled.
- * Expects: both delivered, once each, when upcalls are enabled.
+ * Background: Several events may wait for one upcall.
+ * Provoked by: events on two channels while upcalls are disabled.
+ * Expected: both delivered, once each, when upcalls are enabled.
  * Source: xen.h (struct vcpu_info); common/event_2l.c.
  */
 TEST(event_on_two_ports, EVENTS, "events of two ports are delivered together")
@@ -224,9 +228,9 @@ TEST(event_on_two_ports, EVENTS, "events of two ports are delivered together")
 }
 
 /*
- * Ports beyond the first word of the bitmaps have their own bit in the selector.
- * Provokes: ports opened until one of them is in the second word, and an event there.
- * Expects: the second bit of the selector and not the first; the event is delivered.
+ * Background: Ports beyond the first word of the bitmaps have their own bit in the selector.
+ * Provoked by: ports opened until one of them is in the second word, and an event there.
+ * Expected: the second bit of the selector and not the first; the event is delivered.
  * Source: xen.h (evtchn_pending_sel); common/event_2l.c.
  */
 TEST(event_in_the_second_word, EVENTS, "an event in the second word of the bitmap is found there")
@@ -247,9 +251,9 @@ TEST(event_in_the_second_word, EVENTS, "an event in the second word of the bitma
 }
 
 /*
- * An IPI port has no other end: an event sent on it arrives at it.
- * Provokes: an event on an IPI port of this vcpu.
- * Expects: one delivery.
+ * Background: An IPI port has no other end: an event sent on it arrives at it.
+ * Provoked by: an event on an IPI port of this vcpu.
+ * Expected: one delivery.
  * Source: event_channel.h (EVTCHNOP_bind_ipi); common/event_channel.c, evtchn_send().
  */
 TEST(event_of_ipi, EVENTS, "an event on an IPI port arrives at that port")
@@ -264,9 +268,9 @@ TEST(event_of_ipi, EVENTS, "an event on an IPI port arrives at that port")
 }
 
 /*
- * Moving a channel to the vcpu that it has must not lose it.
- * Provokes: EVTCHNOP_bind_vcpu to vcpu 0, then an event.
- * Expects: one delivery.
+ * Background: Moving a channel to the vcpu that it has must not lose it.
+ * Provoked by: EVTCHNOP_bind_vcpu to vcpu 0, then an event.
+ * Expected: one delivery.
  * Source: event_channel.h (EVTCHNOP_bind_vcpu); common/event_channel.c, evtchn_bind_vcpu().
  */
 TEST(event_after_bind_vcpu, EVENTS, "a channel bound to this vcpu delivers here")
@@ -282,8 +286,9 @@ TEST(event_after_bind_vcpu, EVENTS, "a channel bound to this vcpu delivers here"
 }
 
 /*
- * Provokes: SCHEDOP_yield, once and many times.
- * Expects: 0 each time.
+ * Background: A vcpu that waits for another lets it run, and is given the processor again.
+ * Provoked by: SCHEDOP_yield, once and many times.
+ * Expected: 0 each time.
  * Source: sched.h (SCHEDOP_yield); common/sched/core.c, vcpu_yield().
  */
 TEST(sched_yield, EVENTS, "SCHEDOP_yield returns")
@@ -293,13 +298,15 @@ TEST(sched_yield, EVENTS, "SCHEDOP_yield returns")
 }
 
 /*
- * SCHEDOP_block enables upcalls and waits, in one step. If there is an event already, there is nothing
- * to wait for. (An HVM guest enables its interrupts itself, so it has no such step.)
- * Provokes: an event while upcalls are disabled, then the call.
- * Expects: 0, upcalls enabled, and the event was delivered.
+ * Background: SCHEDOP_block enables upcalls and waits, in one step. If there is an event already,
+ * there is nothing to wait for. (An HVM guest enables its interrupts itself, so it has no such
+ * step.)
+ * Provoked by: an event while upcalls are disabled, then the call.
+ * Expected: 0, upcalls enabled, and the event was delivered.
  * Source: sched.h (SCHEDOP_block); common/sched/core.c, vcpu_block_enable_events().
  */
-TEST(sched_block_with_event, EVENTS, "SCHEDOP_block with an event waiting enables upcalls and returns",
+TEST(sched_block_with_event, EVENTS,
+     "SCHEDOP_block with an event waiting enables upcalls and returns",
      .needs = "pv|arm|ppc")
 {
     evtchn_port_t one, other;
@@ -323,9 +330,10 @@ static long poll(evtchn_port_t *ports, unsigned int count, uint64_t timeout)
 }
 
 /*
- * SCHEDOP_poll waits for one of a list of ports without an upcall, which is how boot code waits.
- * Provokes: a list whose second port is pending and masked, and a deadline far away.
- * Expects: 0 at once, no upcall, and the port stays pending.
+ * Background: SCHEDOP_poll waits for one of a list of ports without an upcall, which is how boot
+ * code waits.
+ * Provoked by: a list whose second port is pending and masked, and a deadline far away.
+ * Expected: 0 at once, no upcall, and the port stays pending.
  * Source: sched.h (SCHEDOP_poll); common/sched/core.c, do_poll().
  */
 TEST(sched_poll_ready, EVENTS, "SCHEDOP_poll returns at once when a port is pending")
@@ -345,8 +353,9 @@ TEST(sched_poll_ready, EVENTS, "SCHEDOP_poll returns at once when a port is pend
 }
 
 /*
- * Provokes: a port without an event and a deadline 5 ms ahead; no port at all and the same.
- * Expects: 0, not before the deadline and not long after it.
+ * Background: A wait with a deadline ends without any event.
+ * Provoked by: a port without an event and a deadline 5 ms ahead; no port at all and the same.
+ * Expected: 0, not before the deadline and not long after it.
  * Source: sched.h (SCHEDOP_poll); common/sched/core.c, do_poll(), poll_timer_fn().
  */
 TEST(sched_poll_timeout, EVENTS, "SCHEDOP_poll returns when its deadline is reached, not before")
@@ -368,8 +377,9 @@ TEST(sched_poll_timeout, EVENTS, "SCHEDOP_poll returns when its deadline is reac
 }
 
 /*
- * Provokes: 129 ports; a port beyond all ports; a list at an address where nothing is.
- * Expects: -EINVAL, -EINVAL, -EFAULT.
+ * Background: The list of ports is read by Xen, which looks at no more than 128.
+ * Provoked by: 129 ports; a port beyond all ports; a list at an address where nothing is.
+ * Expected: -EINVAL, -EINVAL, -EFAULT.
  * Source: sched.h (SCHEDOP_poll); common/sched/core.c, do_poll().
  */
 TEST(sched_poll_refused, EVENTS, "SCHEDOP_poll of too many, or of no ports at all, is refused")
@@ -384,8 +394,9 @@ TEST(sched_poll_refused, EVENTS, "SCHEDOP_poll of too many, or of no ports at al
 }
 
 /*
- * Provokes: every command of sched_op that reads an argument, with an address where nothing is.
- * Expects: -EFAULT each time. (A domU is refused the last one whatever its argument.)
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: every command of sched_op that reads an argument, with an address where nothing is.
+ * Expected: -EFAULT each time. (A domU is refused the last one whatever its argument.)
  * Source: common/sched/core.c, do_sched_op().
  */
 TEST(sched_bad_pointers, EVENTS, "every sched_op argument at no address is refused with EFAULT")
@@ -409,8 +420,10 @@ TEST(sched_bad_pointers, EVENTS, "every sched_op argument at no address is refus
 }
 
 /*
- * Provokes: a command that sched_op does not have.
- * Expects: -ENOSYS.
+ * Background: A caller finds out what a release has by trying, so what is not there must be refused
+ * in a way it knows.
+ * Provoked by: a command that sched_op does not have.
+ * Expected: -ENOSYS.
  * Source: common/sched/core.c, do_sched_op().
  */
 TEST(sched_unknown_command, EVENTS, "an unknown sched_op command is refused with ENOSYS")

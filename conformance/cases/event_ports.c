@@ -1,6 +1,6 @@
 /*
- * Rung "events", first half: making, naming, asking about and closing event channels. What is checked
- * here is the state of ports; event_delivery.c checks that events arrive.
+ * Rung "events", first half: making, naming, asking about and closing event channels. What is
+ * checked here is the state of ports; event_delivery.c checks that events arrive.
  */
 #include <string.h>
 #include <timing.h>
@@ -45,10 +45,10 @@ static evtchn_port_t closed_port(void)
 }
 
 /*
- * A channel begins as a port that one domain opens for another, here for itself.
- * Provokes: two allocations.
- * Expects: two different ports, neither of them 0 (which is never given out), both unbound, waiting
- * for this domain, with events going to vcpu 0.
+ * Background: A channel begins as a port that one domain opens for another, here for itself.
+ * Provoked by: two allocations.
+ * Expected: two different ports, neither of them 0 (which is never given out), both unbound,
+ * waiting for this domain, with events going to vcpu 0.
  * Source: event_channel.h (EVTCHNOP_alloc_unbound); common/event_channel.c, evtchn_alloc_unbound().
  */
 TEST(evtchn_alloc_unbound, EVENTS, "allocated ports are distinct and unbound")
@@ -64,8 +64,9 @@ TEST(evtchn_alloc_unbound, EVENTS, "allocated ports are distinct and unbound")
 }
 
 /*
- * Provokes: a port in a domain that does not exist.
- * Expects: -ESRCH.
+ * Background: A tool stack opens ports in other domains, which may be gone by then.
+ * Provoked by: a port in a domain that does not exist.
+ * Expected: -ESRCH.
  * Source: event_channel.h; common/event_channel.c, evtchn_alloc_unbound().
  */
 TEST(evtchn_alloc_unbound_no_domain, EVENTS, "a port in no domain is refused with ESRCH")
@@ -76,9 +77,9 @@ TEST(evtchn_alloc_unbound_no_domain, EVENTS, "a port in no domain is refused wit
 }
 
 /*
- * Only a control domain may open, ask about or reset the ports of another domain.
- * Provokes: all three in domain 0, from a domU.
- * Expects: -EPERM.
+ * Background: Only a control domain may open, ask about or reset the ports of another domain.
+ * Provoked by: all three in domain 0, from a domU.
+ * Expected: -EPERM.
  * Source: event_channel.h (rules of each command); xsm/dummy.h, XSM_TARGET.
  */
 TEST(evtchn_of_another_domain, EVENTS, "a domU is refused the ports of dom0 with EPERM",
@@ -94,9 +95,9 @@ TEST(evtchn_of_another_domain, EVENTS, "a domU is refused the ports of dom0 with
 }
 
 /*
- * Binding to an unbound port makes a channel of two ends.
- * Provokes: a port of this domain bound to another one of its own.
- * Expects: both ports name each other as their end, and this domain.
+ * Background: Binding to an unbound port makes a channel of two ends.
+ * Provoked by: a port of this domain bound to another one of its own.
+ * Expected: both ports name each other as their end, and this domain.
  * Source: event_channel.h (EVTCHNOP_bind_interdomain); common/event_channel.c,
  * evtchn_bind_interdomain().
  */
@@ -120,12 +121,14 @@ TEST(evtchn_bind_interdomain, EVENTS, "two ports bound to each other name each o
 }
 
 /*
- * Provokes: binding to a port that is already bound, to one that was closed, to one that is no
+ * Background: Only a port that waits for this domain can be bound to.
+ * Provoked by: binding to a port that is already bound, to one that was closed, to one that is no
  * channel between domains, to port 0, and to one beyond all ports.
- * Expects: -EINVAL each time.
+ * Expected: -EINVAL each time.
  * Source: event_channel.h; common/event_channel.c, evtchn_bind_interdomain().
  */
-TEST(evtchn_bind_interdomain_not_unbound, EVENTS, "binding to a port not unbound is refused: EINVAL")
+TEST(evtchn_bind_interdomain_not_unbound, EVENTS,
+     "binding to a port not unbound is refused: EINVAL")
 {
     evtchn_port_t one, other, port;
 
@@ -138,8 +141,9 @@ TEST(evtchn_bind_interdomain_not_unbound, EVENTS, "binding to a port not unbound
 }
 
 /*
- * Provokes: binding to a port of a domain that does not exist.
- * Expects: -ESRCH.
+ * Background: The other domain may be gone by the time a guest binds.
+ * Provoked by: binding to a port of a domain that does not exist.
+ * Expected: -ESRCH.
  * Source: event_channel.h; common/event_channel.c, evtchn_bind_interdomain().
  */
 TEST(evtchn_bind_interdomain_no_domain, EVENTS, "binding to a port of no domain: ESRCH")
@@ -150,12 +154,13 @@ TEST(evtchn_bind_interdomain_no_domain, EVENTS, "binding to a port of no domain:
 }
 
 /*
- * A port waits for one domain, and no other may bind to it.
- * Provokes: a port for domain 0, to which this domain then binds itself.
- * Expects: -EINVAL, and the port goes on waiting.
+ * Background: A port waits for one domain, and no other may bind to it.
+ * Provoked by: a port for domain 0, to which this domain then binds itself.
+ * Expected: -EINVAL, and the port goes on waiting.
  * Source: event_channel.h; common/event_channel.c, evtchn_bind_interdomain().
  */
-TEST(evtchn_bind_interdomain_for_another, EVENTS, "binding to a port meant for another domain: EINVAL",
+TEST(evtchn_bind_interdomain_for_another, EVENTS,
+     "binding to a port meant for another domain: EINVAL",
      .needs = "domu")
 {
     evtchn_port_t waiting = 0, port;
@@ -167,9 +172,11 @@ TEST(evtchn_bind_interdomain_for_another, EVENTS, "binding to a port meant for a
 }
 
 /*
- * A virq is bound once for each vcpu (or domain), to a port of which it is the only source.
- * Provokes: one virq bound, bound again, closed, and bound again.
- * Expects: a port that says which virq it is; -EEXIST while it is bound; success after it was closed.
+ * Background: A virq is bound once for each vcpu (or domain), to a port of which it is the only
+ * source.
+ * Provoked by: one virq bound, bound again, closed, and bound again.
+ * Expected: a port that says which virq it is; -EEXIST while it is bound; success after it was
+ * closed.
  * Source: event_channel.h (EVTCHNOP_bind_virq); common/event_channel.c, evtchn_bind_virq().
  */
 TEST(evtchn_bind_virq, EVENTS, "a virq is bound once until it is closed")
@@ -185,9 +192,11 @@ TEST(evtchn_bind_virq, EVENTS, "a virq is bound once until it is closed")
 }
 
 /*
- * Provokes: virqs beyond the last; a virq of the domain on a vcpu other than 0; a virq on a vcpu that
- * does not exist.
- * Expects: -EINVAL, -EINVAL, -ENOENT.
+ * Background: Virqs are numbered from 0; some belong to a vcpu, the others to the domain and start
+ * at vcpu 0.
+ * Provoked by: virqs beyond the last; a virq of the domain on a vcpu other than 0; a virq on a vcpu
+ * that does not exist.
+ * Expected: -EINVAL, -EINVAL, -ENOENT.
  * Source: event_channel.h; common/event_channel.c, evtchn_bind_virq(); xen.h (NR_VIRQS).
  */
 TEST(evtchn_bind_virq_refused, EVENTS, "virqs that do not exist, or not there, are refused")
@@ -204,8 +213,9 @@ TEST(evtchn_bind_virq_refused, EVENTS, "virqs that do not exist, or not there, a
 }
 
 /*
- * Provokes: an IPI port for vcpu 0, and one for a vcpu that does not exist.
- * Expects: a port that is an IPI; -ENOENT.
+ * Background: By an IPI the vcpus of a domain signal each other.
+ * Provoked by: an IPI port for vcpu 0, and one for a vcpu that does not exist.
+ * Expected: a port that is an IPI; -ENOENT.
  * Source: event_channel.h (EVTCHNOP_bind_ipi); common/event_channel.c, evtchn_bind_ipi().
  */
 TEST(evtchn_bind_ipi, EVENTS, "an IPI is bound to a vcpu that exists")
@@ -219,10 +229,11 @@ TEST(evtchn_bind_ipi, EVENTS, "an IPI is bound to a vcpu that exists")
 }
 
 /*
- * Interrupts of devices come as events too, to the domain that may have them. A PVH dom0 may bind any
- * of its interrupt lines, whether or not a device uses it.
- * Provokes: an interrupt line that no device here uses, twice; closed, and again.
- * Expects: a port that says which interrupt it is; -EEXIST the second time; after closing, success.
+ * Background: Interrupts of devices come as events too, to the domain that may have them. A PVH
+ * dom0 may bind any of its interrupt lines, whether or not a device uses it.
+ * Provoked by: an interrupt line that no device here uses, twice; closed, and again.
+ * Expected: a port that says which interrupt it is; -EEXIST the second time; after closing,
+ * success.
  * Source: event_channel.h (EVTCHNOP_bind_pirq); common/event_channel.c, evtchn_bind_pirq().
  */
 TEST(evtchn_bind_pirq, EVENTS, "a PVH dom0 binds an interrupt line, once", .needs = "hvm dom0")
@@ -240,9 +251,9 @@ TEST(evtchn_bind_pirq, EVENTS, "a PVH dom0 binds an interrupt line, once", .need
 }
 
 /*
- * A PV domain has those interrupts that it was given.
- * Provokes: interrupt 0, the timer that Xen keeps for itself.
- * Expects: -EPERM.
+ * Background: A PV domain has those interrupts that it was given.
+ * Provoked by: interrupt 0, the timer that Xen keeps for itself.
+ * Expected: -EPERM.
  * Source: event_channel.h; common/event_channel.c, evtchn_bind_pirq(): pirq_access_permitted().
  */
 TEST(evtchn_bind_pirq_not_given, EVENTS, "an interrupt that the domain was not given: EPERM",
@@ -254,8 +265,9 @@ TEST(evtchn_bind_pirq_not_given, EVENTS, "an interrupt that the domain was not g
 }
 
 /*
- * Provokes: an interrupt beyond all that a domain can have.
- * Expects: -EINVAL.
+ * Background: Every domain has a limit to the numbers of its physical interrupts.
+ * Provoked by: an interrupt beyond all that a domain can have.
+ * Expected: -EINVAL.
  * Source: event_channel.h; common/event_channel.c, evtchn_bind_pirq().
  */
 TEST(evtchn_bind_pirq_refused, EVENTS, "a physical interrupt that does not exist: EINVAL")
@@ -266,9 +278,10 @@ TEST(evtchn_bind_pirq_refused, EVENTS, "a physical interrupt that does not exist
 }
 
 /*
- * Closing one end of a channel leaves the other end unbound, waiting for the same domain.
- * Provokes: one of two connected ports closed, then the other.
- * Expects: the states just said.
+ * Background: Closing one end of a channel leaves the other end unbound, waiting for the same
+ * domain.
+ * Provoked by: one of two connected ports closed, then the other.
+ * Expected: the states just said.
  * Source: event_channel.h (EVTCHNOP_close); common/event_channel.c, evtchn_close().
  */
 TEST(evtchn_close, EVENTS, "closing one end leaves the other unbound")
@@ -286,8 +299,9 @@ TEST(evtchn_close, EVENTS, "closing one end leaves the other unbound")
 }
 
 /*
- * Provokes: closing a port twice, port 0, which Xen keeps for itself, and one beyond all ports.
- * Expects: -EINVAL each time.
+ * Background: A port is closed once, and only by the domain that has it.
+ * Provoked by: closing a port twice, port 0, which Xen keeps for itself, and one beyond all ports.
+ * Expected: -EINVAL each time.
  * Source: event_channel.h; common/event_channel.c, evtchn_close().
  */
 TEST(evtchn_close_refused, EVENTS, "closing a port that is not open is refused with EINVAL")
@@ -298,9 +312,9 @@ TEST(evtchn_close_refused, EVENTS, "closing a port that is not open is refused w
 }
 
 /*
- * An event that nobody took must not appear on the port's next use.
- * Provokes: an event on a masked port, which is then closed.
- * Expects: the pending bit is gone.
+ * Background: An event that nobody took must not appear on the port's next use.
+ * Provoked by: an event on a masked port, which is then closed.
+ * Expected: the pending bit is gone.
  * Source: common/event_channel.c, evtchn_free(). (Releases up to 3.2 left it.)
  */
 TEST(evtchn_close_clears_pending, EVENTS, "closing a port takes back its pending event",
@@ -315,10 +329,11 @@ TEST(evtchn_close_clears_pending, EVENTS, "closing a port takes back its pending
 }
 
 /*
- * Sending needs something that can be told: not a port that is closed, nor a virq, which only Xen
- * raises. A port that is still unbound has nobody to tell, which is no mistake of the sender.
- * Provokes: a send on each.
- * Expects: -EINVAL; 0 for the unbound one.
+ * Background: Sending needs something that can be told: not a port that is closed, nor a virq,
+ * which only Xen raises. A port that is still unbound has nobody to tell, which is no mistake of
+ * the sender.
+ * Provoked by: a send on each.
+ * Expected: -EINVAL; 0 for the unbound one.
  * Source: event_channel.h (EVTCHNOP_send); common/event_channel.c, evtchn_send().
  */
 TEST(evtchn_send_refused, EVENTS, "sending on a closed port or a virq is refused with EINVAL")
@@ -331,8 +346,10 @@ TEST(evtchn_send_refused, EVENTS, "sending on a closed port or a virq is refused
 }
 
 /*
- * Provokes: the state of a port of no domain; of a port beyond all ports; of port 0, which is reserved.
- * Expects: -ESRCH; -EINVAL; closed.
+ * Background: Any port can be asked about, also one that is closed; but it has to be a port.
+ * Provoked by: the state of a port of no domain; of a port beyond all ports; of port 0, which is
+ * reserved.
+ * Expected: -ESRCH; -EINVAL; closed.
  * Source: event_channel.h (EVTCHNOP_status); common/event_channel.c, evtchn_status().
  */
 TEST(evtchn_status_refused, EVENTS, "the state of a port that cannot be: ESRCH, EINVAL")
@@ -354,10 +371,10 @@ static long bind_vcpu(evtchn_port_t port, uint32_t vcpu)
 }
 
 /*
- * Events of a channel, and of a virq of the domain, may go to any vcpu of the domain. What belongs to
- * one vcpu stays with it.
- * Provokes: one of each kind of port moved to vcpu 0, where it is already.
- * Expects: 0 for channels and virqs of the domain; -EINVAL for virqs of a vcpu and IPIs.
+ * Background: Events of a channel, and of a virq of the domain, may go to any vcpu of the domain.
+ * What belongs to one vcpu stays with it.
+ * Provoked by: one of each kind of port moved to vcpu 0, where it is already.
+ * Expected: 0 for channels and virqs of the domain; -EINVAL for virqs of a vcpu and IPIs.
  * Source: event_channel.h (EVTCHNOP_bind_vcpu); common/event_channel.c, evtchn_bind_vcpu().
  */
 TEST(evtchn_bind_vcpu, EVENTS, "channels may change their vcpu, virqs of a vcpu and IPIs may not")
@@ -375,8 +392,9 @@ TEST(evtchn_bind_vcpu, EVENTS, "channels may change their vcpu, virqs of a vcpu 
 }
 
 /*
- * Provokes: a vcpu that does not exist; ports that are closed, reserved, and beyond all ports.
- * Expects: -ENOENT; -EINVAL for the ports.
+ * Background: Both the vcpu and the port are looked up before anything is changed.
+ * Provoked by: a vcpu that does not exist; ports that are closed, reserved, and beyond all ports.
+ * Expected: -ENOENT; -EINVAL for the ports.
  * Source: event_channel.h; common/event_channel.c, evtchn_bind_vcpu().
  */
 TEST(evtchn_bind_vcpu_refused, EVENTS, "no such vcpu: ENOENT; no such port: EINVAL")
@@ -388,8 +406,9 @@ TEST(evtchn_bind_vcpu_refused, EVENTS, "no such vcpu: ENOENT; no such port: EINV
 }
 
 /*
- * Provokes: unmasking a port beyond all ports.
- * Expects: -EINVAL. (That unmasking delivers is checked in event_delivery.c.)
+ * Background: A port that does not exist has no mask.
+ * Provoked by: unmasking a port beyond all ports.
+ * Expected: -EINVAL. (That unmasking delivers is checked in event_delivery.c.)
  * Source: event_channel.h (EVTCHNOP_unmask); common/event_channel.c, evtchn_unmask().
  */
 TEST(evtchn_unmask_refused, EVENTS, "unmasking a port that does not exist is refused with EINVAL")
@@ -401,9 +420,10 @@ TEST(evtchn_unmask_refused, EVENTS, "unmasking a port that does not exist is ref
 
 #ifdef EVTCHNOP_reset
 /*
- * A kernel that replaces another (kexec) starts without the other's channels.
- * Provokes: ports of every kind, then a reset of this domain; a reset of a domain that does not exist.
- * Expects: all ports closed, and the virq can be bound again; -ESRCH.
+ * Background: A kernel that replaces another (kexec) starts without the other's channels.
+ * Provoked by: ports of every kind, then a reset of this domain; a reset of a domain that does not
+ * exist.
+ * Expected: all ports closed, and the virq can be bound again; -ESRCH.
  * Source: event_channel.h (EVTCHNOP_reset); common/event_channel.c, evtchn_reset().
  */
 TEST(evtchn_reset, EVENTS, "a reset closes all ports of the domain")
@@ -430,10 +450,10 @@ TEST(evtchn_reset, EVENTS, "a reset closes all ports of the domain")
 
 #ifdef EVTCHNOP_reset_cont
 /*
- * A reset that takes long is interrupted and gone on with by this command, which Xen puts into the
- * guest's registers itself.
- * Provokes: the command without any reset to go on with; and for a domain that does not exist.
- * Expects: -EBUSY; -ESRCH.
+ * Background: A reset that takes long is interrupted and gone on with by this command, which Xen
+ * puts into the guest's registers itself.
+ * Provoked by: the command without any reset to go on with; and for a domain that does not exist.
+ * Expected: -EBUSY; -ESRCH.
  * Source: event_channel.h (EVTCHNOP_reset_cont); common/event_channel.c, evtchn_reset().
  */
 TEST(evtchn_reset_cont, EVENTS, "going on with a reset that was not begun is refused with EBUSY")
@@ -447,9 +467,9 @@ TEST(evtchn_reset_cont, EVENTS, "going on with a reset that was not begun is ref
 #endif
 
 /*
- * There is a last port.
- * Provokes: allocations until one is refused. In a domU, which has fewer ports than dom0.
- * Expects: at least 63 ports, then -ENOSPC; after one of them was closed, exactly one more.
+ * Background: There is a last port.
+ * Provoked by: allocations until one is refused. In a domU, which has fewer ports than dom0.
+ * Expected: at least 63 ports, then -ENOSPC; after one of them was closed, exactly one more.
  * Source: event_channel.h; common/event_channel.c, get_free_port(); domctl.h (max_evtchn_port).
  */
 TEST(evtchn_ports_run_out, EVENTS, "when all ports are in use, ENOSPC; a closed one is free again",
@@ -497,11 +517,11 @@ static long set_priority(evtchn_port_t port, uint32_t priority)
 }
 
 /*
- * The FIFO interface begins with a control block for each vcpu: 72 bytes, 8-byte aligned, in a page
- * of the guest.
- * Provokes: a vcpu that does not exist; a block over the end of the page; a block not aligned; a page
- * that the guest does not have.
- * Expects: -ENOENT; -EINVAL; -EINVAL; -EINVAL; and the interface stays the two-level one.
+ * Background: The FIFO interface begins with a control block for each vcpu: 72 bytes, 8-byte
+ * aligned, in a page of the guest.
+ * Provoked by: a vcpu that does not exist; a block over the end of the page; a block not aligned; a
+ * page that the guest does not have.
+ * Expected: -ENOENT; -EINVAL; -EINVAL; -EINVAL; and the interface stays the two-level one.
  * Source: event_channel.h (EVTCHNOP_init_control); common/event_fifo.c, evtchn_fifo_init_control().
  */
 TEST(evtchn_init_control_refused, EVENTS, "a FIFO control block that cannot be: ENOENT, EINVAL",
@@ -518,9 +538,9 @@ TEST(evtchn_init_control_refused, EVENTS, "a FIFO control block that cannot be: 
 }
 
 /*
- * The two-level interface has no event array and no priorities.
- * Provokes: the commands for both, and a priority for a port that does not exist.
- * Expects: -EOPNOTSUPP for the array, -ENOSYS for the priority, -EINVAL for the port.
+ * Background: The two-level interface has no event array and no priorities.
+ * Provoked by: the commands for both, and a priority for a port that does not exist.
+ * Expected: -EOPNOTSUPP for the array, -ENOSYS for the priority, -EINVAL for the port.
  * Source: event_channel.h; common/event_fifo.c, evtchn_fifo_expand_array(); xen/event.h,
  * evtchn_port_set_priority().
  */
@@ -578,14 +598,15 @@ static const char *fifo_problem(void)
 }
 
 /*
- * The FIFO interface replaces the bitmaps by queues, one for each priority, linked through an array of
- * words in the guest's memory. A reset of the domain's channels goes back to the bitmaps.
- * Provokes: the switch; an event of normal priority; a masked event of the highest one, unmasked
+ * Background: The FIFO interface replaces the bitmaps by queues, one for each priority, linked
+ * through an array of words in the guest's memory. A reset of the domain's channels goes back to
+ * the bitmaps.
+ * Provoked by: the switch; an event of normal priority; a masked event of the highest one, unmasked
  * later; a second control block for the vcpu; priorities that do not exist, or of no port; the way
  * back.
- * Expects: pending and linked words, queues with the right heads and their ready bits; no event
- * queued while masked; -EINVAL and -EACCES for what cannot be; after the reset, no array any more and
- * events in the bitmaps.
+ * Expected: pending and linked words, queues with the right heads and their ready bits; no event
+ * queued while masked; -EINVAL and -EACCES for what cannot be; after the reset, no array any more
+ * and events in the bitmaps.
  * Source: event_channel.h (EVTCHNOP_init_control, _expand_array, _set_priority, struct
  * evtchn_fifo_control_block); common/event_fifo.c; common/event_channel.c, evtchn_reset().
  */
@@ -612,8 +633,9 @@ TEST(evtchn_fifo, EVENTS, "the FIFO interface queues events by priority, and can
 #endif
 
 /*
- * Provokes: every command with its argument at an address where nothing is.
- * Expects: -EFAULT each time.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: every command with its argument at an address where nothing is.
+ * Expected: -EFAULT each time.
  * Source: common/event_channel.c, do_event_channel_op().
  */
 TEST(evtchn_bad_pointers, EVENTS, "every event_channel_op argument at no address: EFAULT")
@@ -643,8 +665,10 @@ TEST(evtchn_bad_pointers, EVENTS, "every event_channel_op argument at no address
 }
 
 /*
- * Provokes: a command that event_channel_op does not have.
- * Expects: -ENOSYS.
+ * Background: A caller finds out what a release has by trying, so what is not there must be refused
+ * in a way it knows.
+ * Provoked by: a command that event_channel_op does not have.
+ * Expected: -ENOSYS.
  * Source: common/event_channel.c, do_event_channel_op().
  */
 TEST(evtchn_unknown_command, EVENTS, "an unknown event_channel_op command is refused with ENOSYS")

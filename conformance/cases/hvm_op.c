@@ -42,9 +42,10 @@ static bool events_arrive(void)
 }
 
 /*
- * How upcalls come is a parameter: an HVM guest sets it, a guest on Arm may be told here or only by
- * its device tree.
- * Expects: on x86, the vector that the kernel set at its start, which can be set again; on Arm, a
+ * Background: How upcalls come is a parameter: an HVM guest sets it, a guest on Arm may be told
+ * here or only by its device tree.
+ * Provoked by: the parameter read, set, and an event sent.
+ * Expected: on x86, the vector that the kernel set at its start, which can be set again; on Arm, a
  * private interrupt or nothing, which cannot be changed (-EPERM). Events arrive all the while.
  * Source: hvm/params.h (HVM_PARAM_CALLBACK_IRQ); hvm_set_callback_via(); arch/arm/hvm.c.
  */
@@ -66,8 +67,10 @@ TEST(hvm_param_callback, ENTER, "the parameter for upcalls says how they come", 
 }
 
 /*
- * Provokes: a parameter that an HVM guest may set, to values that it may have, and to another.
- * Expects: 0, and the value is read back; -EINVAL, and the value stays.
+ * Background: Parameters are how a guest and Xen tell each other settings; Xen checks what it uses
+ * itself.
+ * Provoked by: a parameter that an HVM guest may set, to values that it may have, and to another.
+ * Expected: 0, and the value is read back; -EINVAL, and the value stays.
  * Source: hvm/params.h (HVM_PARAM_X87_FIP_WIDTH); arch/x86/hvm/hvm.c, hvm_set_param().
  */
 TEST(hvm_param_value, ENTER, "a parameter keeps the value that it may have", .needs = "hvm")
@@ -86,9 +89,9 @@ TEST(hvm_param_value, ENTER, "a parameter keeps the value that it may have", .ne
 }
 
 /*
- * Some parameters are for the tools only, some are out of use.
- * Provokes: each kind set and read; a number beyond the last; a domain that does not exist.
- * Expects: -EPERM; -EINVAL; -EINVAL; -ESRCH.
+ * Background: Some parameters are for the tools only, some are out of use.
+ * Provoked by: each kind set and read; a number beyond the last; a domain that does not exist.
+ * Expected: -EPERM; -EINVAL; -EINVAL; -ESRCH.
  * Source: hvm/params.h; hvm_allow_set_param(), hvm_allow_get_param() of the architecture.
  */
 TEST(hvm_param_refused, ENTER, "parameters that are not the guest's are refused",
@@ -107,8 +110,9 @@ TEST(hvm_param_refused, ENTER, "parameters that are not the guest's are refused"
 }
 
 /*
- * Provokes: the parameters of domain 0, from a domU.
- * Expects: -EPERM.
+ * Background: Parameters of other domains are for the tools.
+ * Provoked by: the parameters of domain 0, from a domU.
+ * Expected: -EPERM.
  * Source: xsm/dummy.h, xsm_hvm_param().
  */
 TEST(hvm_param_of_another_domain, ENTER, "a domU is refused the parameters of dom0: EPERM",
@@ -121,9 +125,9 @@ TEST(hvm_param_of_another_domain, ENTER, "a domU is refused the parameters of do
 }
 
 /*
- * A PV guest has no parameters.
- * Provokes: one set and read.
- * Expects: -EINVAL.
+ * Background: A PV guest has no parameters.
+ * Provoked by: one set and read.
+ * Expected: -EINVAL.
  * Source: arch/x86/hvm/hvm.c, hvmop_set_param(), hvmop_get_param().
  */
 TEST(hvm_param_not_for_pv, ENTER, "a PV guest has no parameters: EINVAL", .needs = "pv")
@@ -136,8 +140,9 @@ TEST(hvm_param_not_for_pv, ENTER, "a PV guest has no parameters: EINVAL", .needs
 
 #ifdef HVMOP_flush_tlbs
 /*
- * Provokes: the command, and with an argument, which it does not take.
- * Expects: 0 for an HVM guest, -EINVAL for a PV guest; -EINVAL.
+ * Background: A guest with several vcpus can flush the TLBs of all of them in one call.
+ * Provoked by: the command, and with an argument, which it does not take.
+ * Expected: 0 for an HVM guest, -EINVAL for a PV guest; -EINVAL.
  * Source: hvm/hvm_op.h (HVMOP_flush_tlbs); arch/x86/hvm/hvm.c, do_hvm_op().
  */
 TEST(hvm_flush_tlbs, ENTER, "an HVM guest can have its TLBs flushed", .needs = "pv|hvm")
@@ -151,8 +156,9 @@ TEST(hvm_flush_tlbs, ENTER, "an HVM guest can have its TLBs flushed", .needs = "
 
 #ifdef HVMOP_get_time
 /*
- * Provokes: the time, between two readings of the clock; the time to be written to no address.
- * Expects: a time in between; -EFAULT.
+ * Background: A guest without a mapped vcpu_info can ask for the time.
+ * Provoked by: the time, between two readings of the clock; the time to be written to no address.
+ * Expected: a time in between; -EFAULT.
  * Source: hvm/hvm_op.h (HVMOP_get_time); arch/x86/hvm/hvm.c, do_hvm_op().
  */
 TEST(hvm_get_time, TIME, "HVMOP_get_time tells the system time", .needs = "pv|hvm")
@@ -169,8 +175,9 @@ TEST(hvm_get_time, TIME, "HVMOP_get_time tells the system time", .needs = "pv|hv
 
 #ifdef HVMOP_set_evtchn_upcall_vector
 /*
- * Provokes: vectors that belong to the processor; a vcpu that does not exist; a PV guest.
- * Expects: -EINVAL; -ENOENT; -EINVAL.
+ * Background: Vectors below 16 are the processor's own.
+ * Provoked by: vectors that belong to the processor; a vcpu that does not exist; a PV guest.
+ * Expected: -EINVAL; -ENOENT; -EINVAL.
  * Source: hvm/hvm_op.h (HVMOP_set_evtchn_upcall_vector); arch/x86/hvm/hvm.c.
  */
 TEST(hvm_upcall_vector_refused, ENTER, "an upcall vector must be free, and its vcpu must exist",
@@ -188,8 +195,9 @@ TEST(hvm_upcall_vector_refused, ENTER, "an upcall vector must be free, and its v
 #endif
 
 /*
- * Provokes: the call to a monitor that there is none of, with and without an argument.
- * Expects: -EINVAL with one; 0 without.
+ * Background: A guest can call for a tool that watches it, whether or not there is one.
+ * Provoked by: the call to a monitor that there is none of, with and without an argument.
+ * Expected: -EINVAL with one; 0 without.
  * Source: hvm/hvm_op.h (HVMOP_guest_request_vm_event); common/monitor.c, monitor_guest_request().
  */
 TEST(hvm_guest_request, ENTER, "a call to the monitor takes no argument", .needs = "hvm|arm")
@@ -201,8 +209,10 @@ TEST(hvm_guest_request, ENTER, "a call to the monitor takes no argument", .needs
 }
 
 /*
- * Provokes: arguments at an address where nothing is; a command that hvm_op does not have.
- * Expects: -EFAULT; -ENOSYS.
+ * Background: A caller finds out what a release has by trying, so what is not there must be refused
+ * in a way it knows.
+ * Provoked by: arguments at an address where nothing is; a command that hvm_op does not have.
+ * Expected: -EFAULT; -ENOSYS.
  * Source: do_hvm_op() of the architecture.
  */
 TEST(hvm_op_refused, ENTER, "hvm_op at no address: EFAULT; unknown: ENOSYS", .needs = "pv|hvm|arm")
@@ -214,8 +224,9 @@ TEST(hvm_op_refused, ENTER, "hvm_op at no address: EFAULT; unknown: ENOSYS", .ne
 #endif
 
 /*
- * Provokes: hvm_op on a port that has no such guests.
- * Expects: -ENOSYS.
+ * Background: IBM's port has one kind of guest only.
+ * Provoked by: hvm_op on a port that has no such guests.
+ * Expected: -ENOSYS.
  * Source: 3.2's powerpc64/hypercall_table.S.
  */
 TEST(hvm_op_not_on_ppc, ENTER, "IBM's port has no hvm_op: ENOSYS", .needs = "ppc")

@@ -47,8 +47,9 @@ static uint32_t features(void)
 }
 
 /*
- * A kernel picks its workarounds by the version.
- * Expects: the major number in the high half, the minor one in the low half, and both those of the
+ * Background: A kernel picks its workarounds by the version.
+ * Provoked by: XENVER_version.
+ * Expected: the major number in the high half, the minor one in the low half, and both those of the
  * release that the port claims to be, with whose headers this kernel was built.
  * Source: version.h (XENVER_version); common/kernel.c, do_xen_version().
  */
@@ -61,7 +62,10 @@ TEST(version_number, IDENTIFY, "the version is the release the kernel was built 
 }
 
 /*
- * Expects: text, with its end inside the 16 bytes that the structure has, and nothing behind those.
+ * Background: The extra version is what follows the two numbers: "-rc1", ".7".
+ * Provoked by: XENVER_extraversion into a buffer filled with something else.
+ * Expected: text, with its end inside the 16 bytes that the structure has, and nothing behind
+ * those.
  * Source: version.h (xen_extraversion_t); common/kernel.c, do_xen_version().
  */
 TEST(version_extra, IDENTIFY, "the extra version is text with an end")
@@ -79,8 +83,10 @@ TEST(version_extra, IDENTIFY, "the extra version is text with an end")
 }
 
 /*
- * Who built the hypervisor is public; a policy may answer "<denied>", which is text as well.
- * Expects: four texts with ends, of which the compiler is not empty.
+ * Background: Who built the hypervisor is public; a policy may answer "<denied>", which is text as
+ * well.
+ * Provoked by: XENVER_compile_info into a buffer filled with something else.
+ * Expected: four texts with ends, of which the compiler is not empty.
  * Source: version.h (xen_compile_info); common/kernel.c, do_xen_version().
  */
 TEST(version_compile_info, IDENTIFY, "the build's compiler, builder and date are texts with ends")
@@ -97,8 +103,10 @@ TEST(version_compile_info, IDENTIFY, "the build's compiler, builder and date are
 }
 
 /*
- * Capabilities are the kinds of guest that can be run, as words "xen-3.0-x86_64", "hvm-3.0-x86_32".
- * Expects: text with an end, and the word of this very guest.
+ * Background: Capabilities are the kinds of guest that can be run, as words "xen-3.0-x86_64",
+ * "hvm-3.0-x86_32".
+ * Provoked by: XENVER_capabilities into a buffer filled with something else.
+ * Expected: text with an end, and the word of this very guest.
  * Source: version.h (xen_capabilities_info_t); arch_get_xen_caps() of the architecture.
  */
 TEST(version_capabilities, IDENTIFY, "the capabilities name the kind of this guest")
@@ -113,8 +121,9 @@ TEST(version_capabilities, IDENTIFY, "the capabilities name the kind of this gue
 }
 
 /*
- * The start of Xen's own area matters to PV guests only, but every guest is told one.
- * Expects: an address at the start of a page.
+ * Background: The start of Xen's own area matters to PV guests only, but every guest is told one.
+ * Provoked by: XENVER_platform_parameters.
+ * Expected: an address at the start of a page.
  * Source: version.h (xen_platform_parameters); HYPERVISOR_VIRT_START of the architecture.
  */
 TEST(version_platform_parameters, IDENTIFY, "the start of Xen's area is the start of a page")
@@ -126,7 +135,9 @@ TEST(version_platform_parameters, IDENTIFY, "the start of Xen's area is the star
 }
 
 /*
- * Expects: text with an end; "unavailable" and "<denied>" are good ones.
+ * Background: The changeset names the source that Xen was built from.
+ * Provoked by: XENVER_changeset into a buffer filled with something else.
+ * Expected: text with an end; "unavailable" and "<denied>" are good ones.
  * Source: version.h (xen_changeset_info_t); common/kernel.c, do_xen_version().
  */
 TEST(version_changeset, IDENTIFY, "the changeset is text with an end")
@@ -139,8 +150,9 @@ TEST(version_changeset, IDENTIFY, "the changeset is text with an end")
 }
 
 /*
- * Xen's own command line may hold what a domU should not know.
- * Expects: text with an end; for a domU exactly "<denied>".
+ * Background: Xen's own command line may hold what a domU should not know.
+ * Provoked by: XENVER_commandline from dom0, and (next test) from a domU.
+ * Expected: text with an end; for a domU exactly "<denied>".
  * Source: version.h (XENVER_commandline); xsm/dummy.h, xsm_xen_version(); common/version.c.
  */
 #ifdef XENVER_commandline
@@ -164,9 +176,9 @@ TEST(version_command_line_domu, IDENTIFY, "a domU is denied Xen's command line",
 #endif
 
 /*
- * The page size is the unit of all frame numbers in the interface.
- * Provokes: the command without an argument, and with one, which it does not take.
- * Expects: 4096; -EINVAL.
+ * Background: The page size is the unit of all frame numbers in the interface.
+ * Provoked by: the command without an argument, and with one, which it does not take.
+ * Expected: 4096; -EINVAL.
  * Source: version.h (XENVER_pagesize); common/kernel.c, do_xen_version().
  */
 TEST(version_page_size, IDENTIFY, "pages have 4096 bytes, and the command takes no argument")
@@ -178,8 +190,9 @@ TEST(version_page_size, IDENTIFY, "pages have 4096 bytes, and the command takes 
 }
 
 /*
- * The handle is the 16 bytes by which the tool stack knows the domain.
- * Expects: all 16 bytes are written, the same ones each time, and no more.
+ * Background: The handle is the 16 bytes by which the tool stack knows the domain.
+ * Provoked by: XENVER_guest_handle, twice, into buffers with room behind it.
+ * Expected: all 16 bytes are written, the same ones each time, and no more.
  * Source: version.h (XENVER_guest_handle); xen.h (xen_domain_handle_t).
  */
 TEST(version_guest_handle, IDENTIFY, "the domain's handle is 16 bytes and stays the same")
@@ -196,10 +209,10 @@ TEST(version_guest_handle, IDENTIFY, "the domain's handle is 16 bytes and stays 
 }
 
 /*
- * The build id is a note in Xen's image, of a length that the caller asks for first.
- * Provokes: no buffer; a buffer of length 0; one that is too short; one that is long enough.
- * Expects: the length; -EINVAL; -ENOBUFS; the length again. A hypervisor that was linked without one
- * says -ENODATA to all that got as far as looking.
+ * Background: The build id is a note in Xen's image, of a length that the caller asks for first.
+ * Provoked by: no buffer; a buffer of length 0; one that is too short; one that is long enough.
+ * Expected: the length; -EINVAL; -ENOBUFS; the length again. A hypervisor that was linked without
+ * one says -ENODATA to all that got as far as looking.
  * Source: version.h (xen_build_id); common/kernel.c, do_xen_version(); common/version.c.
  */
 #ifdef XENVER_build_id
@@ -226,8 +239,9 @@ TEST(version_build_id, IDENTIFY, "the build id is returned whole or not at all",
 }
 
 /*
- * Provokes: the same from a domU, which the default policy does not let know.
- * Expects: -EPERM.
+ * Background: The build id says exactly which hypervisor this is, which helps who attacks it.
+ * Provoked by: the same from a domU, which the default policy does not let know.
+ * Expected: -EPERM.
  * Source: xsm/dummy.h, xsm_xen_version(); common/kernel.c, do_xen_version().
  */
 TEST(version_build_id_denied, IDENTIFY, "a domU is refused the build id with EPERM",
@@ -238,9 +252,11 @@ TEST(version_build_id_denied, IDENTIFY, "a domU is refused the build id with EPE
 #endif
 
 /*
- * The features say which interface the guest has to use. The one that decides most is whether the
- * guest's frame numbers are translated by Xen.
- * Expects: a PV guest has neither of the two features of translated guests, every other guest both.
+ * Background: The features say which interface the guest has to use. The one that decides most is
+ * whether the guest's frame numbers are translated by Xen.
+ * Provoked by: XENVER_get_features, the first word.
+ * Expected: a PV guest has neither of the two features of translated guests, every other guest
+ * both.
  * Source: features.h; common/kernel.c, do_xen_version().
  */
 TEST(features_of_translated_guests, IDENTIFY, "translated guests are told so, PV guests are not")
@@ -253,7 +269,9 @@ TEST(features_of_translated_guests, IDENTIFY, "translated guests are told so, PV
 
 #ifdef XENFEAT_dom0
 /*
- * Expects: XENFEAT_dom0 is told to dom0.
+ * Background: A kernel runs as dom0 or not with the same image.
+ * Provoked by: XENVER_get_features, the first word.
+ * Expected: XENFEAT_dom0 is told to dom0.
  * Source: features.h; common/kernel.c, do_xen_version().
  */
 TEST(features_of_dom0, IDENTIFY, "dom0 is told that it is dom0", .needs = "dom0")
@@ -262,7 +280,9 @@ TEST(features_of_dom0, IDENTIFY, "dom0 is told that it is dom0", .needs = "dom0"
 }
 
 /*
- * Expects: and to nobody else.
+ * Background: A domU that took itself for dom0 would try to manage the machine.
+ * Provoked by: XENVER_get_features, the first word.
+ * Expected: and to nobody else.
  * Source: features.h; common/kernel.c, do_xen_version().
  */
 TEST(features_of_domu, IDENTIFY, "a domU is not told that it is dom0", .needs = "domu")
@@ -273,8 +293,9 @@ TEST(features_of_domu, IDENTIFY, "a domU is not told that it is dom0", .needs = 
 
 #ifdef XENFEAT_hvm_callback_vector
 /*
- * A PVH guest needs an interrupt vector for events and a clock that it can rely on.
- * Expects: the features that promise both.
+ * Background: A PVH guest needs an interrupt vector for events and a clock that it can rely on.
+ * Provoked by: XENVER_get_features, the first word.
+ * Expected: the features that promise both.
  * Source: features.h; common/kernel.c, do_xen_version().
  */
 TEST(features_of_hvm, IDENTIFY, "HVM guests are promised a callback vector and a safe clock",
@@ -287,8 +308,10 @@ TEST(features_of_hvm, IDENTIFY, "HVM guests are promised a callback vector and a
 
 #ifdef XENFEAT_not_direct_mapped
 /*
- * Whether guest frames are machine frames decides if a driver may hand them to a device.
- * Expects: exactly one of the two features.
+ * Background: Whether guest frames are machine frames decides if a driver may hand them to a
+ * device.
+ * Provoked by: XENVER_get_features, the first word.
+ * Expected: exactly one of the two features.
  * Source: features.h; common/kernel.c, do_xen_version().
  */
 TEST(features_direct_mapped, IDENTIFY, "a guest is direct mapped or it is not")
@@ -301,12 +324,13 @@ TEST(features_direct_mapped, IDENTIFY, "a guest is direct mapped or it is not")
 #endif
 
 /*
- * There are 32 features in a word, and one word so far.
- * Provokes: the word after the last one.
- * Expects: -EINVAL.
+ * Background: There are 32 features in a word, and one word so far.
+ * Provoked by: the word after the last one.
+ * Expected: -EINVAL.
  * Source: features.h (XENFEAT_NR_SUBMAPS); common/kernel.c, do_xen_version().
  */
-TEST(features_beyond_the_last, IDENTIFY, "a feature word that does not exist is refused with EINVAL")
+TEST(features_beyond_the_last, IDENTIFY,
+     "a feature word that does not exist is refused with EINVAL")
 {
     struct xen_feature_info info = {.submap_idx = XENFEAT_NR_SUBMAPS};
 
@@ -314,8 +338,9 @@ TEST(features_beyond_the_last, IDENTIFY, "a feature word that does not exist is 
 }
 
 /*
- * Provokes: every command that writes a result, with an address where nothing is.
- * Expects: -EFAULT each time.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: every command that writes a result, with an address where nothing is.
+ * Expected: -EFAULT each time.
  * Source: common/kernel.c, do_xen_version().
  */
 TEST(version_bad_pointers, IDENTIFY, "every xen_version result to nowhere is refused with EFAULT")
@@ -338,8 +363,10 @@ TEST(version_bad_pointers, IDENTIFY, "every xen_version result to nowhere is ref
 }
 
 /*
- * Provokes: a command that xen_version does not have.
- * Expects: -ENOSYS.
+ * Background: A caller finds out what a release has by trying, so what is not there must be refused
+ * in a way it knows.
+ * Provoked by: a command that xen_version does not have.
+ * Expected: -ENOSYS.
  * Source: common/kernel.c, do_xen_version().
  */
 TEST(version_unknown_command, IDENTIFY, "an unknown xen_version command is refused with ENOSYS")

@@ -1,8 +1,9 @@
 /*
- * Rung "memory": asking how much there is, giving pages back and getting others, mapping Xen's pages.
+ * Rung "memory": asking how much there is, giving pages back and getting others, mapping Xen's
+ * pages.
  *
- * Each test that takes a page of the kernel away has one of its own for it, so that a failure in the
- * middle harms no other test.
+ * Each test that takes a page of the kernel away has one of its own for it, so that a failure in
+ * the middle harms no other test.
  */
 #include <features.h>
 #include <memory.h>
@@ -62,8 +63,9 @@ static long ask(unsigned int command, domid_t domain)
 }
 
 /*
- * A domain has so many pages, and may have so many.
- * Expects: some, and no more than it may have.
+ * Background: A domain has so many pages, and may have so many.
+ * Provoked by: the questions for both numbers, about this domain under both its names.
+ * Expected: some, and no more than it may have.
  * Source: memory.h (XENMEM_current_reservation, XENMEM_maximum_reservation); common/memory.c,
  * do_memory_op().
  */
@@ -78,7 +80,9 @@ TEST(memory_reservation, MEMORY, "the domain has memory, and no more than it may
 }
 
 /*
- * Expects: the machine's memory ends behind the pages that the domain has.
+ * Background: Tools size their tables of machine frames by it.
+ * Provoked by: the question.
+ * Expected: the machine's memory ends behind the pages that the domain has.
  * Source: memory.h (XENMEM_maximum_ram_page); common/memory.c, do_memory_op().
  */
 TEST(memory_maximum_ram_page, MEMORY, "the machine has at least the memory of this domain")
@@ -89,7 +93,9 @@ TEST(memory_maximum_ram_page, MEMORY, "the machine has at least the memory of th
 }
 
 /*
- * Expects: a frame that is not below those of this kernel.
+ * Background: Tools that save a guest have to know where its memory ends.
+ * Provoked by: the question, about this domain.
+ * Expected: a frame that is not below those of this kernel.
  * Source: memory.h (XENMEM_maximum_gpfn); domain_get_maximum_gpfn() of the architecture.
  */
 TEST(memory_maximum_gpfn, MEMORY, "the largest guest frame is not below the kernel's",
@@ -101,8 +107,9 @@ TEST(memory_maximum_gpfn, MEMORY, "the largest guest frame is not below the kern
 }
 
 /*
- * Provokes: the questions above about a domain that does not exist.
- * Expects: -ESRCH each time.
+ * Background: Tools ask about domains that may be gone by then.
+ * Provoked by: the questions above about a domain that does not exist.
+ * Expected: -ESRCH each time.
  * Source: common/memory.c, do_memory_op().
  */
 TEST(memory_of_no_domain, MEMORY, "the memory of a domain that does not exist: ESRCH")
@@ -113,8 +120,9 @@ TEST(memory_of_no_domain, MEMORY, "the memory of a domain that does not exist: E
 }
 
 /*
- * Provokes: a domU asks about domain 0.
- * Expects: -EPERM each time.
+ * Background: How much memory a domain has is nobody else's business but the tools'.
+ * Provoked by: a domU asks about domain 0.
+ * Expected: -EPERM each time.
  * Source: common/memory.c, do_memory_op(); xsm/dummy.h, xsm_memory_stat_reservation().
  */
 TEST(memory_of_another_domain, MEMORY, "a domU is refused to know the memory of dom0: EPERM",
@@ -126,10 +134,10 @@ TEST(memory_of_another_domain, MEMORY, "a domU is refused to know the memory of 
 }
 
 /*
- * The upper bits of a command say where a long one was interrupted. Commands that cannot be must not
- * be told so.
- * Provokes: each of them with such a bit.
- * Expects: -EINVAL.
+ * Background: The upper bits of a command say where a long one was interrupted. Commands that
+ * cannot be must not be told so.
+ * Provoked by: each of them with such a bit.
+ * Expected: -EINVAL.
  * Source: memory.h (MEMOP_CMD_MASK, MEMOP_EXTENT_SHIFT in asm/hypercall.h); common/memory.c.
  */
 TEST(memory_continued, MEMORY, "commands that cannot be continued refuse to be: EINVAL",
@@ -148,8 +156,9 @@ TEST(memory_continued, MEMORY, "commands that cannot be continued refuse to be: 
 }
 
 /*
- * Provokes: questions whose argument is at an address where nothing is.
- * Expects: -EFAULT.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: questions whose argument is at an address where nothing is.
+ * Expected: -EFAULT.
  * Source: common/memory.c, do_memory_op().
  */
 TEST(memory_bad_pointers, MEMORY, "memory_op questions at no address are refused with EFAULT")
@@ -162,8 +171,10 @@ TEST(memory_bad_pointers, MEMORY, "memory_op questions at no address are refused
 }
 
 /*
- * Provokes: a command that memory_op does not have.
- * Expects: -ENOSYS.
+ * Background: A caller finds out what a release has by trying, so what is not there must be refused
+ * in a way it knows.
+ * Provoked by: a command that memory_op does not have.
+ * Expected: -ENOSYS.
  * Source: common/memory.c, do_memory_op(); arch_memory_op() of the architecture.
  */
 TEST(memory_unknown_command, MEMORY, "an unknown memory_op command is refused with ENOSYS")
@@ -188,9 +199,9 @@ static bool is_direct_mapped(void)
 }
 
 /*
- * This is how a guest makes room for others, and grows again ("ballooning").
- * Provokes: a page given back, given back again, and got again.
- * Expects: one extent done; none; one. The reservation has a page less in between (but where guest
+ * Background: This is how a guest makes room for others, and grows again ("ballooning").
+ * Provoked by: a page given back, given back again, and got again.
+ * Expected: one extent done; none; one. The reservation has a page less in between (but where guest
  * frames are machine frames, Xen keeps the page for the domain). The page can be used in the end.
  * Source: memory.h (XENMEM_decrease_reservation, XENMEM_populate_physmap); common/memory.c.
  */
@@ -210,10 +221,10 @@ TEST(memory_give_back_and_get, MEMORY, "a page can be given back, and another go
 }
 
 /*
- * Commands on extents never fail; they say how many extents they did.
- * Provokes: a frame that the domain does not have; extents of 2^40 pages; a domain that does not
+ * Background: Commands on extents never fail; they say how many extents they did.
+ * Provoked by: a frame that the domain does not have; extents of 2^40 pages; a domain that does not
  * exist; a reservation, and a list of frames, at an address where nothing is.
- * Expects: none done, and the domain has as much memory as before.
+ * Expected: none done, and the domain has as much memory as before.
  * Source: memory.h; common/memory.c, do_memory_op().
  */
 TEST(memory_extents_refused, MEMORY, "extents that cannot be done are not done, and that is all")
@@ -238,8 +249,9 @@ TEST(memory_extents_refused, MEMORY, "extents that cannot be done are not done, 
 }
 
 /*
- * Provokes: a domU takes memory of domain 0 away, and gives it some.
- * Expects: none done.
+ * Background: Only the tools may change the memory of other domains.
+ * Provoked by: a domU takes memory of domain 0 away, and gives it some.
+ * Expected: none done.
  * Source: common/memory.c, do_memory_op(); xsm/dummy.h, xsm_memory_adjust_reservation().
  */
 TEST(memory_extents_of_another_domain, MEMORY, "a domU cannot change the memory of dom0",
@@ -257,8 +269,9 @@ TEST(memory_extents_of_another_domain, MEMORY, "a domU cannot change the memory 
  */
 
 /*
- * Provokes: the commands that map, on IBM's port, where all frames are Xen's to choose.
- * Expects: -ENOSYS.
+ * Background: IBM's port has no commands of the architecture's own.
+ * Provoked by: the commands that map, on IBM's port, where all frames are Xen's to choose.
+ * Expected: -ENOSYS.
  * Source: 3.2's arch/powerpc/mm.c, arch_memory_op().
  */
 TEST(memory_mapping_not_on_ppc, MEMORY, "IBM's port has no commands that map: ENOSYS",
@@ -290,11 +303,13 @@ static long unmap(domid_t domain, xen_pfn_t frame)
 }
 
 /*
- * Pages of Xen's, here the first one of the grant table, can be put anywhere into a translated guest.
- * Provokes: the page mapped where a page of the kernel was, unmapped, unmapped again.
- * Expects: a page of memory that is not the kernel's old one; 0; -ENOENT. In the end the kernel gets
- * its memory back.
- * Source: memory.h (XENMEM_add_to_physmap, XENMEM_remove_from_physmap); xenmem_add_to_physmap_one().
+ * Background: Pages of Xen's, here the first one of the grant table, can be put anywhere into a
+ * translated guest.
+ * Provoked by: the page mapped where a page of the kernel was, unmapped, unmapped again.
+ * Expected: a page of memory that is not the kernel's old one; 0; -ENOENT. In the end the kernel
+ * gets its memory back.
+ * Source: memory.h (XENMEM_add_to_physmap, XENMEM_remove_from_physmap);
+ * xenmem_add_to_physmap_one().
  */
 TEST(memory_map_and_unmap, MEMORY, "a page of the grant table can be mapped and unmapped",
      .needs = "hvm|arm")
@@ -314,9 +329,9 @@ TEST(memory_map_and_unmap, MEMORY, "a page of the grant table can be mapped and 
 }
 
 /*
- * On x86 a page of the guest's own can be moved to another frame.
- * Provokes: a page with a mark in it, moved to where another page was.
- * Expects: the mark at the new frame, and nothing at the old one.
+ * Background: On x86 a page of the guest's own can be moved to another frame.
+ * Provoked by: a page with a mark in it, moved to where another page was.
+ * Expected: the mark at the new frame, and nothing at the old one.
  * Source: memory.h (XENMAPSPACE_gmfn); arch/x86/mm/p2m.c, xenmem_add_to_physmap_one().
  */
 TEST(memory_move_page, MEMORY, "a page of the guest can be moved to another frame", .needs = "hvm")
@@ -335,10 +350,10 @@ TEST(memory_move_page, MEMORY, "a page of the guest can be moved to another fram
 }
 
 /*
- * shared_info is mapped already when a test runs. On x86 mapping it again moves it; Arm insists that
- * it be unmapped first.
- * Provokes: shared_info mapped at another page.
- * Expects: -EBUSY.
+ * Background: shared_info is mapped already when a test runs. On x86 mapping it again moves it; Arm
+ * insists that it be unmapped first.
+ * Provoked by: shared_info mapped at another page.
+ * Expected: -EBUSY.
  * Source: arch/arm/mm.c, xenmem_add_to_physmap_one().
  */
 TEST(memory_map_shared_info_again, MEMORY, "shared_info cannot be mapped at two frames: EBUSY",
@@ -352,10 +367,11 @@ TEST(memory_map_shared_info_again, MEMORY, "shared_info cannot be mapped at two 
 }
 
 /*
- * Provokes: a domain that does not exist; a page of another domain, which only the batch command maps;
- * a second page of shared_info; no frame; a kind of page that does not exist; for HVM, a frame of its
- * own that it does not have.
- * Expects: -ESRCH; -ENOSYS; -EINVAL; -EINVAL (since 4.17); -EINVAL, on Arm -ENOSYS; -EINVAL.
+ * Background: Every part of the request is checked before the frame loses what is mapped there.
+ * Provoked by: a domain that does not exist; a page of another domain, which only the batch command
+ * maps; a second page of shared_info; no frame; a kind of page that does not exist; for HVM, a
+ * frame of its own that it does not have.
+ * Expected: -ESRCH; -ENOSYS; -EINVAL; -EINVAL (since 4.17); -EINVAL, on Arm -ENOSYS; -EINVAL.
  * Source: memory.h; common/memory.c, do_memory_op(), xenmem_add_to_physmap();
  * xenmem_add_to_physmap_one() of the architecture.
  */
@@ -381,9 +397,9 @@ TEST(memory_map_refused, MEMORY, "mappings that cannot be are refused", .needs =
 }
 
 /*
- * A device's pages may only be mapped by the hardware domain.
- * Provokes: a domU maps one.
- * Expects: -EACCES.
+ * Background: A device's pages may only be mapped by the hardware domain.
+ * Provoked by: a domU maps one.
+ * Expected: -EACCES.
  * Source: memory.h (XENMAPSPACE_dev_mmio); common/memory.c, xatp_permission_check().
  */
 TEST(memory_map_device_denied, MEMORY, "a domU may not map pages of devices: EACCES",
@@ -395,8 +411,9 @@ TEST(memory_map_device_denied, MEMORY, "a domU may not map pages of devices: EAC
 }
 
 /*
- * Provokes: a domU maps and unmaps in domain 0.
- * Expects: -EPERM.
+ * Background: Only the tools may map into other domains.
+ * Provoked by: a domU maps and unmaps in domain 0.
+ * Expected: -EPERM.
  * Source: common/memory.c, xatp_permission_check(); xsm/dummy.h, xsm_add_to_physmap().
  */
 TEST(memory_map_into_another_domain, MEMORY, "a domU may not map into dom0: EPERM",
@@ -407,9 +424,9 @@ TEST(memory_map_into_another_domain, MEMORY, "a domU may not map into dom0: EPER
 }
 
 /*
- * The frames of a PV guest are the machine's; there is nothing to map.
- * Provokes: all three commands.
- * Expects: -EACCES.
+ * Background: The frames of a PV guest are the machine's; there is nothing to map.
+ * Provoked by: all three commands.
+ * Expected: -EACCES.
  * Source: common/memory.c, xatp_permission_check().
  */
 TEST(memory_map_not_for_pv, MEMORY, "a PV guest has nothing to map: EACCES", .needs = "pv")
@@ -427,8 +444,9 @@ TEST(memory_map_not_for_pv, MEMORY, "a PV guest has nothing to map: EACCES", .ne
 }
 
 /*
- * Provokes: unmapping in a domain that does not exist, and a frame where nothing is.
- * Expects: -ESRCH; -ENOENT.
+ * Background: A frame has to have something that can be unmapped.
+ * Provoked by: unmapping in a domain that does not exist, and a frame where nothing is.
+ * Expected: -ESRCH; -ENOENT.
  * Source: memory.h (XENMEM_remove_from_physmap); common/memory.c, do_memory_op().
  */
 TEST(memory_unmap_refused, MEMORY, "unmapping nothing: ESRCH, ENOENT", .needs = "hvm|arm")
@@ -447,9 +465,9 @@ static long map_batch(struct xen_add_to_physmap_batch *batch, xen_ulong_t *indic
 }
 
 /*
- * The batch command maps page by page, and has a result for each.
- * Provokes: the first page of the grant table, and one far beyond its end.
- * Expects: 0 for the command and for the first page, -EINVAL for the second.
+ * Background: The batch command maps page by page, and has a result for each.
+ * Provoked by: the first page of the grant table, and one far beyond its end.
+ * Expected: 0 for the command and for the first page, -EINVAL for the second.
  * Source: memory.h (XENMEM_add_to_physmap_batch); common/memory.c, xenmem_add_to_physmap_batch().
  */
 TEST(memory_map_batch, MEMORY, "a batch of mappings has a result for each", .needs = "hvm|arm")
@@ -474,9 +492,10 @@ TEST(memory_map_batch, MEMORY, "a batch of mappings has a result for each", .nee
 }
 
 /*
- * Provokes: a range, which the batch command does not do; a domain that does not exist; each of the
- * three lists at an address where nothing is; no frame; and a batch of nothing.
- * Expects: -EOPNOTSUPP; -ESRCH; -EFAULT; -EINVAL (since 4.17); 0.
+ * Background: The lists are checked whole before the first page is mapped.
+ * Provoked by: a range, which the batch command does not do; a domain that does not exist; each of
+ * the three lists at an address where nothing is; no frame; and a batch of nothing.
+ * Expected: -EOPNOTSUPP; -ESRCH; -EFAULT; -EINVAL (since 4.17); 0.
  * Source: memory.h (XENMEM_add_to_physmap_batch); common/memory.c, xenmem_add_to_physmap_batch().
  */
 TEST(memory_map_batch_refused, MEMORY, "batches that cannot be are refused", .needs = "hvm|arm")
@@ -506,8 +525,9 @@ TEST(memory_map_batch_refused, MEMORY, "batches that cannot be are refused", .ne
 }
 
 /*
- * Provokes: the commands that map, with arguments at an address where nothing is.
- * Expects: -EFAULT.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: the commands that map, with arguments at an address where nothing is.
+ * Expected: -EFAULT.
  * Source: common/memory.c, do_memory_op().
  */
 TEST(memory_map_bad_pointers, MEMORY, "mappings described at no address are refused with EFAULT",
@@ -545,9 +565,9 @@ static long memory_map(struct e820_entry *entries, unsigned int *count)
 }
 
 /*
- * A PVH dom0 is told the machine's map, with its own memory as RAM.
- * Provokes: the whole map; the first entry only; the map at an address where nothing is.
- * Expects: entries, one of them RAM; one entry, the same as before; -EFAULT.
+ * Background: A PVH dom0 is told the machine's map, with its own memory as RAM.
+ * Provoked by: the whole map; the first entry only; the map at an address where nothing is.
+ * Expected: entries, one of them RAM; one entry, the same as before; -EFAULT.
  * Source: memory.h (XENMEM_memory_map); arch/x86/mm.c, arch_memory_op().
  */
 TEST(memory_map_of_hvm, MEMORY, "a PVH guest is told the map of its memory", .needs = "hvm")
@@ -572,8 +592,9 @@ TEST(memory_map_of_hvm, MEMORY, "a PVH guest is told the map of its memory", .ne
 }
 
 /*
- * A PV dom0 has no map of its own; it is told how much memory it has.
- * Expects: -ENOSYS.
+ * Background: A PV dom0 has no map of its own; it is told how much memory it has.
+ * Provoked by: the question; its argument at an address where nothing is.
+ * Expected: -ENOSYS.
  * Source: arch/x86/mm.c, arch_memory_op().
  */
 TEST(memory_map_of_pv_dom0, MEMORY, "a PV dom0 has no map of its memory: ENOSYS",
@@ -587,12 +608,13 @@ TEST(memory_map_of_pv_dom0, MEMORY, "a PV dom0 has no map of its memory: ENOSYS"
 }
 
 /*
- * The table from machine frames to guest frames is for PV guests only.
- * Provokes: the question where it is, from others.
- * Expects: -ENOSYS. (For PV guests, see arch/x86/cases.)
+ * Background: The table from machine frames to guest frames is for PV guests only.
+ * Provoked by: the question where it is, from others.
+ * Expected: -ENOSYS. (For PV guests, see arch/x86/cases.)
  * Source: memory.h (XENMEM_machphys_mapping); arch/x86/hvm/hypercall.c, hvm_memory_op().
  */
-TEST(memory_machphys_not_for_others, MEMORY, "only PV guests have the table of machine frames: ENOSYS",
+TEST(memory_machphys_not_for_others, MEMORY,
+     "only PV guests have the table of machine frames: ENOSYS",
      .needs = "hvm|arm|ppc")
 {
     struct xen_machphys_mapping mapping;

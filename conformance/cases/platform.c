@@ -27,10 +27,11 @@ static long set_time(uint64_t seconds, uint32_t nanoseconds, uint32_t must_be_ze
 }
 
 /*
- * dom0 sets the wallclock that all domains see, as the time at some system time.
- * Provokes: a time set as that of system time 0, and the old one put back; a field that must be zero.
- * Expects: the record in shared_info says so, under another, even version; -EINVAL. (A guest on Arm
- * sees seconds that its own start adds.)
+ * Background: dom0 sets the wallclock that all domains see, as the time at some system time.
+ * Provoked by: a time set as that of system time 0, and the old one put back; a field that must be
+ * zero.
+ * Expected: the record in shared_info says so, under another, even version; -EINVAL. (A guest on
+ * Arm sees seconds that its own start adds.)
  * Source: platform.h (XENPF_settime64); common/time.c, do_settime().
  */
 TEST(platform_settime, TIME, "dom0 sets the wallclock", .needs = "pv|hvm|arm dom0")
@@ -49,9 +50,10 @@ TEST(platform_settime, TIME, "dom0 sets the wallclock", .needs = "pv|hvm|arm dom
 }
 
 /*
- * Provokes: an interface version that there never was; an argument at no address; a command that does
- * not exist.
- * Expects: -EACCES; -EFAULT; -ENOSYS.
+ * Background: The interface may change with a release; each call names the version it means.
+ * Provoked by: an interface version that there never was; an argument at no address; a command that
+ * does not exist.
+ * Expected: -EACCES; -EFAULT; -ENOSYS.
  * Source: platform.h (XENPF_INTERFACE_VERSION); do_platform_op() of the architecture.
  */
 TEST(platform_refused, CONTROL, "platform_op of another version: EACCES; unknown: ENOSYS",
@@ -69,8 +71,9 @@ TEST(platform_refused, CONTROL, "platform_op of another version: EACCES; unknown
 }
 
 /*
- * Provokes: a domU sets the wallclock.
- * Expects: -EPERM.
+ * Background: Only the control domain controls the machine.
+ * Provoked by: a domU sets the wallclock.
+ * Expected: -EPERM.
  * Source: xsm/dummy.h, xsm_platform_op().
  */
 TEST(platform_denied, CONTROL, "platform_op from a domU is refused with EPERM",
@@ -93,8 +96,9 @@ static long acpi_sleep(uint32_t state, uint16_t first, uint16_t second, uint32_t
 }
 
 /*
- * Provokes: two register values of which only one starts the sleep; a flag that does not exist.
- * Expects: -EINVAL for both, and the machine stays awake.
+ * Background: Two registers start the sleep together, each with a bit for it.
+ * Provoked by: two register values of which only one starts the sleep; a flag that does not exist.
+ * Expected: -EINVAL for both, and the machine stays awake.
  * Source: platform.h (XENPF_enter_acpi_sleep); arch/x86/acpi/power.c, acpi_enter_sleep().
  */
 TEST(acpi_sleep_refused, POWER, "a sleep that contradicts itself is refused with EINVAL",
@@ -105,9 +109,10 @@ TEST(acpi_sleep_refused, POWER, "a sleep that contradicts itself is refused with
 }
 
 /*
- * dom0 reads from the firmware what to write where to switch the machine off, and has Xen do it.
- * Provokes: state S5 with sleep type 0, which is what the firmware of emulated PCs says.
- * Expects: the machine is off.
+ * Background: dom0 reads from the firmware what to write where to switch the machine off, and has
+ * Xen do it.
+ * Provoked by: state S5 with sleep type 0, which is what the firmware of emulated PCs says.
+ * Expected: the machine is off.
  * Source: platform.h (XENPF_enter_acpi_sleep); arch/x86/acpi/power.c, enter_state().
  */
 TEST(acpi_power_off, POWER, "dom0 switches the machine off by ACPI",

@@ -21,8 +21,9 @@ static long shutdown_for(unsigned int reason)
 }
 
 /*
- * Provokes: SCHEDOP_shutdown with SHUTDOWN_poweroff.
- * Expects: the domain is off; if it was the hardware domain, so is the machine. The call does not
+ * Background: A guest that is done says so; the tools, or Xen for the hardware domain, do the rest.
+ * Provoked by: SCHEDOP_shutdown with SHUTDOWN_poweroff.
+ * Expected: the domain is off; if it was the hardware domain, so is the machine. The call does not
  * return.
  * Source: sched.h (SCHEDOP_shutdown, SHUTDOWN_poweroff); common/domain.c, domain_shutdown().
  */
@@ -35,8 +36,9 @@ TEST(shutdown_poweroff, POWER, "SHUTDOWN_poweroff ends the domain as powered off
 }
 
 /*
- * Provokes: SCHEDOP_shutdown with SHUTDOWN_reboot.
- * Expects: the domain asks for a restart; if it was the hardware domain, the machine restarts.
+ * Background: See shutdown_poweroff.
+ * Provoked by: SCHEDOP_shutdown with SHUTDOWN_reboot.
+ * Expected: the domain asks for a restart; if it was the hardware domain, the machine restarts.
  * Source: sched.h (SHUTDOWN_reboot); common/shutdown.c, hwdom_shutdown().
  */
 TEST(shutdown_reboot, POWER, "SHUTDOWN_reboot ends the domain as to be restarted",
@@ -48,8 +50,9 @@ TEST(shutdown_reboot, POWER, "SHUTDOWN_reboot ends the domain as to be restarted
 }
 
 /*
- * Provokes: SCHEDOP_shutdown with SHUTDOWN_crash.
- * Expects: the domain counts as crashed.
+ * Background: A kernel that cannot go on says so; the tools may keep its memory for a look.
+ * Provoked by: SCHEDOP_shutdown with SHUTDOWN_crash.
+ * Expected: the domain counts as crashed.
  * Source: sched.h (SHUTDOWN_crash); common/domain.c, domain_shutdown(); common/shutdown.c.
  */
 TEST(shutdown_crash, POWER, "SHUTDOWN_crash ends the domain as crashed",
@@ -62,12 +65,14 @@ TEST(shutdown_crash, POWER, "SHUTDOWN_crash ends the domain as crashed",
 
 #ifdef SCHEDOP_shutdown_code
 /*
- * A kernel that is about to crash can say so before it is certain to get to say anything else.
- * Provokes: the code of a reboot, then the code of a crash, then a power-off.
- * Expects: the first code counts: a reboot.
+ * Background: A kernel that is about to crash can say so before it is certain to get to say
+ * anything else.
+ * Provoked by: the code of a reboot, then the code of a crash, then a power-off.
+ * Expected: the first code counts: a reboot.
  * Source: sched.h (SCHEDOP_shutdown_code); common/sched/core.c, do_sched_op().
  */
-TEST(shutdown_code_first_counts, POWER, "the first SCHEDOP_shutdown_code counts, whatever comes later",
+TEST(shutdown_code_first_counts, POWER,
+     "the first SCHEDOP_shutdown_code counts, whatever comes later",
      .needs = "observed-end", .ends = "reboot")
 {
     struct sched_shutdown code = {.reason = SHUTDOWN_reboot};
@@ -81,9 +86,10 @@ TEST(shutdown_code_first_counts, POWER, "the first SCHEDOP_shutdown_code counts,
 #endif
 
 /*
- * A domain without a vcpu that is up would never do anything again, so Xen powers it off.
- * Provokes: VCPUOP_down for the only vcpu.
- * Expects: a power-off.
+ * Background: A domain without a vcpu that is up would never do anything again, so Xen powers it
+ * off.
+ * Provoked by: VCPUOP_down for the only vcpu.
+ * Expected: a power-off.
  * Source: vcpu.h (VCPUOP_down); common/domain.c, common_vcpu_op().
  */
 TEST(vcpu_down_last, POWER, "a domain whose last vcpu goes down is powered off",
@@ -102,9 +108,9 @@ static long remote_shutdown(domid_t domain, unsigned int reason)
 }
 
 /*
- * The control domain may shut down any domain, also itself.
- * Provokes: a reboot of this domain, by its number.
- * Expects: a reboot.
+ * Background: The control domain may shut down any domain, also itself.
+ * Provoked by: a reboot of this domain, by its number.
+ * Expected: a reboot.
  * Source: sched.h (SCHEDOP_remote_shutdown); common/sched/core.c, do_sched_op().
  */
 TEST(remote_shutdown_of_self, POWER, "dom0 ends itself by SCHEDOP_remote_shutdown",
@@ -116,9 +122,9 @@ TEST(remote_shutdown_of_self, POWER, "dom0 ends itself by SCHEDOP_remote_shutdow
 }
 
 /*
- * The domain is given by its number, of which DOMID_SELF is none.
- * Provokes: a domain that does not exist; DOMID_SELF.
- * Expects: -ESRCH for both.
+ * Background: The domain is given by its number, of which DOMID_SELF is none.
+ * Provoked by: a domain that does not exist; DOMID_SELF.
+ * Expected: -ESRCH for both.
  * Source: sched.h (SCHEDOP_remote_shutdown); common/sched/core.c, do_sched_op().
  */
 TEST(remote_shutdown_no_domain, POWER, "SCHEDOP_remote_shutdown of no domain is refused with ESRCH")
@@ -128,8 +134,9 @@ TEST(remote_shutdown_no_domain, POWER, "SCHEDOP_remote_shutdown of no domain is 
 }
 
 /*
- * Provokes: a domU shuts down dom0.
- * Expects: -EPERM, and dom0 goes on, or the end of this very test would not be seen.
+ * Background: Only the tools may end other domains.
+ * Provoked by: a domU shuts down dom0.
+ * Expected: -EPERM, and dom0 goes on, or the end of this very test would not be seen.
  * Source: sched.h (SCHEDOP_remote_shutdown); xsm/dummy.h, xsm_schedop_shutdown().
  */
 TEST(remote_shutdown_denied, POWER, "a domU may not shut down dom0: EPERM", .needs = "domu")
@@ -146,10 +153,10 @@ static long watchdog(uint32_t id, uint32_t seconds)
 }
 
 /*
- * A watchdog ends the domain unless it is set again in time. They are numbered from 1; number 0 asks
- * for a free one.
- * Provokes: all watchdogs taken with an hour each, one more, then each set again and stopped.
- * Expects: the numbers 1 and 2, -ENOSPC (as an int: Xen does not extend its sign), 0 for the rest.
+ * Background: A watchdog ends the domain unless it is set again in time. They are numbered from 1;
+ * number 0 asks for a free one.
+ * Provoked by: all watchdogs taken with an hour each, one more, then each set again and stopped.
+ * Expected: the numbers 1 and 2, -ENOSPC (as an int: Xen does not extend its sign), 0 for the rest.
  * Source: sched.h (SCHEDOP_watchdog); common/sched/core.c, domain_watchdog().
  */
 TEST(watchdog_numbers, POWER, "there are two watchdogs; they can be set again and stopped")
@@ -164,8 +171,9 @@ TEST(watchdog_numbers, POWER, "there are two watchdogs; they can be set again an
 }
 
 /*
- * Provokes: a watchdog beyond the last one; one that is not in use.
- * Expects: -EINVAL for both.
+ * Background: A watchdog has to be asked for before it can be set or stopped.
+ * Provoked by: a watchdog beyond the last one; one that is not in use.
+ * Expected: -EINVAL for both.
  * Source: sched.h (SCHEDOP_watchdog); common/sched/core.c, domain_watchdog().
  */
 TEST(watchdog_refused, POWER, "watchdogs that do not exist, or do not run, are refused with EINVAL")
@@ -177,8 +185,9 @@ TEST(watchdog_refused, POWER, "watchdogs that do not exist, or do not run, are r
 }
 
 /*
- * Provokes: a watchdog of one second that is not set again.
- * Expects: the hardware domain's machine restarts.
+ * Background: A kernel that hangs does not set its watchdog again.
+ * Provoked by: a watchdog of one second that is not set again.
+ * Expected: the hardware domain's machine restarts.
  * Source: sched.h (SHUTDOWN_watchdog); common/shutdown.c, hwdom_shutdown().
  */
 TEST(watchdog_expires, POWER, "a watchdog that is not set again ends dom0 as to be restarted",
@@ -199,10 +208,11 @@ static long pin_override(int32_t cpu)
 }
 
 /*
- * Some firmware must be called on one processor only, so dom0 may tie itself to one for a while.
- * Provokes: untying without having tied; tying to processor 0, twice; untying, twice; processors that
- * cannot be.
- * Expects: -EINVAL; 0, then -EBUSY; 0, then -EINVAL; -EINVAL.
+ * Background: Some firmware must be called on one processor only, so dom0 may tie itself to one for
+ * a while.
+ * Provoked by: untying without having tied; tying to processor 0, twice; untying, twice; processors
+ * that cannot be.
+ * Expected: -EINVAL; 0, then -EBUSY; 0, then -EINVAL; -EINVAL.
  * Source: sched.h (SCHEDOP_pin_override); common/sched/core.c, vcpu_temporary_affinity().
  */
 TEST(pin_override, POWER, "dom0 ties itself to a processor and unties itself", .needs = "dom0")
@@ -217,8 +227,9 @@ TEST(pin_override, POWER, "dom0 ties itself to a processor and unties itself", .
 }
 
 /*
- * Provokes: the same from a domU.
- * Expects: -EPERM, whatever the argument.
+ * Background: Which processor runs a vcpu is not a domU's to choose.
+ * Provoked by: the same from a domU.
+ * Expected: -EPERM, whatever the argument.
  * Source: common/sched/core.c, do_sched_op().
  */
 TEST(pin_override_denied, POWER, "a domU may not tie itself to a processor: EPERM",

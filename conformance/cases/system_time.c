@@ -24,10 +24,10 @@ static long register_runstate(void)
 }
 
 /*
- * A guest on Arm has a counter that starts with the domain, and is never told Xen's time, but for one
- * place: the runstate area says when the vcpu was last switched to. So it waits for a deadline that
- * Xen finds to be ahead, which switches away from the vcpu and back, and compares then. All this waits
- * for one step too long at most.
+ * A guest on Arm has a counter that starts with the domain, and is never told Xen's time, but for
+ * one place: the runstate area says when the vcpu was last switched to. So it waits for a deadline
+ * that Xen finds to be ahead, which switches away from the vcpu and back, and compares then. All
+ * this waits for one step too long at most.
  */
 static uint64_t find_offset(void)
 {

@@ -1,9 +1,9 @@
 /*
- * Rung "time": clocks advance and agree, timers go off when they should, and Xen accounts for the time
- * of a vcpu.
+ * Rung "time": clocks advance and agree, timers go off when they should, and Xen accounts for the
+ * time of a vcpu.
  *
- * Nothing here counts on how fast the machine is: waits have limits of seconds, and what must not have
- * happened yet is only checked while there is certainly time left.
+ * Nothing here counts on how fast the machine is: waits have limits of seconds, and what must not
+ * have happened yet is only checked while there is certainly time left.
  */
 #include <sched.h>
 #include <string.h>
@@ -20,9 +20,9 @@
  */
 
 /*
- * Nothing upsets a kernel like a clock that goes back.
- * Provokes: hundreds of readings of the clock in a row, and hypercalls between some of them.
- * Expects: no reading is less than the one before, and the last one is greater than the first.
+ * Background: Nothing upsets a kernel like a clock that goes back.
+ * Provoked by: hundreds of readings of the clock in a row, and hypercalls between some of them.
+ * Expected: no reading is less than the one before, and the last one is greater than the first.
  * Source: xen.h (struct vcpu_time_info); the counters of the architecture manuals.
  */
 TEST(clock_is_monotonic, TIME, "the clock never goes back, and advances")
@@ -41,10 +41,11 @@ TEST(clock_is_monotonic, TIME, "the clock never goes back, and advances")
 }
 
 /*
- * An x86 guest computes the time from its counter with what Xen writes into vcpu_info. The version is
- * odd while Xen is writing.
- * Expects: an even version, since Xen is not running, that has been counted; a scale; and, as long as
- * the version stays the same, the same time.
+ * Background: An x86 guest computes the time from its counter with what Xen writes into vcpu_info.
+ * The version is odd while Xen is writing.
+ * Provoked by: the record read twice, until Xen did not write in between.
+ * Expected: an even version, since Xen is not running, that has been counted; a scale; and, as long
+ * as the version stays the same, the same time.
  * Source: xen.h (struct vcpu_time_info); arch/x86/time.c, __update_vcpu_system_time().
  */
 TEST(clock_in_vcpu_info, TIME, "vcpu_info holds a complete record of the time", .needs = "pv|hvm")
@@ -87,8 +88,10 @@ static struct wallclock read_wallclock(void)
 }
 
 /*
- * shared_info says what the wallclock was when system time began; the guest adds the system time.
- * Expects: a complete record, and less than a second of nanoseconds.
+ * Background: shared_info says what the wallclock was when system time began; the guest adds the
+ * system time.
+ * Provoked by: the record read as a guest does.
+ * Expected: a complete record, and less than a second of nanoseconds.
  * Source: xen.h (wc_version, wc_sec, wc_nsec); common/time.c, update_domain_wallclock_time().
  */
 TEST(wallclock_record, TIME, "the wallclock record in shared_info is complete")
@@ -98,9 +101,10 @@ TEST(wallclock_record, TIME, "the wallclock record in shared_info is complete")
 }
 
 /*
- * Provokes: the time of day now, and again after 5 ms. (A guest on Arm is only told where system time
- * began.)
- * Expects: a time after 1 January 2000 and before 2100, which advances with the clock.
+ * Background: The time of day is the wallclock record plus the system time.
+ * Provoked by: the time of day now, and again after 5 ms. (A guest on Arm is only told where system
+ * time began.)
+ * Expected: a time after 1 January 2000 and before 2100, which advances with the clock.
  * Source: xen.h; common/time.c, update_domain_wallclock_time().
  */
 TEST(wallclock_plausible, TIME, "the wallclock shows a day of this century and advances",
@@ -122,8 +126,8 @@ TEST(wallclock_plausible, TIME, "the wallclock shows a day of this century and a
 /*
  * ---- Timers ----
  *
- * They arrive as events of VIRQ_TIMER; on PowerPC as interrupts of the decrementer. A guest on Arm has
- * the timer of its processor instead, and none of these commands.
+ * They arrive as events of VIRQ_TIMER; on PowerPC as interrupts of the decrementer. A guest on Arm
+ * has the timer of its processor instead, and none of these commands.
  */
 
 static evtchn_port_t timer_port;
@@ -178,8 +182,9 @@ static void check_goes_off(uint64_t deadline)
 }
 
 /*
- * Provokes: a deadline 5 ms ahead.
- * Expects: the timer goes off once, not before its deadline, and not seconds after it.
+ * Background: A kernel without a periodic tick sets this timer to its next deadline.
+ * Provoked by: a deadline 5 ms ahead.
+ * Expected: the timer goes off once, not before its deadline, and not seconds after it.
  * Source: vcpu.h (VCPUOP_set_singleshot_timer); common/domain.c, common_vcpu_op().
  */
 TEST(timer_singleshot, TIME, "a one-shot timer goes off once, at its deadline",
@@ -192,8 +197,10 @@ TEST(timer_singleshot, TIME, "a one-shot timer goes off once, at its deadline",
 }
 
 /*
- * Provokes: a deadline that is past already.
- * Expects: the timer goes off at once.
+ * Background: A deadline may have passed before the call gets to it; the guest must not wait for
+ * ever.
+ * Provoked by: a deadline that is past already.
+ * Expected: the timer goes off at once.
  * Source: vcpu.h (VCPUOP_set_singleshot_timer); common/domain.c, common_vcpu_op().
  */
 TEST(timer_singleshot_past, TIME, "a one-shot timer whose deadline is past goes off at once",
@@ -205,10 +212,10 @@ TEST(timer_singleshot_past, TIME, "a one-shot timer whose deadline is past goes 
 }
 
 /*
- * Releases up to 4.16 could be asked to refuse a deadline that is past; newer ones take it all the
- * same.
- * Provokes: the flag for that, with a deadline that is past.
- * Expects: -ETIME and no timer, or the timer goes off, as the release has it.
+ * Background: Releases up to 4.16 could be asked to refuse a deadline that is past; newer ones take
+ * it all the same.
+ * Provoked by: the flag for that, with a deadline that is past.
+ * Expected: -ETIME and no timer, or the timer goes off, as the release has it.
  * Source: vcpu.h (VCPU_SSHOTTMR_future); common/domain.c, common_vcpu_op().
  */
 TEST(timer_singleshot_future, TIME, "a past deadline where only the future will do: by release",
@@ -228,8 +235,9 @@ TEST(timer_singleshot_future, TIME, "a past deadline where only the future will 
 }
 
 /*
- * Provokes: a deadline 10 ms ahead, taken back.
- * Expects: the timer has not gone off 5 ms after the deadline.
+ * Background: A deadline that is no longer needed is taken back.
+ * Provoked by: a deadline 10 ms ahead, taken back.
+ * Expected: the timer has not gone off 5 ms after the deadline.
  * Source: vcpu.h (VCPUOP_stop_singleshot_timer); common/domain.c, common_vcpu_op().
  */
 TEST(timer_singleshot_stopped, TIME, "a one-shot timer that was stopped does not go off",
@@ -252,8 +260,9 @@ TEST(timer_singleshot_stopped, TIME, "a one-shot timer that was stopped does not
 }
 
 /*
- * Provokes: a period of 5 ms, which is then stopped.
- * Expects: four ticks take three periods or more and not seconds; no tick after the stop.
+ * Background: A simple kernel has a tick. It stands still while the vcpu is blocked.
+ * Provoked by: a period of 5 ms, which is then stopped.
+ * Expected: four ticks take three periods or more and not seconds; no tick after the stop.
  * Source: vcpu.h (VCPUOP_set_periodic_timer, VCPUOP_stop_periodic_timer); common/sched/core.c,
  * vcpu_periodic_timer_work().
  */
@@ -273,8 +282,9 @@ TEST(timer_periodic, TIME, "a periodic timer goes off at its period until it is 
 }
 
 /*
- * Provokes: a period of a nanosecond less than a millisecond.
- * Expects: -EINVAL.
+ * Background: A short period would keep Xen busy with one guest.
+ * Provoked by: a period of a nanosecond less than a millisecond.
+ * Expected: -EINVAL.
  * Source: vcpu.h (VCPUOP_set_periodic_timer); common/domain.c, common_vcpu_op().
  */
 TEST(timer_periodic_too_short, TIME, "a period of less than 1 ms is refused with EINVAL",
@@ -285,8 +295,10 @@ TEST(timer_periodic_too_short, TIME, "a period of less than 1 ms is refused with
 }
 
 /*
- * Provokes: a period of centuries.
- * Expects: -EINVAL. (Releases up to 3.2 took it.)
+ * Background: Times are signed numbers of nanoseconds; a long period would overflow when it is
+ * added.
+ * Provoked by: a period of centuries.
+ * Expected: -EINVAL. (Releases up to 3.2 took it.)
  * Source: common/domain.c, common_vcpu_op(): STIME_DELTA_MAX.
  */
 TEST(timer_periodic_too_long, TIME, "a period that overflows is refused with EINVAL",
@@ -296,9 +308,9 @@ TEST(timer_periodic_too_long, TIME, "a period that overflows is refused with EIN
 }
 
 /*
- * set_timer_op is the older way to set the one-shot timer.
- * Provokes: a deadline 5 ms ahead.
- * Expects: the timer goes off once, not before its deadline.
+ * Background: set_timer_op is the older way to set the one-shot timer.
+ * Provoked by: a deadline 5 ms ahead.
+ * Expected: the timer goes off once, not before its deadline.
  * Source: xen.h (__HYPERVISOR_set_timer_op); common/sched/core.c, do_set_timer_op().
  */
 TEST(set_timer_op, TIME, "set_timer_op sets the one-shot timer", .needs = "pv|hvm|ppc")
@@ -310,8 +322,9 @@ TEST(set_timer_op, TIME, "set_timer_op sets the one-shot timer", .needs = "pv|hv
 }
 
 /*
- * Provokes: a deadline 10 ms ahead, then deadline 0.
- * Expects: the timer has not gone off 5 ms after the deadline.
+ * Background: A deadline of 0 takes the timer back.
+ * Provoked by: a deadline 10 ms ahead, then deadline 0.
+ * Expected: the timer has not gone off 5 ms after the deadline.
  * Source: common/sched/core.c, do_set_timer_op().
  */
 TEST(set_timer_op_stops, TIME, "set_timer_op with deadline 0 stops the timer",
@@ -334,9 +347,9 @@ TEST(set_timer_op_stops, TIME, "set_timer_op with deadline 0 stops the timer",
 }
 
 /*
- * Guests on Arm use the processor's timer.
- * Provokes: set_timer_op.
- * Expects: -ENOSYS.
+ * Background: Guests on Arm use the processor's timer.
+ * Provoked by: set_timer_op.
+ * Expected: -ENOSYS.
  * Source: the table in include/hypercall-defs.c.
  */
 TEST(set_timer_op_not_on_arm, TIME, "set_timer_op does not exist on Arm", .needs = "arm")
@@ -345,11 +358,11 @@ TEST(set_timer_op_not_on_arm, TIME, "set_timer_op does not exist on Arm", .needs
 }
 
 /*
- * A vcpu with nothing to do blocks until the next event. (Not until the next tick of the periodic
- * timer, which stands still while the vcpu is blocked.)
- * Provokes: a deadline 5 ms ahead and SCHEDOP_block with upcalls disabled, so that the event cannot be
- * taken in between: blocking enables them.
- * Expects: 0 not before the deadline, and the event was delivered.
+ * Background: A vcpu with nothing to do blocks until the next event. (Not until the next tick of
+ * the periodic timer, which stands still while the vcpu is blocked.)
+ * Provoked by: a deadline 5 ms ahead and SCHEDOP_block with upcalls disabled, so that the event
+ * cannot be taken in between: blocking enables them.
+ * Expected: 0 not before the deadline, and the event was delivered.
  * Source: sched.h (SCHEDOP_block); common/sched/core.c, vcpu_block_enable_events(), vcpu_unblock().
  */
 TEST(sched_block_until_timer, TIME, "SCHEDOP_block returns when a timer goes off",
@@ -366,14 +379,15 @@ TEST(sched_block_until_timer, TIME, "SCHEDOP_block returns when a timer goes off
 }
 
 /*
- * An HVM guest that blocks has its interrupts enabled, so it must be sure that there is an event still
- * to come.
- * Provokes: a deadline 50 ms ahead, which is enough to get to the call even if the machine stops the
- * guest for a while; blocking.
- * Expects: as above.
+ * Background: An HVM guest that blocks has its interrupts enabled, so it must be sure that there is
+ * an event still to come.
+ * Provoked by: a deadline 50 ms ahead, which is enough to get to the call even if the machine stops
+ * the guest for a while; blocking.
+ * Expected: as above.
  * Source: sched.h (SCHEDOP_block); common/sched/core.c, vcpu_block().
  */
-TEST(sched_block_until_timer_hvm, TIME, "SCHEDOP_block of an HVM guest returns when a timer goes off",
+TEST(sched_block_until_timer_hvm, TIME,
+     "SCHEDOP_block of an HVM guest returns when a timer goes off",
      .needs = "hvm")
 {
     timer_prepare();
@@ -385,10 +399,11 @@ TEST(sched_block_until_timer_hvm, TIME, "SCHEDOP_block of an HVM guest returns w
 }
 
 /*
- * SCHEDOP_poll also ends when the port it waits for gets its event, here from the timer.
- * Provokes: the timer's port masked, a one-shot timer 5 ms ahead, and a poll with a deadline much
- * later.
- * Expects: 0 before the poll's own deadline, with the port pending and no upcall.
+ * Background: SCHEDOP_poll also ends when the port it waits for gets its event, here from the
+ * timer.
+ * Provoked by: the timer's port masked, a one-shot timer 5 ms ahead, and a poll with a deadline
+ * much later.
+ * Expected: 0 before the poll's own deadline, with the port pending and no upcall.
  * Source: sched.h (SCHEDOP_poll); common/event_channel.c, evtchn_check_pollers().
  */
 TEST(sched_poll_until_timer, TIME, "SCHEDOP_poll returns when its port gets an event",
@@ -419,9 +434,10 @@ static uint64_t runstate_sum(const struct vcpu_runstate_info *info)
 }
 
 /*
- * At each moment a vcpu is in one of four states, and Xen adds up the time it spends in each.
- * Provokes: the state now, and again after 3 ms.
- * Expects: running; no time shrinks; the four together advance as the clock does.
+ * Background: At each moment a vcpu is in one of four states, and Xen adds up the time it spends in
+ * each.
+ * Provoked by: the state now, and again after 3 ms.
+ * Expected: running; no time shrinks; the four together advance as the clock does.
  * Source: vcpu.h (VCPUOP_get_runstate_info); common/sched/core.c, vcpu_runstate_get().
  */
 TEST(runstate_advances, TIME, "the times of a vcpu's states add up to the time that passes",
@@ -459,11 +475,11 @@ static long register_runstate(struct vcpu_runstate_info *at)
 }
 
 /*
- * A guest can have Xen keep the same account in its memory, up to date whenever the vcpu is switched
- * to.
- * Provokes: an area registered; the vcpu blocks for 10 ms.
- * Expects: a running vcpu at once; after it has blocked, that time was added to the blocked state and
- * the entry time is later.
+ * Background: A guest can have Xen keep the same account in its memory, up to date whenever the
+ * vcpu is switched to.
+ * Provoked by: an area registered; the vcpu blocks for 10 ms.
+ * Expected: a running vcpu at once; after it has blocked, that time was added to the blocked state
+ * and the entry time is later.
  * Source: vcpu.h (VCPUOP_register_runstate_memory_area); common/domain.c, update_runstate_area().
  */
 TEST(runstate_area, TIME, "the runstate area shows the time for which the vcpu blocked",
@@ -497,10 +513,10 @@ TEST(runstate_area, TIME, "the runstate area shows the time for which the vcpu b
 static struct vcpu_time_info time_area;
 
 /*
- * A guest can have a copy of the time record where its own processes can read it.
- * Provokes: an area registered.
- * Expects: a complete record there at once, with the scale of the one in vcpu_info and a time that is
- * not ahead of the clock.
+ * Background: A guest can have a copy of the time record where its own processes can read it.
+ * Provoked by: an area registered.
+ * Expected: a complete record there at once, with the scale of the one in vcpu_info and a time that
+ * is not ahead of the clock.
  * Source: vcpu.h (VCPUOP_register_vcpu_time_memory_area); arch/x86/time.c,
  * update_secondary_system_time().
  */
@@ -520,14 +536,17 @@ TEST(time_area, TIME, "a second time record is kept in the memory registered for
 }
 
 /*
- * Provokes: the registration itself at an address where nothing is.
- * Expects: -EFAULT.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: the registration itself at an address where nothing is.
+ * Expected: -EFAULT.
  * Source: arch/x86/domain.c, do_vcpu_op().
  */
 TEST(time_area_bad_pointer, TIME, "a time area that cannot be read where it is: EFAULT",
      .needs = "pv|hvm")
 {
-    CHECK_ERRNO(hypercall_vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, arch_unmapped_pointer()),
-                EFAULT);
+    long rc =
+        hypercall_vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, arch_unmapped_pointer());
+
+    CHECK_ERRNO(rc, EFAULT);
 }
 #endif

@@ -1,6 +1,6 @@
 /*
- * vcpu_op: what a domain can ask about its vcpus and register for them. Timers and accounting are in
- * time.c. Guests on Arm have only two of the commands.
+ * vcpu_op: what a domain can ask about its vcpus and register for them. Timers and accounting are
+ * in time.c. Guests on Arm have only two of the commands.
  */
 #include <fault.h>
 #include <string.h>
@@ -10,8 +10,9 @@
 #include "common.h"
 
 /*
- * Provokes: the question for vcpu 0, which is asking.
- * Expects: 1.
+ * Background: Vcpus are up or down; a guest asks before it starts one.
+ * Provoked by: the question for vcpu 0, which is asking.
+ * Expected: 1.
  * Source: vcpu.h (VCPUOP_is_up); common/domain.c, common_vcpu_op().
  */
 TEST(vcpu_is_up, IDENTIFY, "the vcpu that asks is up", .needs = "pv|hvm|ppc")
@@ -20,8 +21,9 @@ TEST(vcpu_is_up, IDENTIFY, "the vcpu that asks is up", .needs = "pv|hvm|ppc")
 }
 
 /*
- * Provokes: VCPUOP_up for a vcpu that is up.
- * Expects: 0, and nothing else.
+ * Background: Starting a vcpu twice must not start it twice.
+ * Provoked by: VCPUOP_up for a vcpu that is up.
+ * Expected: 0, and nothing else.
  * Source: vcpu.h (VCPUOP_up); common/domain.c, common_vcpu_op().
  */
 TEST(vcpu_up_again, IDENTIFY, "bringing up a vcpu that is up does nothing", .needs = "pv|hvm|ppc")
@@ -31,9 +33,9 @@ TEST(vcpu_up_again, IDENTIFY, "bringing up a vcpu that is up does nothing", .nee
 }
 
 /*
- * A vcpu gets its first registers once.
- * Provokes: registers (all zero) for the running vcpu.
- * Expects: -EEXIST.
+ * Background: A vcpu gets its first registers once.
+ * Provoked by: registers (all zero) for the running vcpu.
+ * Expected: -EEXIST.
  * Source: vcpu.h (VCPUOP_initialise); common/domain.c, default_initialise_vcpu().
  */
 TEST(vcpu_initialise_again, IDENTIFY, "a vcpu that has registers is not given others: EEXIST",
@@ -46,8 +48,9 @@ TEST(vcpu_initialise_again, IDENTIFY, "a vcpu that has registers is not given ot
 }
 
 /*
- * Provokes: every command, for a vcpu that the domain does not have.
- * Expects: -ENOENT, whatever the rest of the arguments.
+ * Background: The vcpu is looked up before the command.
+ * Provoked by: every command, for a vcpu that the domain does not have.
+ * Expected: -ENOENT, whatever the rest of the arguments.
  * Source: vcpu.h; do_vcpu_op() of the architecture.
  */
 TEST(vcpu_does_not_exist, IDENTIFY, "vcpu_op for a vcpu that does not exist is refused with ENOENT")
@@ -61,9 +64,10 @@ TEST(vcpu_does_not_exist, IDENTIFY, "vcpu_op for a vcpu that does not exist is r
 }
 
 /*
- * Up to release 3.2, numbers that could be no vcpu's were told from those that are not in use.
- * Provokes: such a number.
- * Expects: -EINVAL there, -ENOENT since.
+ * Background: Up to release 3.2, numbers that could be no vcpu's were told from those that are not
+ * in use.
+ * Provoked by: such a number.
+ * Expected: -EINVAL there, -ENOENT since.
  * Source: common/domain.c, do_vcpu_op() of 3.2; domain_vcpu() since.
  */
 TEST(vcpu_number_too_large, IDENTIFY, "vcpu_op for a number beyond all vcpus: by release")
@@ -77,8 +81,10 @@ TEST(vcpu_number_too_large, IDENTIFY, "vcpu_op for a number beyond all vcpus: by
 }
 
 /*
- * Provokes: a command that vcpu_op does not have.
- * Expects: -ENOSYS, on Arm -EINVAL.
+ * Background: A caller finds out what a release has by trying, so what is not there must be refused
+ * in a way it knows.
+ * Provoked by: a command that vcpu_op does not have.
+ * Expected: -ENOSYS, on Arm -EINVAL.
  * Source: common/domain.c, common_vcpu_op(); arch/arm/domain.c, do_vcpu_op().
  */
 TEST(vcpu_unknown_command, IDENTIFY, "an unknown vcpu_op command is refused")
@@ -92,9 +98,9 @@ TEST(vcpu_unknown_command, IDENTIFY, "an unknown vcpu_op command is refused")
 }
 
 /*
- * Guests on Arm start and stop vcpus by PSCI and have their own timers.
- * Provokes: the commands that other guests have for it.
- * Expects: -EINVAL each time.
+ * Background: Guests on Arm start and stop vcpus by PSCI and have their own timers.
+ * Provoked by: the commands that other guests have for it.
+ * Expected: -EINVAL each time.
  * Source: arch/arm/domain.c, do_vcpu_op().
  */
 TEST(vcpu_commands_not_on_arm, IDENTIFY, "vcpu_op commands that Arm does not have: EINVAL",
@@ -121,9 +127,9 @@ TEST(vcpu_commands_not_on_arm, IDENTIFY, "vcpu_op commands that Arm does not hav
 }
 
 /*
- * IBM's port never had the commands that register memory.
- * Provokes: each of them.
- * Expects: -ENOSYS.
+ * Background: IBM's port never had the commands that register memory.
+ * Provoked by: each of them.
+ * Expected: -ENOSYS.
  * Source: arch_do_vcpu_op() of 3.2's arch/powerpc.
  */
 TEST(vcpu_commands_not_on_ppc, IDENTIFY, "vcpu_op commands that IBM's port does not have: ENOSYS",
@@ -135,8 +141,10 @@ TEST(vcpu_commands_not_on_ppc, IDENTIFY, "vcpu_op commands that IBM's port does 
 }
 
 /*
- * Provokes: every command that reads an argument or writes a result, at an address where nothing is.
- * Expects: -EFAULT each time.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: every command that reads an argument or writes a result, at an address where nothing
+ * is.
+ * Expected: -EFAULT each time.
  * Source: common/domain.c, common_vcpu_op(); arch/x86/domain.c, do_vcpu_op().
  */
 TEST(vcpu_bad_pointers, IDENTIFY, "every vcpu_op argument at no address is refused with EFAULT",
@@ -158,8 +166,9 @@ TEST(vcpu_bad_pointers, IDENTIFY, "every vcpu_op argument at no address is refus
 }
 
 /*
- * Provokes: the same for the commands that register memory. (For the time area, see time.c.)
- * Expects: -EFAULT each time.
+ * Background: Xen copies every argument with a check, and says so when it cannot.
+ * Provoked by: the same for the commands that register memory. (For the time area, see time.c.)
+ * Expected: -EFAULT each time.
  * Source: common/domain.c, common_vcpu_op(); arch/x86/domain.c, do_vcpu_op().
  */
 TEST(vcpu_register_bad_pointers, IDENTIFY, "registrations at no address are refused with EFAULT",
@@ -179,10 +188,10 @@ TEST(vcpu_register_bad_pointers, IDENTIFY, "registrations at no address are refu
 }
 
 /*
- * dom0 may ask for the processor behind a vcpu, if the vcpu can only run on that one. On a machine
- * with a single processor it always can.
- * Provokes: the question; if it is answered, again with the answer to go to no address.
- * Expects: an answer, then -EFAULT; or -EINVAL.
+ * Background: dom0 may ask for the processor behind a vcpu, if the vcpu can only run on that one.
+ * On a machine with a single processor it always can.
+ * Provoked by: the question; if it is answered, again with the answer to go to no address.
+ * Expected: an answer, then -EFAULT; or -EINVAL.
  * Source: vcpu.h (VCPUOP_get_physid); arch/x86/domain.c, do_vcpu_op(): is_hwdom_pinned_vcpu().
  */
 TEST(vcpu_physical_id, IDENTIFY, "the processor of a vcpu is told if there is only one: or EINVAL",
@@ -206,9 +215,10 @@ static void send_nmi(void *result)
 }
 
 /*
- * An NMI comes through whether or not upcalls are enabled.
- * Provokes: an argument, which the command does not take; an NMI for this vcpu, upcalls disabled.
- * Expects: -EINVAL; the vector for NMIs is taken.
+ * Background: An NMI comes through whether or not upcalls are enabled.
+ * Provoked by: an argument, which the command does not take; an NMI for this vcpu, upcalls
+ * disabled.
+ * Expected: -EINVAL; the vector for NMIs is taken.
  * Source: vcpu.h (VCPUOP_send_nmi); arch/x86/domain.c, do_vcpu_op(); nmi.h.
  */
 TEST(vcpu_send_nmi, EVENTS, "an NMI is delivered even while upcalls are disabled",
@@ -234,9 +244,10 @@ static long register_vcpu_info(uint64_t frame, uint32_t offset)
 }
 
 /*
- * Provokes: a vcpu_info over the end of its page; one that is not aligned; one in a frame that the
- * guest does not have.
- * Expects: -ENXIO, -ENXIO, -EINVAL.
+ * Background: A vcpu_info lies within one page of the guest, aligned as its longest field.
+ * Provoked by: a vcpu_info over the end of its page; one that is not aligned; one in a frame that
+ * the guest does not have.
+ * Expected: -ENXIO, -ENXIO, -EINVAL.
  * Source: vcpu.h (VCPUOP_register_vcpu_info); common/domain.c, map_vcpu_info().
  */
 TEST(vcpu_register_info_refused, EVENTS, "a vcpu_info that cannot be there: ENXIO, EINVAL",
@@ -251,17 +262,18 @@ TEST(vcpu_register_info_refused, EVENTS, "a vcpu_info that cannot be there: ENXI
 }
 
 /*
- * A vcpu_info may move out of shared_info once. What was in it moves along, and everything is marked
- * as pending, so that no event gets lost on the way.
- * Provokes: the move; an event afterwards; a second move.
- * Expects: an upcall pending in the new place, with all words selected; the event arrives by the new
- * place and leaves the old one alone; -EINVAL. The kernel uses the new place from then on.
+ * Background: A vcpu_info may move out of shared_info once. What was in it moves along, and
+ * everything is marked as pending, so that no event gets lost on the way.
+ * Provoked by: the move; an event afterwards; a second move.
+ * Expected: an upcall pending in the new place, with all words selected; the event arrives by the
+ * new place and leaves the old one alone; -EINVAL. The kernel uses the new place from then on.
  * Source: vcpu.h (VCPUOP_register_vcpu_info); common/domain.c, map_vcpu_info().
  */
 TEST(vcpu_register_info, EVENTS, "vcpu_info can be moved once, and events follow it",
      .needs = "pv|hvm|arm")
 {
-    struct vcpu_info *moved = (struct vcpu_info *)(vcpu_info_page + 256), *left = boot_info.vcpu_info;
+    struct vcpu_info *moved = (struct vcpu_info *)(vcpu_info_page + 256);
+    struct vcpu_info *left = boot_info.vcpu_info;
     evtchn_port_t one, other;
 
     event_loopback(&one, &other);

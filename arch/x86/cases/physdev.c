@@ -32,10 +32,11 @@ static void read_port(void *unused)
 }
 
 /*
- * A PV kernel runs without the processor's privileges; whether it may use I/O ports is up to Xen.
- * Provokes: a port read with level 0 and with level 1; a level that does not exist; an argument at no
- * address.
- * Expects: #GP; no fault; -EINVAL; -EFAULT.
+ * Background: A PV kernel runs without the processor's privileges; whether it may use I/O ports is
+ * up to Xen.
+ * Provoked by: a port read with level 0 and with level 1; a level that does not exist; an argument
+ * at no address.
+ * Expected: #GP; no fault; -EINVAL; -EFAULT.
  * Source: physdev.h (PHYSDEVOP_set_iopl); arch/x86/physdev.c; arch/x86/pv/emul-priv-op.c.
  */
 TEST(pv_set_iopl, ENTER, "a PV dom0 may use I/O ports once it says so", .needs = "pv dom0")
@@ -53,8 +54,9 @@ TEST(pv_set_iopl, ENTER, "a PV dom0 may use I/O ports once it says so", .needs =
 }
 
 /*
- * Provokes: the state of an interrupt; of one beyond all; an argument at no address.
- * Expects: 0 and the advice to end it by hypercall; -EINVAL; -EFAULT.
+ * Background: Some interrupts must be ended by hypercall, others need not.
+ * Provoked by: the state of an interrupt; of one beyond all; an argument at no address.
+ * Expected: 0 and the advice to end it by hypercall; -EINVAL; -EFAULT.
  * Source: physdev.h (PHYSDEVOP_irq_status_query); arch/x86/physdev.c, do_physdev_op().
  */
 TEST(pv_irq_status, ENTER, "a PV guest is told how to end an interrupt", .needs = "pv")
@@ -69,8 +71,11 @@ TEST(pv_irq_status, ENTER, "a PV guest is told how to end an interrupt", .needs 
 }
 
 /*
- * Provokes: the same commands from a guest that has its own processor; a command that does not exist.
- * Expects: -ENOSYS.
+ * Background: A guest with hardware virtualisation has its own interrupt controllers, and I/O ports
+ * without levels.
+ * Provoked by: the same commands from a guest that has its own processor; a command that does not
+ * exist.
+ * Expected: -ENOSYS.
  * Source: arch/x86/hvm/hypercall.c, hvm_physdev_op().
  */
 TEST(physdev_not_for_hvm, ENTER, "an HVM guest has no physdev_op for I/O ports: ENOSYS",

@@ -1,6 +1,6 @@
 /*
- * Rung "enter" of PV guests on x86: what such a guest sets up by hypercall because it has no processor
- * of its own: traps, callbacks, descriptors, segment bases, debug registers.
+ * Rung "enter" of PV guests on x86: what such a guest sets up by hypercall because it has no
+ * processor of its own: traps, callbacks, descriptors, segment bases, debug registers.
  */
 #include <callback.h>
 #include <event_channel.h>
@@ -48,16 +48,17 @@ static void breakpoint(void *unused)
 }
 
 /*
- * A PV guest has no interrupt descriptor table; it gives Xen a list of its handlers.
- * Provokes: the handler of breakpoints replaced by the one of overflows, and put back; a handler at
- * an address that cannot be; a list at no address.
- * Expects: breakpoints arrive as what was asked for, others stay as they were; -EINVAL; -EFAULT.
+ * Background: A PV guest has no interrupt descriptor table; it gives Xen a list of its handlers.
+ * Provoked by: the handler of breakpoints replaced by the one of overflows, and put back; a handler
+ * at an address that cannot be; a list at no address.
+ * Expected: breakpoints arrive as what was asked for, others stay as they were; -EINVAL; -EFAULT.
  * Source: xen.h (__HYPERVISOR_set_trap_table); arch/x86/pv/traps.c, do_set_trap_table().
  */
 TEST(pv_set_trap_table, ENTER, "traps arrive where the trap table says", .needs = "pv")
 {
+    unsigned long overflow = (unsigned long)exception_entries[4];
     struct trap_info traps[2] = {
-        {.vector = 3, .flags = 3, .cs = FLAT_KERNEL_CS, .address = (unsigned long)exception_entries[4]},
+        {.vector = 3, .flags = 3, .cs = FLAT_KERNEL_CS, .address = overflow},
     };
     struct fault fault = {.text = ""};
 
@@ -77,8 +78,9 @@ TEST(pv_set_trap_table, ENTER, "traps arrive where the trap table says", .needs 
 }
 
 /*
- * Provokes: the callbacks set again, the one for events to an address that cannot be.
- * Expects: 0, and that one stays as it was: events arrive.
+ * Background: Events and failures to load a segment call the guest at addresses that it sets.
+ * Provoked by: the callbacks set again, the one for events to an address that cannot be.
+ * Expected: 0, and that one stays as it was: events arrive.
  * Source: xen.h (__HYPERVISOR_set_callbacks); arch/x86/pv/callback.c, do_set_callbacks().
  */
 TEST(pv_set_callbacks, ENTER, "set_callbacks leaves out an address that cannot be", .needs = "pv")
@@ -87,8 +89,8 @@ TEST(pv_set_callbacks, ENTER, "set_callbacks leaves out an address that cannot b
                             (unsigned long)pv_failsafe, 0, 0, 0),
              0);
     CHECK(events_arrive());
-    CHECK_EQ(arch_hypercall(__HYPERVISOR_set_callbacks, NOT_CANONICAL, (unsigned long)pv_failsafe, 0,
-                            0, 0),
+    CHECK_EQ(arch_hypercall(__HYPERVISOR_set_callbacks, NOT_CANONICAL,
+                            (unsigned long)pv_failsafe, 0, 0, 0),
              0);
     CHECK(events_arrive());
 }
@@ -110,10 +112,10 @@ static long callback_unregister(uint16_t type)
 }
 
 /*
- * The newer way to set callbacks, one at a time.
- * Provokes: the callback for events set again; the one for NMIs taken away and set; addresses and
- * kinds that cannot be; kinds that cannot be taken away; a command that does not exist.
- * Expects: 0, and events and NMIs arrive; -EINVAL and -ENOSYS; -EINVAL and -ENOSYS; -ENOSYS.
+ * Background: The newer way to set callbacks, one at a time.
+ * Provoked by: the callback for events set again; the one for NMIs taken away and set; addresses
+ * and kinds that cannot be; kinds that cannot be taken away; a command that does not exist.
+ * Expected: 0, and events and NMIs arrive; -EINVAL and -ENOSYS; -EINVAL and -ENOSYS; -ENOSYS.
  * Source: callback.h; arch/x86/pv/callback.c, do_callback_op().
  */
 TEST(pv_callback_op, ENTER, "callbacks are set one at a time by callback_op", .needs = "pv")
@@ -144,9 +146,10 @@ static long nmi_op(unsigned int command, unsigned long address)
 }
 
 /*
- * The older way to set the callback for NMIs.
- * Provokes: it taken away and set again; an address that cannot be; a command that does not exist.
- * Expects: 0, and NMIs arrive; -EINVAL; -ENOSYS.
+ * Background: The older way to set the callback for NMIs.
+ * Provoked by: it taken away and set again; an address that cannot be; a command that does not
+ * exist.
+ * Expected: 0, and NMIs arrive; -EINVAL; -ENOSYS.
  * Source: nmi.h; arch/x86/pv/callback.c, do_nmi_op().
  */
 TEST(pv_nmi_op, ENTER, "the callback for NMIs is set by nmi_op too", .needs = "pv")
@@ -161,16 +164,16 @@ TEST(pv_nmi_op, ENTER, "the callback for NMIs is set by nmi_op too", .needs = "p
 }
 
 /*
- * The stack is for traps out of user mode, which this kernel has none of.
- * Expects: 0.
+ * Background: The stack is for traps out of user mode, which this kernel has none of.
+ * Provoked by: a stack.
+ * Expected: 0.
  * Source: xen.h (__HYPERVISOR_stack_switch); arch/x86/pv/misc-hypercalls.c.
  */
 TEST(pv_stack_switch, ENTER, "the stack for traps out of user mode can be set", .needs = "pv")
 {
-    unsigned long here;
+    unsigned long here, stack = (unsigned long)&here;
 
-    CHECK_EQ(arch_hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, (unsigned long)&here, 0, 0, 0),
-             0);
+    CHECK_EQ(arch_hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, stack, 0, 0, 0), 0);
 }
 
 static void use_fpu(void *unused)
@@ -180,10 +183,11 @@ static void use_fpu(void *unused)
 }
 
 /*
- * A guest that saves the floating-point registers only when it must asks for a trap on their next use.
- * Provokes: a floating-point instruction after the request, after the trap, and after the request was
- * taken back.
- * Expects: #NM for the first one only.
+ * Background: A guest that saves the floating-point registers only when it must asks for a trap on
+ * their next use.
+ * Provoked by: a floating-point instruction after the request, after the trap, and after the
+ * request was taken back.
+ * Expected: #NM for the first one only.
  * Source: xen.h (__HYPERVISOR_fpu_taskswitch); arch/x86/pv/traps.c, do_device_not_available().
  */
 TEST(pv_fpu_taskswitch, ENTER, "the next use of the FPU traps if asked for", .needs = "pv")
@@ -210,9 +214,10 @@ static long get_debug(int reg)
 }
 
 /*
- * Provokes: each address register written and read; an address in Xen; upper bits and the guard bit
- * of the control register; a register that does not exist.
- * Expects: what was written; -EPERM; -EINVAL and -EPERM; -ENODEV.
+ * Background: Debug registers are the processor's; Xen keeps a guest from watching Xen with them.
+ * Provoked by: each address register written and read; an address in Xen; upper bits and the guard
+ * bit of the control register; a register that does not exist.
+ * Expected: what was written; -EPERM; -EINVAL and -EPERM; -ENODEV.
  * Source: xen.h (__HYPERVISOR_set_debugreg); arch/x86/pv/misc-hypercalls.c, set_debugreg().
  */
 TEST(pv_debug_registers, ENTER, "debug registers keep what is harmless", .needs = "pv")
@@ -246,10 +251,10 @@ static long update_descriptor(unsigned long address, uint64_t value)
 }
 
 /*
- * Xen checks descriptors before the processor sees them.
- * Provokes: a descriptor written through Xen; a system descriptor; one that is not aligned; one in a
- * frame that is not the guest's.
- * Expects: the descriptor is there; -EINVAL for the others.
+ * Background: Xen checks descriptors before the processor sees them.
+ * Provoked by: a descriptor written through Xen; a system descriptor; one that is not aligned; one
+ * in a frame that is not the guest's.
+ * Expected: the descriptor is there; -EINVAL for the others.
  * Source: xen.h (__HYPERVISOR_update_descriptor); arch/x86/pv/descriptor-tables.c.
  */
 TEST(pv_update_descriptor, ENTER, "harmless descriptors are written, others refused", .needs = "pv")
@@ -268,10 +273,10 @@ TEST(pv_update_descriptor, ENTER, "harmless descriptors are written, others refu
 }
 
 /*
- * The pages of a descriptor table belong to Xen while it is in use.
- * Provokes: a table that the guest could still write to; one that it can only read; none; more
+ * Background: The pages of a descriptor table belong to Xen while it is in use.
+ * Provoked by: a table that the guest could still write to; one that it can only read; none; more
  * entries than there may be; a frame that is not the guest's; a list at no address.
- * Expects: -EINVAL; 0, and the page cannot be mapped writable (-EBUSY); 0, and it can; -EINVAL;
+ * Expected: -EINVAL; 0, and the page cannot be mapped writable (-EBUSY); 0, and it can; -EINVAL;
  * -EINVAL; -EFAULT.
  * Source: xen.h (__HYPERVISOR_set_gdt); arch/x86/pv/descriptor-tables.c, do_set_gdt().
  */
@@ -305,9 +310,10 @@ static long set_segment_base(unsigned int which, unsigned long base)
 }
 
 /*
- * Provokes: the base of FS at a variable, and of GS; an address that cannot be; a segment that does
- * not exist.
- * Expects: the variable is read through the segment; -EINVAL for the others.
+ * Background: A PV kernel may not write the registers of segment bases itself.
+ * Provoked by: the base of FS at a variable, and of GS; an address that cannot be; a segment that
+ * does not exist.
+ * Expected: the variable is read through the segment; -EINVAL for the others.
  * Source: xen.h (__HYPERVISOR_set_segment_base, SEGBASE_*); arch/x86/pv/misc-hypercalls.c.
  */
 TEST(pv_set_segment_base, ENTER, "segment bases can be set to an address that can be",
@@ -335,11 +341,13 @@ TEST(pv_set_segment_base, ENTER, "segment bases can be set to an address that ca
 }
 
 /*
- * Hypercalls that were replaced long ago still work for old PV guests.
- * Provokes: a port allocated and asked about with the command inside the argument; a command of today
- * in that form; yielding with the reason for an argument; a command that the old form did not have.
- * Expects: 0, the port is unbound; -ENOSYS; 0; -ENOSYS.
- * Source: event_channel.h (struct evtchn_op); xen.h (__HYPERVISOR_sched_op_compat); common/compat.c.
+ * Background: Hypercalls that were replaced long ago still work for old PV guests.
+ * Provoked by: a port allocated and asked about with the command inside the argument; a command of
+ * today in that form; yielding with the reason for an argument; a command that the old form did not
+ * have.
+ * Expected: 0, the port is unbound; -ENOSYS; 0; -ENOSYS.
+ * Source: event_channel.h (struct evtchn_op); xen.h (__HYPERVISOR_sched_op_compat);
+ * common/compat.c.
  */
 TEST(pv_old_forms, ENTER, "the old forms of event_channel_op and sched_op still work",
      .needs = "pv")

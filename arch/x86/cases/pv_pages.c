@@ -1,6 +1,6 @@
 /*
- * Rung "memory" of PV guests on x86: machine frames, page tables that Xen guards, pages given back and
- * got.
+ * Rung "memory" of PV guests on x86: machine frames, page tables that Xen guards, pages given back
+ * and got.
  */
 #include <fault.h>
 #include <memory.h>
@@ -19,8 +19,8 @@ typedef uint8_t page_t[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
 static long update(const volatile void *page, unsigned long entry)
 {
-    return arch_hypercall(__HYPERVISOR_update_va_mapping, (unsigned long)page, entry, UVMF_INVLPG, 0,
-                          0);
+    return arch_hypercall(__HYPERVISOR_update_va_mapping, (unsigned long)page, entry, UVMF_INVLPG,
+                          0, 0);
 }
 
 static long map(const volatile void *page, unsigned long frame, unsigned long flags)
@@ -43,10 +43,11 @@ static const unsigned long *machphys_table(void)
 }
 
 /*
- * A PV guest finds machine frames in page tables, and finds out which of its pages they are in a table
- * that Xen maps for all guests to read.
- * Provokes: the question where it is; the entry of a page of the kernel; an answer to no address.
- * Expects: a table that is not empty; the page's own number; -EFAULT.
+ * Background: A PV guest finds machine frames in page tables, and finds out which of its pages they
+ * are in a table that Xen maps for all guests to read.
+ * Provoked by: the question where it is; the entry of a page of the kernel; an answer to no
+ * address.
+ * Expected: a table that is not empty; the page's own number; -EFAULT.
  * Source: memory.h (XENMEM_machphys_mapping); arch/x86/mm.c, arch_memory_op().
  */
 TEST(pv_machphys, MEMORY, "the table of machine frames names the pages of the guest",
@@ -63,9 +64,9 @@ TEST(pv_machphys, MEMORY, "the table of machine frames names the pages of the gu
 }
 
 /*
- * A PV guest says itself in shared_info where its pages end; Xen can only repeat that.
- * Provokes: a number there.
- * Expects: one less.
+ * Background: A PV guest says itself in shared_info where its pages end; Xen can only repeat that.
+ * Provoked by: a number there.
+ * Expected: one less.
  * Source: arch-x86/xen.h (arch_shared_info.max_pfn); arch/x86/mm.c, domain_get_maximum_gpfn().
  */
 TEST(pv_maximum_gpfn, MEMORY, "the largest frame of a PV guest is what the guest says",
@@ -82,9 +83,10 @@ TEST(pv_maximum_gpfn, MEMORY, "the largest frame of a PV guest is what the guest
 }
 
 /*
- * A PV guest changes its page tables by asking Xen to.
- * Provokes: a page made to show another one, made read-only, taken away, and put back.
- * Expects: the other page's contents; reads that work and writes that fault; faults; the old contents.
+ * Background: A PV guest changes its page tables by asking Xen to.
+ * Provoked by: a page made to show another one, made read-only, taken away, and put back.
+ * Expected: the other page's contents; reads that work and writes that fault; faults; the old
+ * contents.
  * Source: xen.h (__HYPERVISOR_update_va_mapping); arch/x86/mm.c, do_update_va_mapping().
  */
 TEST(pv_update_va_mapping, MEMORY, "a mapping can be changed, made read-only and taken away",
@@ -112,12 +114,13 @@ TEST(pv_update_va_mapping, MEMORY, "a mapping can be changed, made read-only and
 }
 
 /*
- * Xen checks every entry: a guest that could write to a page table could map anything.
- * Provokes: an address that no page table is for; a page table mapped writable.
- * Expects: -EINVAL; -EBUSY; and the mapping is as before.
+ * Background: Xen checks every entry: a guest that could write to a page table could map anything.
+ * Provoked by: an address that no page table is for; a page table mapped writable.
+ * Expected: -EINVAL; -EBUSY; and the mapping is as before.
  * Source: arch/x86/mm.c, do_update_va_mapping(), get_page_from_l1e().
  */
-TEST(pv_update_va_mapping_refused, MEMORY, "a mapping that would be a danger is refused: EINVAL, EBUSY",
+TEST(pv_update_va_mapping_refused, MEMORY,
+     "a mapping that would be a danger is refused: EINVAL, EBUSY",
      .needs = "pv")
 {
     static page_t page;
@@ -138,9 +141,9 @@ static long update_for(const volatile void *page, unsigned long frame, domid_t o
 }
 
 /*
- * The same command for frames of another domain.
- * Provokes: DOMID_SELF; a domain that does not exist; the domain itself, by its number.
- * Expects: 0; -ESRCH; -ESRCH.
+ * Background: The same command for frames of another domain.
+ * Provoked by: DOMID_SELF; a domain that does not exist; the domain itself, by its number.
+ * Expected: 0; -ESRCH; -ESRCH.
  * Source: xen.h (__HYPERVISOR_update_va_mapping_otherdomain); arch/x86/mm.c, get_pg_owner().
  */
 TEST(pv_update_va_mapping_otherdomain, MEMORY, "a frame of no other domain is refused: ESRCH",
@@ -186,12 +189,19 @@ static long mmu_update(unsigned long pointer, unsigned long value, unsigned int 
     return rc;
 }
 
+static long flush(const volatile void *page)
+{
+    struct mmuext_op op = {.cmd = MMUEXT_INVLPG_LOCAL, .arg1.linear_addr = (unsigned long)page};
+
+    return arch_hypercall(__HYPERVISOR_mmuext_op, arch_guest_address(&op), 1, 0, DOMID_SELF, 0);
+}
+
 /*
- * The general form: a list of entries, by the machine address of each.
- * Provokes: the entry of a page changed to another frame and back; an entry of the table of machine
- * frames written with what it holds; a page table mapped writable; a domain that does not exist; a
- * list at no address.
- * Expects: the contents of the other page; 0 with one entry done each; -EBUSY; -ESRCH; -EFAULT.
+ * Background: The general form: a list of entries, by the machine address of each.
+ * Provoked by: the entry of a page changed to another frame and back; an entry of the table of
+ * machine frames written with what it holds; a page table mapped writable; a domain that does not
+ * exist; a list at no address.
+ * Expected: the contents of the other page; 0 with one entry done each; -EBUSY; -ESRCH; -EFAULT.
  * Source: xen.h (MMU_NORMAL_PT_UPDATE, MMU_MACHPHYS_UPDATE); arch/x86/mm.c, do_mmu_update().
  */
 TEST(pv_mmu_update, MEMORY, "entries of page tables are written by their machine address",
@@ -206,13 +216,10 @@ TEST(pv_mmu_update, MEMORY, "entries of page tables are written by their machine
     *word = 1;
     *(volatile uint32_t *)other = 2;
     CHECK_EQ(mmu_update(pointer, arch_frame(other) * PAGE_SIZE | PTE_DATA, DOMID_SELF), 0);
-    struct mmuext_op flush = {.cmd = MMUEXT_INVLPG_LOCAL, .arg1.linear_addr = (unsigned long)page};
-    CHECK_EQ(arch_hypercall(__HYPERVISOR_mmuext_op, arch_guest_address(&flush), 1, 0, DOMID_SELF, 0),
-             0);
+    CHECK_EQ(flush(page), 0);
     CHECK_EQ(*word, 2);
     CHECK_EQ(mmu_update(pointer, old, DOMID_SELF), 0);
-    CHECK_EQ(arch_hypercall(__HYPERVISOR_mmuext_op, arch_guest_address(&flush), 1, 0, DOMID_SELF, 0),
-             0);
+    CHECK_EQ(flush(page), 0);
     CHECK_EQ(*word, 1);
 
     CHECK_EQ(mmu_update(frame * PAGE_SIZE | MMU_MACHPHYS_UPDATE, pfn_of(page), DOMID_SELF), 0);
@@ -239,10 +246,10 @@ static long mmuext(unsigned int command, unsigned long first, unsigned long seco
 }
 
 /*
- * A page that is pinned stays a page table, checked once, whether or not it is in use.
- * Provokes: an empty page pinned as a table of each level, pinned again, unpinned, unpinned again; a
- * page that is mapped writable, and a frame that the guest does not have, pinned.
- * Expects: 0, -EINVAL, 0, -EINVAL for each level; an error for the last two.
+ * Background: A page that is pinned stays a page table, checked once, whether or not it is in use.
+ * Provoked by: an empty page pinned as a table of each level, pinned again, unpinned, unpinned
+ * again; a page that is mapped writable, and a frame that the guest does not have, pinned.
+ * Expected: 0, -EINVAL, 0, -EINVAL for each level; an error for the last two.
  * Source: xen.h (MMUEXT_PIN_L1_TABLE, ... MMUEXT_UNPIN_TABLE); arch/x86/mm.c, do_mmuext_op().
  */
 TEST(pv_pin_tables, MEMORY, "page tables can be pinned and unpinned, once each", .needs = "pv")
@@ -265,8 +272,10 @@ TEST(pv_pin_tables, MEMORY, "page tables can be pinned and unpinned, once each",
 }
 
 /*
- * Provokes: the tables in use chosen again; no tables for user mode; an ordinary page for either.
- * Expects: 0; 0; -EINVAL.
+ * Background: A PV guest switches address spaces by naming a page table of the highest level.
+ * Provoked by: the tables in use chosen again; no tables for user mode; an ordinary page for
+ * either.
+ * Expected: 0; 0; -EINVAL.
  * Source: xen.h (MMUEXT_NEW_BASEPTR, MMUEXT_NEW_USER_BASEPTR); arch/x86/mm.c, new_guest_cr3().
  */
 TEST(pv_base_pointers, MEMORY, "only page tables can become the ones in use: EINVAL", .needs = "pv")
@@ -283,9 +292,9 @@ TEST(pv_base_pointers, MEMORY, "only page tables can become the ones in use: EIN
 }
 
 /*
- * What flushes do cannot be seen from inside, only that they are taken.
- * Provokes: each of them, those for several vcpus with a mask of vcpu 0 and with no mask.
- * Expects: 0; -EINVAL without a mask.
+ * Background: What flushes do cannot be seen from inside, only that they are taken.
+ * Provoked by: each of them, those for several vcpus with a mask of vcpu 0 and with no mask.
+ * Expected: 0; -EINVAL without a mask.
  * Source: xen.h (MMUEXT_TLB_FLUSH_LOCAL, ... MMUEXT_FLUSH_CACHE_GLOBAL); arch/x86/mm.c.
  */
 TEST(pv_flushes, MEMORY, "all kinds of flushes are taken", .needs = "pv dom0")
@@ -308,9 +317,10 @@ TEST(pv_flushes, MEMORY, "all kinds of flushes are taken", .needs = "pv dom0")
 }
 
 /*
- * Provokes: one page copied over another, then cleared; frames that the guest does not have; a page
- * table as the target.
- * Expects: the contents; zeroes; -EINVAL.
+ * Background: A page can be cleared or copied without being mapped.
+ * Provoked by: one page copied over another, then cleared; frames that the guest does not have; a
+ * page table as the target.
+ * Expected: the contents; zeroes; -EINVAL.
  * Source: xen.h (MMUEXT_CLEAR_PAGE, MMUEXT_COPY_PAGE); arch/x86/mm.c, do_mmuext_op().
  */
 TEST(pv_clear_and_copy, MEMORY, "pages are copied and cleared by their frames", .needs = "pv")
@@ -337,8 +347,10 @@ TEST(pv_clear_and_copy, MEMORY, "pages are copied and cleared by their frames", 
 }
 
 /*
- * Provokes: a local descriptor table of a page, none, one that is not aligned, one that is too long.
- * Expects: 0; 0; -EINVAL; -EINVAL.
+ * Background: A local descriptor table is named by its virtual address.
+ * Provoked by: a local descriptor table of a page, none, one that is not aligned, one that is too
+ * long.
+ * Expected: 0; 0; -EINVAL; -EINVAL.
  * Source: xen.h (MMUEXT_SET_LDT); arch/x86/mm.c, do_mmuext_op().
  */
 TEST(pv_set_ldt, MEMORY, "a local descriptor table is aligned and has 8192 entries at most: EINVAL",
@@ -354,9 +366,11 @@ TEST(pv_set_ldt, MEMORY, "a local descriptor table is aligned and has 8192 entri
 }
 
 /*
- * Provokes: commands that were given up, one that never was; a domain that does not exist; the domain
- * itself by its number; a list at no address.
- * Expects: -EOPNOTSUPP; -ENOSYS; -ESRCH; -ESRCH; -EFAULT.
+ * Background: A caller finds out what a release has by trying, so what is not there must be refused
+ * in a way it knows.
+ * Provoked by: commands that were given up, one that never was; a domain that does not exist; the
+ * domain itself by its number; a list at no address.
+ * Expected: -EOPNOTSUPP; -ENOSYS; -ESRCH; -ESRCH; -EFAULT.
  * Source: xen.h (MMUEXT_*); arch/x86/mm.c, do_mmuext_op().
  */
 TEST(pv_mmuext_refused, MEMORY, "mmuext_op commands that cannot be are refused", .needs = "pv")
@@ -389,10 +403,11 @@ static long current_reservation(void)
 }
 
 /*
- * A PV guest gives back a machine frame, which it must not map any more, and is told the frame that
- * it gets instead.
- * Provokes: a page unmapped and given back; given back again; another frame got for it, and mapped.
- * Expects: one extent done; none; one; the count goes down and up; the page can be used, and the
+ * Background: A PV guest gives back a machine frame, which it must not map any more, and is told
+ * the frame that it gets instead.
+ * Provoked by: a page unmapped and given back; given back again; another frame got for it, and
+ * mapped.
+ * Expected: one extent done; none; one; the count goes down and up; the page can be used, and the
  * table of machine frames names it.
  * Source: memory.h (XENMEM_decrease_reservation, XENMEM_populate_physmap); common/memory.c.
  */
@@ -419,9 +434,10 @@ TEST(pv_give_back_and_get, MEMORY, "a PV guest gives a page back, and gets anoth
 }
 
 /*
- * A PV guest can also get frames without saying for which of its pages.
- * Provokes: a frame got and given back.
- * Expects: one extent done each time, with the number of the frame, and the count goes up and down.
+ * Background: A PV guest can also get frames without saying for which of its pages.
+ * Provoked by: a frame got and given back.
+ * Expected: one extent done each time, with the number of the frame, and the count goes up and
+ * down.
  * Source: memory.h (XENMEM_increase_reservation); common/memory.c, increase_reservation().
  */
 TEST(pv_increase_reservation, MEMORY, "a PV guest gets a frame and gives it back", .needs = "pv")
