@@ -30,27 +30,47 @@ class Call:
                 out when the handler returns without an error
     ``handle``  the guest handle of the command's argument, for handlers that copy on their own
     ``call["name"]``  a hypercall argument by its name in abi/, cut to the width of its type
+
+    One object serves all calls of a command, one after the other.
     """
 
-    __slots__ = ("_argument", "_places", "_view", "args", "buffer", "errnos", "handle", "vcpu")
+    __slots__ = (
+        "_argument",
+        "_places",
+        "_view",
+        "args",
+        "buffer",
+        "errnos",
+        "handle",
+        "hypervisor",
+        "vcpu",
+    )
+
+    vcpu: Vcpu
+    args: Sequence[int]
 
     def __init__(
         self,
-        vcpu: Vcpu,
-        args: Sequence[int],
+        hypervisor: Hypervisor,
         places: Mapping[str, tuple[int, int]],
         argument: Argument | None = None,
-        handle: int = 0,
         errnos: Container[str] = (),
     ) -> None:
-        self.vcpu = vcpu
-        self.args = args
-        self.handle = handle
+        self.hypervisor = hypervisor
+        self.errnos = errnos  #: what abi/ gives for the command
+        self.handle = 0
         self.buffer: bytearray | None = None  #: the structure's bytes, once asked for
         self._places = places
         self._argument = argument
-        self.errnos = errnos  #: what abi/ gives for the command
         self._view: Any = None
+
+    def begin(self, vcpu: Vcpu, args: Sequence[int], handle: int = 0) -> Call:
+        """Another call: of ``vcpu``, with these argument registers. Returns itself."""
+        self.vcpu = vcpu
+        self.args = args
+        self.handle = handle
+        self.buffer = None
+        return self
 
     @property
     def view(self) -> Any:
@@ -89,8 +109,3 @@ class Call:
     def domain(self) -> Domain:
         """The domain that called."""
         return self.vcpu.domain
-
-    @property
-    def hypervisor(self) -> Hypervisor:
-        """The hypervisor that was called."""
-        return self.vcpu.domain.hypervisor

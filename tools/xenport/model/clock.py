@@ -51,7 +51,7 @@ class VirtualClock:
         self.now = 0  #: ns since boot
         self.next_deadline = _NEVER  #: no timer is due before; may be early, never late
         self._steps = 0  # of a wait, in a row
-        self._waited = False  # the present hypercall is such a step
+        self._kept = 0  # what becomes of them after the present hypercall
         self._queue: list[tuple[int, int, Timer]] = []
         self._sequence = 0
 
@@ -72,14 +72,12 @@ class VirtualClock:
     def yielded(self) -> None:
         """A vcpu gives its time away with the present hypercall."""
         self.read()
-        self._waited = True
+        self._kept = self._steps
 
     def hypercall(self) -> None:
         """A hypercall has been carried out: time passes."""
-        if self._waited:
-            self._waited = False
-        else:
-            self._steps = 0
+        self._steps = self._kept
+        self._kept = 0
         self.now += HYPERCALL_NS
         if self.now >= self.next_deadline:
             self.expire()

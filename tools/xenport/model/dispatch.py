@@ -65,8 +65,10 @@ class Dispatcher:
         check = self._check(hypercall)
         failed = self._failure_of(hypercall.name, self._declared(hypercall))
 
+        call = Call(self._hypervisor, places, errnos=self._declared(hypercall))
+
         def run(vcpu: Vcpu, args: Sequence[int]) -> int:
-            call = Call(vcpu, args, places)
+            call.begin(vcpu, args)
             try:
                 if check is not None:
                     check(call)
@@ -89,20 +91,25 @@ class Dispatcher:
         commands = {}
         for command in hypercall.commands.values():
             if self._guest in command.callers:
+                declared = self._declared(command)
+                argument = self._argument(command.arg)
                 commands[command.number & mask] = (
                     self._handler(command.name),
-                    self._argument(command.arg),
-                    self._declared(command),
-                    self._failure_of(command.name, self._declared(command)),
+                    Call(self._hypervisor, places, argument, declared),
+                    self._failure_of(command.name, declared),
                 )
+        any_call = Call(self._hypervisor, places)
 
         def run(vcpu: Vcpu, args: Sequence[int]) -> int:
             found = commands.get(args[index] & mask)
             if found is None:
-                return unknown(vcpu, Call(vcpu, args, places), check)
-            handler, argument, declared, failed = found
-            handle = 0 if handle_index is None else args[handle_index]
-            call = Call(vcpu, args, places, argument, handle, declared)
+                return unknown(any_call.begin(vcpu, args), check)
+            handler, call, failed = found
+            # `begin`, written out: this is the way of most hypercalls.
+            call.vcpu = vcpu
+            call.args = args
+            call.handle = args[handle_index] if handle_index is not None else 0
+            call.buffer = None
             try:
                 if check is not None:
                     check(call)
@@ -135,15 +142,17 @@ class Dispatcher:
                     self._failure_of(command.name, self._declared(command)),
                 )
 
+        call = Call(self._hypervisor, places, argument)
+
         def run(vcpu: Vcpu, args: Sequence[int]) -> int:
-            call = Call(vcpu, args, places, argument, args[handle_index])
+            call.begin(vcpu, args, args[handle_index])
             try:
                 number = getattr(call.view, selector)
             except XenError as error:
                 return failed_to_read(error)
             found = commands.get(number)
             if found is None:
-                return unknown(vcpu, call, check)
+                return unknown(call, check)
             handler, declared, failed = found
             call.errnos = declared
             try:
@@ -183,16 +192,17 @@ class Dispatcher:
             if self._guest in command.callers
         }
 
+        call = Call(self._hypervisor, places, argument)
+
         def carry_out(vcpu: Vcpu, args: Sequence[int], index: int) -> None:
-            handle = args[handle_index] + index * argument.size
-            call = Call(vcpu, args, places, argument, handle)
+            call.begin(vcpu, args, args[handle_index] + index * argument.size)
             handler = commands.get(getattr(call.view, selector))
             if handler is None:
                 raise XenError(unknown)
             handler(call)
 
         def run(vcpu: Vcpu, args: Sequence[int]) -> int:
-            call = Call(vcpu, args, places)
+            call.begin(vcpu, args)
             result = 0
             done = 0
             try:
@@ -292,13 +302,11 @@ class Dispatcher:
 
         return failed
 
-    def _unknown(
-        self, hypercall: xenport.abi.Hypercall
-    ) -> Callable[[Vcpu, Call, Handler | None], int]:
+    def _unknown(self, hypercall: xenport.abi.Hypercall) -> Callable[[Call, Handler | None], int]:
         abi = self._abi
         errno = -abi.errno(hypercall.unknown_command or ENOSYS)
 
-        def unknown(_vcpu: Vcpu, call: Call, check: Handler | None) -> int:
+        def unknown(call: Call, check: Handler | None) -> int:
             try:
                 if check is not None:
                     check(call)

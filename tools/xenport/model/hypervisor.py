@@ -41,6 +41,7 @@ class Hypervisor:
         major, minor = abi.release.split(".")
         self.version = int(major) << 16 | int(minor)
         self.clock = VirtualClock()
+        self._hypercall_done = self.clock.hypercall
         self.policy = Policy()
         self.domains: dict[int, Domain] = {}
         self.diagnostics: list[str] = []  #: mistakes of the model, and why domains crashed
@@ -91,14 +92,14 @@ class Hypervisor:
 
         ``args`` are the argument registers, unsigned, at least as many as the hypercall has.
         """
-        runner = vcpu.domain.hypercalls.get(number)
+        runner = vcpu.hypercalls.get(number)
         result = runner(vcpu, args) if runner is not None else self._enosys
-        self.clock.hypercall()
+        self._hypercall_done()
         return result
 
     def dispatch(self, vcpu: Vcpu, number: int, args: Sequence[int]) -> int:
         """Like `hypercall`, for one that is part of another."""
-        runner = vcpu.domain.hypercalls.get(number)
+        runner = vcpu.hypercalls.get(number)
         return runner(vcpu, args) if runner is not None else self._enosys
 
     # ---- Domains ----

@@ -26,6 +26,7 @@ class Vcpu:
         clock = hypervisor.clock
         self.domain = domain
         self.id = number
+        self.hypercalls = domain.hypercalls
         self.is_initialised = False
         self.is_down = True
         self.is_blocked = False
@@ -56,53 +57,53 @@ class Vcpu:
         """vcpu_info is at ``data[offset:]``; ``real`` is False for the stand-in of vcpus that have
         none yet."""
         self.has_info = real
-        self._info_data = data
+        self.info_data = data
         self._info_offset = offset
-        self._pending_at = offset + self._info_layout.pending
-        self._mask_at = offset + self._info_layout.mask
+        self.pending_at = offset + self._info_layout.pending
+        self.mask_at = offset + self._info_layout.mask
         self._selector_at = offset + self._info_layout.selector
 
     @property
     def info(self) -> Any:
         """A view of vcpu_info where it is now."""
-        return self.domain.abi.view("vcpu_info", self._info_data, self._info_offset)
+        return self.domain.abi.view("vcpu_info", self.info_data, self._info_offset)
 
     def info_bytes(self) -> bytes:
         """The present content of vcpu_info."""
         size = self._info_layout.size
-        return bytes(self._info_data[self._info_offset : self._info_offset + size])
+        return bytes(self.info_data[self._info_offset : self._info_offset + size])
 
     def write_info(self, offset: int, content: bytes) -> None:
         """Store bytes at ``offset`` of vcpu_info."""
         start = self._info_offset + offset
-        self._info_data[start : start + len(content)] = content
+        self.info_data[start : start + len(content)] = content
 
     @property
     def upcall_pending(self) -> bool:
         """evtchn_upcall_pending"""
-        return self._info_data[self._pending_at] != 0
+        return self.info_data[self.pending_at] != 0
 
     @property
     def upcall_masked(self) -> bool:
         """evtchn_upcall_mask (only where the ABI has it)"""
-        return self._info_data[self._mask_at] != 0
+        return self.info_data[self.mask_at] != 0
 
     @upcall_masked.setter
     def upcall_masked(self, masked: bool) -> None:
-        self._info_data[self._mask_at] = masked
+        self.info_data[self.mask_at] = masked
 
     def select_word(self, word: int) -> bool:
         """Set bit ``word`` of evtchn_pending_sel; was it set before?"""
-        return self.domain.bits.test_and_set(self._info_data, self._selector_at, word)
+        return self.domain.bits.test_and_set(self.info_data, self._selector_at, word)
 
     def select_all(self) -> None:
         """Set every bit of evtchn_pending_sel."""
-        self.domain.bits.fill(self._info_data, self._selector_at, 1)
+        self.domain.bits.fill(self.info_data, self._selector_at, 1)
 
     def mark_events_pending(self) -> None:
         """Set evtchn_upcall_pending and let the vcpu notice."""
-        if not self._info_data[self._pending_at]:
-            self._info_data[self._pending_at] = 1
+        if not self.info_data[self.pending_at]:
+            self.info_data[self.pending_at] = 1
             if self.has_info:
                 self.cpu.event_raised()
         self.kick()

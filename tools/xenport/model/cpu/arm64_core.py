@@ -265,14 +265,14 @@ class Arm64Core(UnicornCore):
             try:
                 return read(offset, size)
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
                 return 0
 
         def on_write(_uc: int, offset: int, size: int, value: int, _data: int) -> None:
             try:
                 write(offset, size, value)
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
 
         callbacks = (_READ_HOOK(on_read), _WRITE_HOOK(on_write))
         self._callbacks.extend(callbacks)
@@ -299,7 +299,7 @@ class Arm64Core(UnicornCore):
                 if general != arm64_const.UC_ARM64_REG_XZR:
                     uclib.uc_reg_write(self.handle, general, ctypes.byref(value))
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
             return 1
 
         def on_write(
@@ -311,7 +311,7 @@ class Arm64Core(UnicornCore):
                     return 0
                 writer(encoded.contents.value)
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
             return 1
 
         self.hook_instruction_raw(arm64_const.UC_ARM64_INS_MRS, _SYSTEM_HOOK(on_read))

@@ -73,6 +73,9 @@ _SYSTEM_CALL_1 = int.from_bytes(bytes.fromhex("44000022"), sys.byteorder)
 _ALL_ONES = (1 << 64) - 1
 _MARK = _ALL_ONES ^ 0xFFFF  # is set in the number of a hypercall; anything less is a PAPR call
 
+#: What counts of an address in real mode.
+_REAL_ADDRESS = _ALL_ONES >> 4
+
 # Results of PAPR calls.
 _H_PRIVILEGE = -3
 _H_PARAMETER = -4
@@ -249,17 +252,14 @@ class Ppc64Cpu(Cpu):
 
     def run(self) -> None:
         core = self.core
-        while True:
+        while not self.vcpu.domain.is_halted:
             status = core.run(core.pc.get())
             if status != UC_ERR_OK:
                 self._crash(f"the processor stopped: {UcError(status)}")
-                return
             if self._exception is None:
                 return
             exception, self._exception = self._exception, None
             self._take(exception)
-            if self.vcpu.domain.is_halted:
-                return
 
     def stop(self) -> None:
         self.core.stop()
@@ -274,7 +274,7 @@ class Ppc64Cpu(Cpu):
         if exception == EXCEPTION_SYSTEM_CALL:
             values = self._unpack_call(self._call.read())
             number, pc, msr = values[0], values[-2], values[-1]
-            if self._instructions[(pc >> 2) - 1] == _SYSTEM_CALL_1:
+            if self._instructions[((pc & _REAL_ADDRESS) >> 2) - 1] == _SYSTEM_CALL_1:
                 if number < _MARK or msr & MSR_PR:
                     self._result.set(self._refused(number, msr))
                 else:
@@ -316,7 +316,7 @@ class Ppc64Cpu(Cpu):
 
     def _is_trap(self, address: int) -> bool:
         """Is the instruction at ``address`` one of tdi, twi, tw, td?"""
-        word = int.from_bytes(self._memory.read(address, 4), "big")
+        word = int.from_bytes(self._memory.read(address & _REAL_ADDRESS, 4), "big")
         opcode = word >> 26
         return opcode in (2, 3) or (opcode == 31 and word >> 1 & 0x3FF in (4, 68))
 

@@ -8,6 +8,7 @@ an instance, and for what happens once (system registers, contexts).
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ _MEMORY = ctypes.CFUNCTYPE(
 class Registers:
     """A fixed set of 64-bit registers, read and written in one library call each.
 
-    ``values`` is a ctypes array in the order of ``ids``: `read` fills it, `write` sends it.
+    ``values`` is a ctypes array in the order of ``ids``: `read` fills it, `write` sends it. `fetch` and
+    `send` do the same for hooks, where every call of Python's counts.
     """
 
     def __init__(self, core: UnicornCore, ids: Sequence[int]) -> None:
@@ -47,18 +49,18 @@ class Registers:
         self.values = (ctypes.c_uint64 * count)()
         start = ctypes.addressof(self.values)
         pointers = (ctypes.c_void_p * count)(*(start + 8 * i for i in range(count)))
-        self._arguments = (core.handle, (ctypes.c_int * count)(*ids), pointers, count)
-        self._read = uclib["uc_reg_read_batch"]
-        self._write = uclib["uc_reg_write_batch"]
+        arguments = (core.handle, (ctypes.c_int * count)(*ids), pointers, count)
+        self.fetch = functools.partial(uclib["uc_reg_read_batch"], *arguments)
+        self.send = functools.partial(uclib["uc_reg_write_batch"], *arguments)
 
     def read(self) -> ctypes.Array[ctypes.c_uint64]:
         """Read all of them; the returned array is reused by the next call."""
-        self._read(*self._arguments)
+        self.fetch()
         return self.values
 
     def write(self) -> None:
         """Write all of them from ``values``."""
-        self._write(*self._arguments)
+        self.send()
 
 
 class Register:
@@ -193,7 +195,7 @@ class UnicornCore:
             try:
                 function(number)
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
 
         self._hook(unicorn.UC_HOOK_INTR, _INTERRUPT(hook))
 
@@ -204,7 +206,7 @@ class UnicornCore:
             try:
                 function()
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
 
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
         self._hook(unicorn.UC_HOOK_INSN, prototype(hook), extra=instruction)
@@ -221,7 +223,7 @@ class UnicornCore:
             try:
                 return function()
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
                 return False
 
         self._hook(unicorn.UC_HOOK_INSN_INVALID, _INVALID(hook))
@@ -233,7 +235,7 @@ class UnicornCore:
             try:
                 function(address)
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
 
         self._hook(unicorn.UC_HOOK_CODE, _CODE(hook), begin, end)
 
@@ -245,7 +247,7 @@ class UnicornCore:
             try:
                 return function(kind, address, size, value)
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
                 return False
 
         kinds = unicorn.UC_HOOK_MEM_UNMAPPED | unicorn.UC_HOOK_MEM_PROT
@@ -271,7 +273,8 @@ class UnicornCore:
             raise ModelError(f"uc_hook_add: {unicorn.UcError(status)}")
         self._callbacks.append(callback)
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """A hook has raised: stop, and raise it again from `run`."""
         if self._failure is None:
             self._failure = error
         self.stop()

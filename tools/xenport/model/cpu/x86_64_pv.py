@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
+_SYSCALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _WORD = (1 << 64) - 1
 _FRAME = struct.Struct("<9Q")
 _IRET_CONTEXT = struct.Struct("<9Q")
@@ -197,13 +199,13 @@ class PvCpu(Cpu):
         uc.reg_write(x86.UC_X86_REG_GDTR, (0, start.xen.gdt_address(self.vcpu.id), 0xFFFF, 0))
         self._arguments = processor.core.registers(
             (
-                x86.UC_X86_REG_RAX,
                 x86.UC_X86_REG_RDI,
                 x86.UC_X86_REG_RSI,
                 x86.UC_X86_REG_RDX,
                 x86.UC_X86_REG_R10,
                 x86.UC_X86_REG_R8,
                 x86.UC_X86_REG_R9,
+                x86.UC_X86_REG_RAX,
                 x86.UC_X86_REG_RIP,
                 x86.UC_X86_REG_EFLAGS,
             )
@@ -212,7 +214,7 @@ class PvCpu(Cpu):
             (x86.UC_X86_REG_RAX, x86.UC_X86_REG_RCX, x86.UC_X86_REG_R11)
         )
         self._general = processor.core.registers(_GENERAL)
-        processor.core.hook_instruction(x86.UC_X86_INS_SYSCALL, self._syscall)
+        processor.core.hook_instruction_raw(x86.UC_X86_INS_SYSCALL, self._syscall_hook())
         x86_pv_hooks.install(self)
         processor.trap(start.kernel.code, rb"\x0f\x31", self._rdtsc)
 
@@ -260,17 +262,31 @@ class PvCpu(Cpu):
         if self._processor is not None:
             self._processor.core.stop()
 
-    def _syscall(self) -> None:
-        values = self._arguments.read()
-        result = self.hypervisor.hypercall(self.vcpu, values[0], values[1:7])
-        if not self.returning:
-            results = self._results
-            written = results.values
-            written[0] = result & _WORD
-            written[1] = values[7] + 2
-            written[2] = values[8]
-            results.write()
-        self.after_trap()
+    def _syscall_hook(self) -> object:
+        """The hook of hypercalls, with all that it needs at hand: most of its time is Python's."""
+        core = self.processor.core
+        vcpu = self.vcpu
+        hypercall = self.hypervisor.hypercall
+        fetch, values = self._arguments.fetch, self._arguments.values
+        send, results = self._results.send, self._results.values
+
+        def hook(_uc: int, _data: int) -> None:
+            try:
+                fetch()
+                result = hypercall(vcpu, values[6], values)
+                if self.returning:
+                    core.stop()
+                    return
+                results[0] = result
+                results[1] = values[7] + 2
+                results[2] = values[8]
+                send()
+                if vcpu.attention or vcpu.info_data[vcpu.pending_at]:
+                    self.after_trap()
+            except BaseException as error:
+                core.fail(error)
+
+        return _SYSCALL(hook)
 
     def _rdtsc(self, address: int) -> None:
         self.processor.read_counter(self.hypervisor.clock.read())

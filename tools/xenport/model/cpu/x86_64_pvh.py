@@ -105,13 +105,13 @@ class PvhCpu(Cpu):
         core = processor.core
         self._arguments = core.registers(
             (
-                x86.UC_X86_REG_RAX,
                 x86.UC_X86_REG_RDI,
                 x86.UC_X86_REG_RSI,
                 x86.UC_X86_REG_RDX,
                 x86.UC_X86_REG_R10,
                 x86.UC_X86_REG_R8,
                 x86.UC_X86_REG_R9,
+                x86.UC_X86_REG_RAX,
                 x86.UC_X86_REG_RIP,
             )
         )
@@ -166,7 +166,7 @@ class PvhCpu(Cpu):
         if self._fetch(rip, 3) not in (_VMCALL, _VMMCALL):
             self.processor.raise_fault(UD)
             return True
-        result = self.hypervisor.hypercall(self.vcpu, values[0] & 0xFFFF_FFFF, values[1:7])
+        result = self.hypervisor.hypercall(self.vcpu, values[6] & 0xFFFF_FFFF, values)
         written = self._results.values
         written[0] = result & _WORD
         written[1] = rip + 3
