@@ -257,6 +257,16 @@ def test_refused_numbers(number: int, result: int) -> None:
     assert run.gpr(30) == result & 0xFFFFFFFFFFFFFFFF
 
 
+@pytest.mark.parametrize(
+    ("code", "place"),
+    [(LOOK, 0x9000000000000000 + DATA + BEHIND_LOOK), ([0x7FE00008], 0x700 + BEHIND_LOOK)],
+)
+def test_high_bits_of_a_real_address_do_not_count(code: list[int], place: int) -> None:
+    run = Run(kernel(*set64(4, 0x9000000000000000 | DATA), move(MTSPR, CTR, 4), BCTR))
+    run.domain.memory.write(DATA, b"".join(word.to_bytes(4, "big") for word in code))
+    assert run.to_the_end().pc == place
+
+
 def test_problem_state_may_not_call() -> None:
     cpu = Run(elf({CODE: LOOK})).cpu
     assert cpu._refused(0xFFFFFFFFFFFF0011, MSR_PR) == -1
