@@ -54,6 +54,27 @@ TEST(pv_set_iopl, ENTER, "a PV dom0 may use I/O ports once it says so", .needs =
 }
 
 /*
+ * Background: The older form of the hypercall has the command inside its argument.
+ * Provoked by: level 0; a level that does not exist; a command that does not; an argument at no
+ * address.
+ * Expected: 0; -EINVAL; -ENOSYS; -EFAULT.
+ * Source: physdev.h (struct physdev_op); arch/x86/pv/hypercall.c, do_physdev_op_compat().
+ */
+TEST(pv_physdev_old_form, ENTER, "the old form of physdev_op still works", .needs = "pv")
+{
+    struct physdev_op op = {.cmd = PHYSDEVOP_set_iopl};
+    unsigned long argument = arch_guest_address(&op);
+    unsigned long nowhere = arch_guest_address(arch_unmapped_pointer());
+
+    CHECK_EQ(arch_hypercall(__HYPERVISOR_physdev_op_compat, argument, 0, 0, 0, 0), 0);
+    op.u.set_iopl.iopl = 4;
+    CHECK_ERRNO(arch_hypercall(__HYPERVISOR_physdev_op_compat, argument, 0, 0, 0, 0), EINVAL);
+    op.cmd = NO_COMMAND;
+    CHECK_ERRNO(arch_hypercall(__HYPERVISOR_physdev_op_compat, argument, 0, 0, 0, 0), ENOSYS);
+    CHECK_ERRNO(arch_hypercall(__HYPERVISOR_physdev_op_compat, nowhere, 0, 0, 0, 0), EFAULT);
+}
+
+/*
  * Background: Some interrupts must be ended by hypercall, others need not.
  * Provoked by: the state of an interrupt; of one beyond all; an argument at no address.
  * Expected: 0 and the advice to end it by hypercall; -EINVAL; -EFAULT.
