@@ -11,6 +11,7 @@ one is waiting.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from xenport.abi import Abi
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
+
+_unpack_call = struct.Struct("7Q").unpack_from
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -248,10 +251,12 @@ class Arm64Cpu(Cpu):
     def _interrupt(self, exception: int) -> None:
         """Hook: hypercalls are carried out here, everything else when the core has stopped."""
         if exception == EXCEPTION_HVC:
-            values = self._call.read()
-            if values[6] in self._hypercalls or self._is_hypercall(values[6]):
-                self._result.set(self.hypervisor.hypercall(self.vcpu, values[0], values[1:6]))
-                self.after_trap()
+            call = _unpack_call(self._call.read())
+            if call[6] in self._hypercalls or self._is_hypercall(call[6]):
+                vcpu = self.vcpu
+                self._result.set(self.hypervisor.hypercall(vcpu, call[0], call[1:6]))
+                if vcpu.attention:  # set, among others, by all that makes an event deliverable
+                    self.core.stop()
                 return
         self._exception = exception
         self.core.stop()
@@ -327,6 +332,8 @@ class Arm64Cpu(Cpu):
 
     def enable_events(self) -> None:
         self.core.pstate.set(self.core.pstate.get() & ~PSTATE_IRQ_MASK)
+        if self.event_deliverable():
+            self.vcpu.leave()
 
     def _write_daif(self, value: int) -> None:
         """MSR DAIF, Xn"""
