@@ -5,10 +5,12 @@
 #include <callback.h>
 #include <event_channel.h>
 #include <fault.h>
+#include <features.h>
 #include <nmi.h>
 #include <sched.h>
 #include <string.h>
 #include <vcpu.h>
+#include <version.h>
 
 #include "common.h"
 #include "x86.h"
@@ -338,6 +340,39 @@ TEST(pv_set_segment_base, ENTER, "segment bases can be set to an address that ca
     CHECK_ERRNO(set_segment_base(SEGBASE_GS_KERNEL, NOT_CANONICAL), EINVAL);
     CHECK_ERRNO(set_segment_base(SEGBASE_GS_USER, NOT_CANONICAL), EINVAL);
     CHECK_ERRNO(set_segment_base(4, 0), EINVAL);
+}
+
+static bool may_be_above_4_gib(void)
+{
+    struct xen_feature_info info = {.submap_idx = 0};
+
+    CHECK_EQ(hypercall_xen_version(XENVER_get_features, &info), 0);
+    return info.submap >> XENFEAT_pae_pgdir_above_4gb & 1;
+}
+
+static long assist(unsigned int command, unsigned int type)
+{
+    return arch_hypercall(__HYPERVISOR_vm_assist, command, type, 0, 0, 0);
+}
+
+/*
+ * Background: One assist of PV guests shows in the features: whether page tables of the highest level
+ * may be above 4 GiB.
+ * Provoked by: it switched off, on, and to what it was.
+ * Expected: the feature follows.
+ * Source: xen.h (VMASST_TYPE_pae_extended_cr3); common/kernel.c, do_xen_version().
+ */
+TEST(pv_vm_assist, ENTER, "an assist that was switched on is on, until it is switched off",
+     .needs = "pv")
+{
+    bool before = may_be_above_4_gib();
+
+    CHECK_EQ(assist(VMASST_CMD_disable, VMASST_TYPE_pae_extended_cr3), 0);
+    CHECK(!may_be_above_4_gib());
+    CHECK_EQ(assist(VMASST_CMD_enable, VMASST_TYPE_pae_extended_cr3), 0);
+    CHECK(may_be_above_4_gib());
+    if (!before)
+        CHECK_EQ(assist(VMASST_CMD_disable, VMASST_TYPE_pae_extended_cr3), 0);
 }
 
 /*
