@@ -7,6 +7,7 @@ and one made with ctypes. CPU time, best of several runs.
 
 from __future__ import annotations
 
+import functools
 import struct
 import time
 from collections.abc import Callable
@@ -191,7 +192,12 @@ def _on_model(subject: _Subject) -> float:
     code = subject.code(CALLS)
     domain.memory.write(physical, code)
     end = start + len(code)
-    subject.core_of(cpu).hook_code(end, end, lambda _address: (domain.shut_down(0), cpu.stop())[1])
+
+    def stop(_address: int) -> None:
+        domain.shut_down(0)
+        cpu.stop()
+
+    subject.core_of(cpu).hook_code(end, end, stop)
     before = time.process_time()
     machine.run()
     return time.process_time() - before
@@ -222,9 +228,9 @@ def measure() -> list[Speed]:
     return [
         Speed(
             subject.architecture,
-            _best(lambda subject=subject: _on_model(subject)),
-            _best(lambda subject=subject: _bare(subject, raw=False)),
-            _best(lambda subject=subject: _bare(subject, raw=True)),
+            _best(functools.partial(_on_model, subject)),
+            _best(functools.partial(_bare, subject, raw=False)),
+            _best(functools.partial(_bare, subject, raw=True)),
         )
         for subject in _SUBJECTS
     ]

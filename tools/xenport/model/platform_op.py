@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -46,12 +46,22 @@ def enter_acpi_sleep(call: Call) -> None:
         call.hypervisor.power_off()
 
 
-@command("XENPF_settime64")
-def settime64(call: Call) -> None:
-    """Set the wall clock: the time it was at a point of system time."""
-    time = call.view.u.settime64
-    if time.mbz:
-        raise XenError("EINVAL")
+def _set_time(call: Call, time: Any) -> None:
     at_boot = time.secs * _SECOND + time.nsecs - time.system_time
     for domain in call.hypervisor.domains.values():
         domain.write_wall_clock(at_boot)
+
+
+@command("XENPF_settime32")
+def settime32(call: Call) -> None:
+    """Set the wall clock: the time it was at a point of system time."""
+    _set_time(call, call.view.u.settime32)
+
+
+@command("XENPF_settime64")
+def settime64(call: Call) -> None:
+    """The same with more seconds."""
+    time = call.view.u.settime64
+    if time.mbz:
+        raise XenError("EINVAL")
+    _set_time(call, time)

@@ -40,8 +40,8 @@ _MEMORY = ctypes.CFUNCTYPE(
 class Registers:
     """A fixed set of 64-bit registers, read and written in one library call each.
 
-    ``values`` is a ctypes array in the order of ``ids``: `read` fills it, `write` sends it. `fetch` and
-    `send` do the same for hooks, where every call of Python's counts.
+    ``values`` is a ctypes array in the order of ``ids``: `read` fills it, `write` sends it. `fetch`
+    and `send` do the same for hooks, where every call of Python's counts.
     """
 
     def __init__(self, core: UnicornCore, ids: Sequence[int]) -> None:

@@ -104,7 +104,6 @@ class PvCpu(Cpu):
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     features = (
         "XENFEAT_memory_op_vnode_supported",
-        "XENFEAT_pae_pgdir_above_4gb",
         "XENFEAT_mmu_pt_update_preserve_ad",
         "XENFEAT_highmem_assist",
         "XENFEAT_gnttab_map_avail_bits",
@@ -160,6 +159,14 @@ class PvCpu(Cpu):
         return self._processor
 
     # ---- Building ----
+
+    @classmethod
+    def features_of(cls, domain: Domain) -> tuple[str, ...]:
+        # One assist shows as a feature.
+        assist = domain.abi.constant("VMASST_TYPE_pae_extended_cr3")
+        if domain.vm_assist >> assist & 1:
+            return (*cls.features, "XENFEAT_pae_pgdir_above_4gb")
+        return cls.features
 
     @classmethod
     def build_domain(cls, domain: Domain, image: bytes, command_line: str) -> None:

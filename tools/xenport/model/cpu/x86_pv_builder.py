@@ -119,6 +119,7 @@ class Builder:
         """Make the domain's memory."""
         shared_info = self._machine.share(self._domain.shared_info) * PAGE_SIZE
         self._domain.memory = self._machine.memory
+        self._switch_assists()
         for segment in self._kernel.segments:
             self._store(segment.physical + self._offset, segment.data)
         self._fill_hypercall_page()
@@ -141,6 +142,12 @@ class Builder:
             self._stack + PAGE_SIZE,
             root,
         )
+
+    def _switch_assists(self) -> None:
+        """An assist that the kernel asks for in its notes is on from the start."""
+        features = self._kernel.text(self._abi.constant("XEN_ELFNOTE_FEATURES")) or ""
+        if "pae_pgdir_above_4gb" in features.split("|"):
+            self._domain.vm_assist |= 1 << self._abi.constant("VMASST_TYPE_pae_extended_cr3")
 
     def _fill_hypercall_page(self) -> None:
         address = self._optional("XEN_ELFNOTE_HYPERCALL_PAGE")

@@ -1,0 +1,176 @@
+"""Conformance tests in this process: a kernel on the model, and what came of each of its tests."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import xenport.abi
+from xenport import architecture, kernel
+from xenport.model import core
+from xenport.model.call import Call
+from xenport.model.handlers import Handler
+from xenport.model.machine import End, Guest, Machine, cpu_class
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A kind of guest of a model port."""
+
+    name: str
+    arch: str
+    release: str
+    guest: Guest
+
+    @property
+    def words(self) -> set[str]:
+        """What tests may need and find here."""
+        return {self.guest.kind, "dom0" if self.guest.control else "domu", "observed-end"}
+
+    @property
+    def abi(self) -> xenport.abi.Abi:
+        return xenport.abi.load(self.arch, self.release)
+
+    @functools.cached_property
+    def kernel(self) -> kernel.Kernel:
+        return kernel.build(architecture.load(self.arch), self.release)
+
+    @functools.cached_property
+    def image(self) -> bytes:
+        return self.kernel.image().read_bytes()
+
+    @functools.cached_property
+    def handlers(self) -> Mapping[str, Handler]:
+        """All handlers that there are here."""
+        adapter = cpu_class(architecture.load(self.arch), self.guest.kind)
+        return {**core.HANDLERS, **adapter.handlers}
+
+    def commands(self) -> list[str]:
+        """Every command and hypercall without commands that abi/ gives this guest."""
+        found = []
+        for hypercall in self.abi.hypercalls.values():
+            if self.guest.kind in hypercall.callers:
+                if not hypercall.commands:
+                    found.append(hypercall.name)
+                found += [
+                    command.name
+                    for command in hypercall.commands.values()
+                    if self.guest.kind in command.callers
+                ]
+        return found
+
+    def tests(self) -> list[kernel.Test]:
+        """The tests that can run here."""
+        return [
+            test
+            for test in self.kernel.tests
+            if all(set(need.split("|")) & self.words for need in test.needs)
+        ]
+
+
+ENVIRONMENTS = {
+    environment.name: environment
+    for environment in (
+        Environment("pv64-dom0", "x86_64", "4.17", Guest("pv", control=True)),
+        Environment("pvh64-dom0", "x86_64", "4.17", Guest("hvm", control=True)),
+        Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True)),
+        Environment("arm64-domu", "arm64", "4.17", Guest("arm", control=False)),
+        Environment("ppc64-domu", "ppc64", "3.2", Guest("ppc", control=False)),
+        Environment("pv64-dom0-4.20", "x86_64", "4.20", Guest("pv", control=True)),
+    )
+}
+
+
+class Enough(BaseException):
+    """The run need not go on."""
+
+
+class Hang(BaseException):
+    """The guest waits for what cannot happen."""
+
+
+@dataclass
+class Run:
+    """What came of a run."""
+
+    output: bytes = b""
+    lines: list[str] = field(default_factory=list)
+    passed: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    running: str | None = None
+    end: End | None = None
+    diagnostics: list[str] = field(default_factory=list)
+
+
+def run(
+    environment: Environment,
+    tests: Iterable[kernel.Test],
+    overrides: Mapping[str, Handler] | None = None,
+    *,
+    until_failure: bool = False,
+    on_start: Callable[[str], None] = lambda _name: None,
+) -> Run:
+    """Boot the kernel with these tests. A test that does not pass is in ``failed``."""
+    planned = list(tests)
+    result = Run()
+    rest = b""
+
+    def console(data: bytes) -> None:
+        nonlocal rest
+        result.output += data
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            _take(result, line.decode("ascii", "replace"), on_start)
+        if until_failure and result.failed:
+            raise Enough
+
+    machine = Machine(
+        environment.abi,
+        architecture.load(environment.arch),
+        environment.guest,
+        environment.image,
+        "tests=" + ",".join(str(test.index) for test in planned),
+        console,
+        overrides,
+    )
+    try:
+        result.end = machine.run()
+    except Enough:
+        return result
+    except Hang:
+        result.failed[result.running or "?"] = "hangs"
+        return result
+    result.diagnostics = machine.hypervisor.diagnostics
+    for test in planned:
+        if test.ends:
+            if result.end.kind != test.ends:
+                result.failed[test.name] = f"ended with {result.end}"
+        elif test.name not in result.passed:
+            result.failed.setdefault(test.name, f"no verdict, {result.end}")
+    return result
+
+
+def _take(result: Run, line: str, on_start: Callable[[str], None]) -> None:
+    result.lines.append(line)
+    words = line.split(" ", 3)
+    if line.startswith("# start "):
+        result.running = line.removeprefix("# start ")
+        on_start(result.running)
+    elif words[0] == "ok" and len(words) > 2:
+        result.passed.add(words[2])
+    elif words[:2] == ["not", "ok"]:
+        result.failed[result.running or "?"] = line
+
+
+def recording(environment: Environment, note: Callable[[str], None]) -> dict[str, Handler]:
+    """Overrides that call ``note`` with each command's name and then do what they always do."""
+
+    def recorder(name: str, handler: Handler) -> Handler:
+        def record(call: Call) -> int | None:
+            note(name)
+            return handler(call)
+
+        return record
+
+    return {name: recorder(name, handler) for name, handler in environment.handlers.items()}

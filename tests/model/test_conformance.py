@@ -1,0 +1,35 @@
+"""The real test kernels on the model: all pass, twice the same, and abi/ declares every errno."""
+
+from __future__ import annotations
+
+import pytest
+from conformance import ENVIRONMENTS, Environment, run
+
+ALL = list(ENVIRONMENTS.values())
+
+
+@pytest.mark.parametrize("environment", ALL, ids=lambda environment: environment.name)
+def test_every_test_passes_and_no_errno_is_undeclared(environment: Environment) -> None:
+    tests = [test for test in environment.tests() if not test.ends]
+    result = run(environment, tests)
+    assert not result.failed
+    assert not result.diagnostics
+    assert result.end is not None and result.end.kind == "poweroff"
+
+
+@pytest.mark.parametrize("environment", ALL, ids=lambda environment: environment.name)
+def test_domains_end_as_they_ask(environment: Environment) -> None:
+    for test in environment.tests():
+        if test.ends:
+            assert not run(environment, [test]).failed
+
+
+@pytest.mark.parametrize("environment", ALL[:5], ids=lambda environment: environment.name)
+def test_the_same_run_gives_the_same_bytes(environment: Environment) -> None:
+    tests = [test for test in environment.tests() if not test.ends]
+    assert run(environment, tests).output == run(environment, tests).output
+
+
+@pytest.mark.parametrize("environment", ALL, ids=lambda environment: environment.name)
+def test_every_command_described_has_a_handler(environment: Environment) -> None:
+    assert set(environment.commands()) <= set(environment.handlers)
