@@ -1,6 +1,7 @@
 """Drivers and kernels for tests of the suite: a boot is a list of events."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from xenport.kernel import Test
 from xenport.port import Ended, Limits, Line
 
 Script = Sequence[str | Ended]
+HANG = "(hang)"
 
 
 def make_test(index: int, name: str, rung: str = "events", ends: str = "", needs: str = "") -> Test:
@@ -18,24 +20,36 @@ def make_test(index: int, name: str, rung: str = "events", ends: str = "", needs
     )
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeBoot:
-    """Plays a script: guest lines, then an end (a poweroff if the script has none)."""
+    """Plays a script: guest lines, then an end (a poweroff if the script has none).
+
+    The line HANG waits until the boot is stopped.
+    """
 
     script: Script
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def events(self) -> Iterator[Line | Ended]:
         for seconds, event in enumerate(self.script):
+            if event == HANG:
+                assert self.stopped.wait(10)
+                yield Ended("killed", "stopped")
+                return
             yield Line(event, float(seconds)) if isinstance(event, str) else event
         if not (self.script and isinstance(self.script[-1], Ended)):
             yield Ended("poweroff", "", float(len(self.script)))
 
+    def stop(self) -> None:
+        """Ends a boot that hangs."""
+        self.stopped.set()
+
 
 @dataclass
 class FakeDriver:
-    """Boots the scripts one after the other and keeps what it was asked."""
+    """Boots scripts, by command line, and keeps what it was asked."""
 
-    scripts: Sequence[Script]
+    scripts: Mapping[str, Script]
     command_lines: list[str] = field(default_factory=list)
     running: int = 0
 
@@ -45,7 +59,7 @@ class FakeDriver:
     ) -> Iterator[FakeBoot]:
         """One boot."""
         del environment, kernel, log, limits
-        script = self.scripts[len(self.command_lines)]
+        script = self.scripts[command_line]
         self.command_lines.append(command_line)
         self.running += 1
         try:

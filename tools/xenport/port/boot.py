@@ -1,6 +1,7 @@
 """A running boot: a child process, its console, its control channel, and the limits on it."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -32,6 +33,9 @@ class NoBoot:
     def events(self) -> Iterator[Event]:
         """Yield the one `Ended`."""
         yield self._ended
+
+    def stop(self) -> None:
+        """It never ran."""
 
 
 class ControlError(Exception):
@@ -71,7 +75,11 @@ class _Exit:
     """The process has ended."""
 
 
-_Item = _Output | _Exit | ControlError | str | Ended
+class _Stop:
+    """Somebody wants no more of the boot."""
+
+
+_Item = _Output | _Exit | _Stop | ControlError | str | Ended
 
 
 class ProcessBoot:
@@ -129,6 +137,11 @@ class ProcessBoot:
         while self._ended is None:
             yield from self._take(self._next())
         yield self._ended
+
+    def stop(self) -> None:
+        """Make `events` end soon, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended
+            self._loop.call_soon_threadsafe(self._items.put_nowait, _Stop())
 
     def close(self) -> None:
         """End the process, whatever it is doing, and let go of everything."""
@@ -231,6 +244,8 @@ class ProcessBoot:
                 yield from self._output(data)
             case _Exit():
                 yield from self._exit()
+            case _Stop():
+                self._end("killed", "the run was given up")
             case Ended(kind, detail):
                 self._tell(kind, detail)
             case ControlError():

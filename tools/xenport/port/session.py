@@ -80,6 +80,10 @@ class Boot(Protocol):
         """Yield the lines as they come, then one `Ended`. Can be used once."""
         ...
 
+    def stop(self) -> None:
+        """Make `events` end soon, with ``killed``. May be called from any thread."""
+        ...
+
 
 class Bootable(Protocol):
     """What a driver needs to know of a kernel: `xenport.kernel.Kernel` is one."""

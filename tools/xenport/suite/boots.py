@@ -1,16 +1,20 @@
-"""Boots an environment as often as its tests need and turns its console into verdicts.
+"""Boots an environment as often as its tests need and turns its consoles into verdicts.
 
 One boot runs many tests. A test that ends the domain has a boot of its own. When a domain dies,
 hangs or floods its console, the test that was running gets the verdict and the next boot goes on
-with the tests after it.
+with the tests after it. Boots that do not depend on each other run beside each other.
 """
 
+import contextlib
+import os
+import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from xenport.kernel import Kernel, Test
-from xenport.port import Driver, Ended, Limits, Line
+from xenport.port import Boot, Driver, Ended, Limits, Line
 from xenport.suite import ktap
 from xenport.suite.plan import command_line
 from xenport.suite.results import Outcome, Verdict
@@ -18,13 +22,28 @@ from xenport.suite.results import Outcome, Verdict
 BOOT_TEST = "boot"  # the one test that no kernel carries: the port prints anything at all
 CONSOLE_LINES = 200  # lines kept per test, the last ones; the whole is in the boot's log
 
-_Verdicts = Generator[tuple[str, Verdict], None, list[Test]]
+
+class BootPool:
+    """Runs boots in threads, as many at a time as there are processors."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)))
+
+    def submit(self, boot: Callable[[], None]) -> None:
+        """Runs ``boot`` as soon as there is a thread for it."""
+        with contextlib.suppress(RuntimeError):  # the pool was closed meanwhile
+            self._threads.submit(boot)
+
+    def close(self) -> None:
+        """Waits for what runs and drops what waits."""
+        self._threads.shutdown(cancel_futures=True)
 
 
 class EnvironmentRun:
-    """The verdicts of one environment of a port, made while they are asked for.
+    """The verdicts of one environment of a port.
 
-    ``logs`` is the folder for the raw console of each boot.
+    ``logs`` is the folder for the raw console of each boot: ``tests-N.log``, and
+    ``NAME.log`` for the test NAME that ends the domain.
     """
 
     def __init__(
@@ -39,55 +58,119 @@ class EnvironmentRun:
         self._driver = driver
         self._environment = environment
         self._kernel = kernel
+        self._staying = [test for test in tests if not test.ends]
+        self._ending = [test for test in tests if test.ends]
         self._logs = logs
         self._limits = limits
-        self._boots = 0
-        self._started = False
+        self._changed = threading.Condition()
         self._known: dict[str, Verdict] = {}
-        self._source = self._verdicts(tests)
+        self._error: BaseException | None = None
+        self._running: set[Boot] = set()
+        self._closed = False
+
+    def start(self, pool: BootPool) -> None:
+        """Hands the boots to ``pool``."""
+        if self._staying or not self._ending:
+            pool.submit(lambda: self._guarded(lambda: self._boot_for_staying(pool)))
+        else:
+            self._start_ending(pool)
 
     def verdict(self, test: str) -> Verdict:
-        """The verdict on ``test``; boots and reads the console until it is there."""
-        while test not in self._known:
-            name, verdict = next(self._source)
-            self._known[name] = verdict
-        return self._known[test]
+        """The verdict on ``test``, as soon as it is there.
+
+        Raises what the driver raised if the environment cannot be booted at all.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: test in self._known or self._error is not None)
+            if test not in self._known and self._error is not None:
+                raise self._error
+            return self._known[test]
 
     def close(self) -> None:
-        """Ends the machine that may still be running."""
-        self._source.close()
+        """Ends the machines that still run; those that wait will not start."""
+        with self._changed:
+            self._closed = True
+            for boot in self._running:
+                boot.stop()
 
-    def _verdicts(self, tests: Iterable[Test]) -> Generator[tuple[str, Verdict], None, None]:
-        remaining = [test for test in tests if not test.ends]
-        ending = [test for test in tests if test.ends]
-        if not remaining and not ending:
-            yield from self._boot([])
-        while remaining:
-            remaining = yield from self._boot(remaining)
-        for test in ending:
-            yield from self._boot([test])
+    def _publish(self, name: str, verdict: Verdict) -> None:
+        with self._changed:
+            self._known.setdefault(name, verdict)
+            self._changed.notify_all()
 
-    def _boot(self, tests: list[Test]) -> _Verdicts:
-        """One boot; returns the tests that still have no verdict."""
-        self._boots += 1
-        log = self._logs / f"{self._boots:02}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        boot = self._driver.boot(
-            self._environment, self._kernel, command_line(tests), log, self._limits
-        )
-        with boot as running:
-            reader = _BootReader(tests)
-            for event in running.events():
-                if not self._started:
-                    self._started = True
-                    yield BOOT_TEST, _boot_verdict(event)
-                if isinstance(event, Line):
-                    yield from reader.line(event)
-                    if reader.finished:
-                        break
-                else:
-                    yield from reader.ended(event)
-        return reader.remaining
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Hands an error of a thread over to those who wait for verdicts."""
+        try:
+            work()
+        except BaseException as error:
+            with self._changed:
+                self._error = self._error or error
+                self._changed.notify_all()
+
+    def _boot_for_staying(self, pool: BootPool) -> None:
+        """Boots until every test that leaves the domain alive has a verdict."""
+
+        def entered() -> None:
+            self._start_ending(pool)
+
+        boots = 0
+        remaining = self._staying
+        while remaining or not boots:
+            boots += 1
+            reader = self._boot(remaining, f"tests-{boots}", entered if boots == 1 else None)
+            remaining = reader.remaining
+            if boots == 1 and self._staying and not reader.entered:
+                # Every other boot would only wait as long as this one did.
+                for test in self._ending:
+                    self._publish(test.name, self._known[self._staying[0].name])
+
+    def _start_ending(self, pool: BootPool) -> None:
+        for test in self._ending:
+            pool.submit(lambda test=test: self._guarded(lambda: self._boot_and_drop(test)))
+
+    def _boot_and_drop(self, test: Test) -> None:
+        self._boot([test], test.name)
+
+    def _boot(
+        self, tests: Sequence[Test], log: str, entered: Callable[[], None] | None = None
+    ) -> "_BootReader":
+        """One boot; calls ``entered`` when the kernel has started."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        reader = _BootReader(tests)
+        with (
+            self._driver.boot(
+                self._environment,
+                self._kernel,
+                command_line(tests),
+                self._logs / f"{log}.log",
+                self._limits,
+            ) as boot,
+            self._listed(boot),
+        ):
+            for event in boot.events():
+                self._publish(BOOT_TEST, _boot_verdict(event))
+                verdicts = reader.line(event) if isinstance(event, Line) else reader.ended(event)
+                for name, verdict in verdicts:
+                    self._publish(name, verdict)
+                if entered is not None and reader.entered:
+                    entered()
+                    entered = None
+                if reader.finished:
+                    break
+        return reader
+
+    @contextlib.contextmanager
+    def _listed(self, boot: Boot) -> Iterator[None]:
+        """Keeps ``boot`` where `close` finds it."""
+        with self._changed:
+            self._running.add(boot)
+            if self._closed:
+                boot.stop()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running.discard(boot)
 
 
 def _boot_verdict(event: Line | Ended) -> Verdict:
@@ -99,21 +182,24 @@ def _boot_verdict(event: Line | Ended) -> Verdict:
 class _BootReader:
     """Follows one boot's console."""
 
-    def __init__(self, tests: list[Test]) -> None:
+    def __init__(self, tests: Sequence[Test]) -> None:
         self.remaining = list(tests)
+        self.entered = False
+        """Whether the test kernel has begun to speak."""
         self.finished = not tests
+        """Whether nothing more is expected of this boot."""
         self._running: Test | None = None
         self._started_at = 0.0
         self._last = 0.0
-        self._header_seen = False
         self._console: deque[str] = deque(maxlen=CONSOLE_LINES)
 
-    def line(self, line: Line) -> Generator[tuple[str, Verdict], None, None]:
+    def line(self, line: Line) -> Iterator[tuple[str, Verdict]]:
+        """Takes a line; yields the verdicts that come of it."""
         self._console.append(line.text)
         self._last = line.seconds
         match ktap.parse(line.text) if line.source == "guest" else None:
             case ktap.Header():
-                self._header_seen = True
+                self.entered = True
             case ktap.Start(name):
                 self._running = next((test for test in self.remaining if test.name == name), None)
                 self._started_at = line.seconds
@@ -128,9 +214,10 @@ class _BootReader:
                     self._running = test
                     yield self._finish(Outcome.FAIL, "the test kernel ended without running it")
 
-    def ended(self, end: Ended) -> Generator[tuple[str, Verdict], None, None]:
+    def ended(self, end: Ended) -> Iterator[tuple[str, Verdict]]:
+        """Takes the end of the boot; yields the verdicts that come of it."""
         self._last = end.seconds
-        if not self._header_seen:
+        if not self.entered:
             reason = f"the test kernel did not start: {_reason(end)}"
             for test in list(self.remaining):
                 self._running = test

@@ -17,7 +17,7 @@ from xenport import architecture, port as ports
 from xenport.kernel import Kernel, Test, build
 from xenport.port import Driver, Limits, Port
 from xenport.suite import ladder, plan
-from xenport.suite.boots import BOOT_TEST, EnvironmentRun
+from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
 from xenport.suite.results import Outcome, Result, Verdict
 
 RESULT = pytest.StashKey[Result]()
@@ -73,7 +73,6 @@ class EnvironmentNode(pytest.Collector):
         self.port = port
         self.kernel = kernel
         self.driver = driver
-        self._run: EnvironmentRun | None = None
 
     def collect(self) -> Iterator["ConformanceItem"]:
         """The boot itself, then the applicable tests in the ladder's order."""
@@ -82,29 +81,18 @@ class EnvironmentNode(pytest.Collector):
         for test in plan.in_ladder_order(tests, [rung.name for rung in ladder.rungs()]):
             yield ConformanceItem.from_parent(self, name=test.name, test=test)
 
-    def verdict(self, item: "ConformanceItem") -> Verdict:
-        """The verdict on ``item``; the first question starts the first boot."""
-        if self._run is None:
-            self._run = EnvironmentRun(
-                self.driver,
-                self.name,
-                self.kernel,
-                [other.test for other in self._selected() if other.test],
-                self._logs(),
-                Limits(silence=self.config.option.xenport_silence),
-            )
-        return self._run.verdict(item.name)
-
-    def teardown(self) -> None:
-        """Ends the machine after the last of the environment's items, however the run ends."""
-        if self._run is not None:
-            self._run.close()
-            self._run = None
-
-    def _selected(self) -> Iterator["ConformanceItem"]:
-        for item in self.session.items:
-            if isinstance(item, ConformanceItem) and item.parent is self:
-                yield item
+    def start(self, pool: BootPool) -> EnvironmentRun:
+        """Begins to boot what the selected items need."""
+        run = EnvironmentRun(
+            self.driver,
+            self.name,
+            self.kernel,
+            [item.test for item in _items(self.session) if item.parent is self and item.test],
+            self._logs(),
+            Limits(silence=self.config.option.xenport_silence),
+        )
+        run.start(pool)
+        return run
 
     def _logs(self) -> Path:
         base: Path | None = self.config.option.xenport_logs
@@ -125,7 +113,7 @@ class ConformanceItem(pytest.Item):
 
     def runtest(self) -> None:
         """Waits for the verdict and tells pytest."""
-        verdict = self.parent.verdict(self)
+        verdict = _boots(self.session).runs[self.parent].verdict(self.name)
         result = self._result(verdict)
         self.stash[RESULT] = result
         if result.outcome is Outcome.XFAIL:
@@ -167,6 +155,40 @@ class ConformanceItem(pytest.Item):
             message=message,
             console=verdict.console,
         )
+
+
+class _Boots:
+    """The boots of a session: all environments' are begun when the first verdict is wanted."""
+
+    def __init__(self, session: pytest.Session) -> None:
+        self._pool = BootPool()
+        environments = dict.fromkeys(item.parent for item in _items(session))
+        self.runs = {environment: environment.start(self._pool) for environment in environments}
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        for run in self.runs.values():
+            run.close()
+        self._pool.close()
+
+
+_BOOTS = pytest.StashKey[_Boots]()
+
+
+def _boots(session: pytest.Session) -> _Boots:
+    if _BOOTS not in session.stash:
+        session.stash[_BOOTS] = _Boots(session)
+    return session.stash[_BOOTS]
+
+
+def _items(session: pytest.Session) -> Iterator[ConformanceItem]:
+    return (item for item in session.items if isinstance(item, ConformanceItem))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Ends the machines, however the session ends."""
+    if _BOOTS in session.stash:
+        session.stash[_BOOTS].close()
 
 
 class ConformanceFailure(Exception):
