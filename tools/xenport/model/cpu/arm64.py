@@ -58,8 +58,6 @@ if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
-_unpack_call = struct.Struct("7Q").unpack_from
-
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -157,14 +155,17 @@ class Arm64Cpu(Cpu):
             {n: self._then_look(write) for n, write in self.timer.writers.items()}
             | {DAIF: self._then_look(self._write_daif)},
         )
-        # The hypercall's number, its arguments, and the address behind the instruction.
+        # Where a hypercall comes from (the address behind the instruction), its number, and as many
+        # arguments as any has.
+        count = max(len(h.args) for h in abi.hypercalls.values() if domain.guest in h.callers)
         self._call = self.core.registers(
             [
-                general_register(16),
-                *(general_register(n) for n in range(5)),
                 arm64_const.UC_ARM64_REG_PC,
+                general_register(16),
+                *(general_register(n) for n in range(count)),
             ]
         )
+        self._unpack_call = struct.Struct(f"{2 + count}Q").unpack_from
         self._result = self.core.x[0]
 
     @staticmethod
@@ -251,10 +252,11 @@ class Arm64Cpu(Cpu):
     def _interrupt(self, exception: int) -> None:
         """Hook: hypercalls are carried out here, everything else when the core has stopped."""
         if exception == EXCEPTION_HVC:
-            call = _unpack_call(self._call.read())
-            if call[6] in self._hypercalls or self._is_hypercall(call[6]):
+            self._call.fetch()
+            behind, number, *args = self._unpack_call(self._call.values)
+            if behind in self._hypercalls or self._is_hypercall(behind):
                 vcpu = self.vcpu
-                self._result.set(self.hypervisor.hypercall(vcpu, call[0], call[1:6]))
+                self._result.set(self.hypervisor.hypercall(vcpu, number, args))
                 if vcpu.attention:  # set, among others, by all that makes an event deliverable
                     self.core.stop()
                 return
@@ -289,7 +291,7 @@ class Arm64Cpu(Cpu):
         pc = self.core.pc.get()
         if exception in (EXCEPTION_HVC, EXCEPTION_SMC):
             if self._immediate(pc) == 0:
-                self._result.set(arm64_firmware.call(self, self._call.read()[1:5]))
+                self._result.set(arm64_firmware.call(self, [x.get() for x in self.core.x[:4]]))
             else:
                 self.core.take_exception(pc, SYNDROME_UNDEFINED)
         elif exception in _GUEST_EXCEPTIONS:
