@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.hypervisor import Hypervisor
     from xenport.model.vcpu import Vcpu
+
+
+class Arguments(Protocol):
+    """The argument registers of a hypercall, unsigned: a list, or an array of ctypes."""
+
+    def __getitem__(self, index: int, /) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Call:
     )
 
     vcpu: Vcpu
-    args: Sequence[int]
+    args: Arguments
 
     def __init__(
         self,
@@ -64,7 +70,7 @@ class Call:
         self._argument = argument
         self._view: Any = None
 
-    def begin(self, vcpu: Vcpu, args: Sequence[int], handle: int = 0) -> Call:
+    def begin(self, vcpu: Vcpu, args: Arguments, handle: int = 0) -> Call:
         """Another call: of ``vcpu``, with these argument registers. Returns itself."""
         self.vcpu = vcpu
         self.args = args

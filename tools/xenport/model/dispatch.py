@@ -7,10 +7,10 @@ the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xenport.model.call import Argument, Call
+from xenport.model.call import Argument, Arguments, Call
 from xenport.model.errors import XenError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xenport.model.vcpu import Vcpu
 
 #: Carries out one hypercall: gets the caller and the argument registers, returns the result.
-Runner = Callable[["Vcpu", Sequence[int]], int]
+Runner = Callable[["Vcpu", Arguments], int]
 
 ENOSYS = "ENOSYS"
 
@@ -67,7 +67,7 @@ class Dispatcher:
 
         call = Call(self._hypervisor, places, errnos=self._declared(hypercall))
 
-        def run(vcpu: Vcpu, args: Sequence[int]) -> int:
+        def run(vcpu: Vcpu, args: Arguments) -> int:
             call.begin(vcpu, args)
             try:
                 if check is not None:
@@ -100,7 +100,7 @@ class Dispatcher:
                 )
         any_call = Call(self._hypervisor, places)
 
-        def run(vcpu: Vcpu, args: Sequence[int]) -> int:
+        def run(vcpu: Vcpu, args: Arguments) -> int:
             found = commands.get(args[index] & mask)
             if found is None:
                 return unknown(any_call.begin(vcpu, args), check)
@@ -144,7 +144,7 @@ class Dispatcher:
 
         call = Call(self._hypervisor, places, argument)
 
-        def run(vcpu: Vcpu, args: Sequence[int]) -> int:
+        def run(vcpu: Vcpu, args: Arguments) -> int:
             call.begin(vcpu, args, args[handle_index])
             try:
                 number = getattr(call.view, selector)
@@ -194,14 +194,14 @@ class Dispatcher:
 
         call = Call(self._hypervisor, places, argument)
 
-        def carry_out(vcpu: Vcpu, args: Sequence[int], index: int) -> None:
+        def carry_out(vcpu: Vcpu, args: Arguments, index: int) -> None:
             call.begin(vcpu, args, args[handle_index] + index * argument.size)
             handler = commands.get(getattr(call.view, selector))
             if handler is None:
                 raise XenError(unknown)
             handler(call)
 
-        def run(vcpu: Vcpu, args: Sequence[int]) -> int:
+        def run(vcpu: Vcpu, args: Arguments) -> int:
             call.begin(vcpu, args)
             result = 0
             done = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from xenport.model import core
@@ -15,6 +15,7 @@ from xenport.model.policy import Policy
 if TYPE_CHECKING:
     import xenport.abi
     from xenport.architecture import Architecture
+    from xenport.model.call import Arguments
     from xenport.model.cpu.base import Cpu
     from xenport.model.handlers import Handler
     from xenport.model.vcpu import Vcpu
@@ -87,17 +88,17 @@ class Hypervisor:
 
     # ---- Hypercalls ----
 
-    def hypercall(self, vcpu: Vcpu, number: int, args: Sequence[int]) -> int:
+    def hypercall(self, vcpu: Vcpu, number: int, args: Arguments) -> int:
         """Carry out a hypercall of ``vcpu``; returns its result, negative errno on failure.
 
-        ``args`` are the argument registers, unsigned, at least as many as the hypercall has.
+        ``args`` are at least as many as the hypercall has.
         """
         runner = vcpu.hypercalls.get(number)
         result = runner(vcpu, args) if runner is not None else self._enosys
         self._hypercall_done()
         return result
 
-    def dispatch(self, vcpu: Vcpu, number: int, args: Sequence[int]) -> int:
+    def dispatch(self, vcpu: Vcpu, number: int, args: Arguments) -> int:
         """Like `hypercall`, for one that is part of another."""
         runner = vcpu.hypercalls.get(number)
         return runner(vcpu, args) if runner is not None else self._enosys
