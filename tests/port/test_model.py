@@ -22,14 +22,15 @@ def end(kind, detail=""):
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Driver]:
+def fake() -> Callable[[str], Driver]:
     """Makes a driver whose model runs ``body``."""
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(model, "_MODULE", "fake_model")
 
     def make(body: str) -> Driver:
-        (tmp_path / "fake_model.py").write_text(FAKE + body)
-        return ports.open(ports.load("model-arm64"))
+        def main() -> int:
+            exec(compile(FAKE + body, "fake model", "exec"), {})
+            return 0
+
+        return model.ModelDriver(ports.load("model-arm64"), main)
 
     return make
 

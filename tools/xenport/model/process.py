@@ -30,7 +30,8 @@ from xenport.errors import InputError
 from xenport.model.errors import ModelError
 from xenport.model.machine import End, Guest, Machine
 
-_REPORT = 3
+REPORT = 3
+"""The descriptor of the end record."""
 
 
 def boot(spec: dict[str, Any]) -> End:
@@ -59,7 +60,7 @@ def _write(data: bytes) -> None:
 def _report(end: End) -> None:
     line = json.dumps({"end": end.kind, "detail": end.detail}) + "\n"
     try:
-        os.write(_REPORT, line.encode())
+        os.write(REPORT, line.encode())
     except OSError:
         print(line, end="", file=sys.stderr)
 

@@ -3,29 +3,19 @@
 import asyncio
 import json
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from xenport.port.boot import ControlError, NoBoot, ProcessBoot, Report
-from xenport.port.child import Child
+import xenport.abi
+from xenport.model import process
+from xenport.port.boot import ControlError, ProcessBoot, Report
+from xenport.port.child import fork
 from xenport.port.console import Writers
 from xenport.port.description import Port
 from xenport.port.ends import Ends
 from xenport.port.files import Files
 from xenport.port.session import Boot, Bootable, Ended, EndKind, Limits
-
-_MODULE = "xenport.model.process"
-
-# The model tells how the boot ended on descriptor 3, which cannot be chosen from here: the number
-# may be taken in our own process.
-_START = """\
-import os, runpy, sys
-module, descriptor = sys.argv[1:]
-os.dup2(int(descriptor), 3)
-runpy.run_module(module, run_name="__main__", alter_sys=True)
-"""
 
 _KINDS: Mapping[str, EndKind] = {
     "poweroff": "poweroff",
@@ -37,10 +27,16 @@ _KINDS: Mapping[str, EndKind] = {
 
 
 class ModelDriver:
-    """Starts the reference model, in a new process for each boot."""
+    """Starts the reference model, in a new process for each boot.
 
-    def __init__(self, port: Port) -> None:
+    The process is a copy of this one (``main`` runs in it), so the model and the description of the
+    ABI are loaded once, not for each boot.
+    """
+
+    def __init__(self, port: Port, main: Callable[[], int] = process.main) -> None:
         self._port = port
+        self._main = main
+        xenport.abi.load(port.architecture, port.release)
 
     @contextmanager
     def boot(
@@ -64,15 +60,8 @@ class ModelDriver:
         ours, theirs = os.pipe()
         with os.fdopen(ours, "rb") as record, os.fdopen(theirs, "wb") as end, Files() as files:
             files.add(json.dumps(task).encode())
-            try:
-                child = Child(
-                    [sys.executable, "-c", _START, _MODULE, str(end.fileno())],
-                    pass_fds=(end.fileno(),),
-                    stdin=files.descriptors[0],
-                )
-            except OSError as error:
-                yield NoBoot("missing", f"{sys.executable}: {error.strerror}", log)
-                return
+            descriptors = {0: files.descriptors[0], process.REPORT: end.fileno()}
+            child = fork("the model", self._main, descriptors)
             end.close()
             control = _EndRecord(record.fileno())
             writers = Writers(self._port.console, None)

@@ -14,7 +14,7 @@ from xenport.architecture import Machine
 from xenport.errors import InputError
 from xenport.port import devicetree, emulator, multiboot
 from xenport.port.boot import ControlError, NoBoot, ProcessBoot, Report
-from xenport.port.child import Child
+from xenport.port.child import spawn
 from xenport.port.console import Writers
 from xenport.port.description import Environment, Port
 from xenport.port.emulator import Emulator
@@ -95,7 +95,7 @@ class QemuDriver:
                 ("-mon", "chardev=control,mode=control"),
             )
             try:
-                child = Child(
+                child = spawn(
                     command,
                     pass_fds=(*files.descriptors, theirs.fileno()),
                     environment=program.environment,

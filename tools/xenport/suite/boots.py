@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from xenport.kernel import Kernel, Test
@@ -71,7 +72,7 @@ class EnvironmentRun:
     def start(self, pool: BootPool) -> None:
         """Hands the boots to ``pool``."""
         if self._staying or not self._ending:
-            pool.submit(lambda: self._guarded(lambda: self._boot_for_staying(pool)))
+            pool.submit(partial(self._guarded, partial(self._boot_for_staying, pool)))
         else:
             self._start_ending(pool)
 
@@ -98,7 +99,7 @@ class EnvironmentRun:
             self._known.setdefault(name, verdict)
             self._changed.notify_all()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         """Hands an error of a thread over to those who wait for verdicts."""
         try:
             work()
@@ -110,9 +111,7 @@ class EnvironmentRun:
     def _boot_for_staying(self, pool: BootPool) -> None:
         """Boots until every test that leaves the domain alive has a verdict."""
 
-        def entered() -> None:
-            self._start_ending(pool)
-
+        entered = partial(self._start_ending, pool)
         boots = 0
         remaining = self._staying
         while remaining or not boots:
@@ -126,10 +125,7 @@ class EnvironmentRun:
 
     def _start_ending(self, pool: BootPool) -> None:
         for test in self._ending:
-            pool.submit(lambda test=test: self._guarded(lambda: self._boot_and_drop(test)))
-
-    def _boot_and_drop(self, test: Test) -> None:
-        self._boot([test], test.name)
+            pool.submit(partial(self._guarded, partial(self._boot, [test], test.name)))
 
     def _boot(
         self, tests: Sequence[Test], log: str, entered: Callable[[], None] | None = None
