@@ -1,5 +1,6 @@
 /*
- * What Xen does on an exception of a guest on Arm that it takes itself: hypercalls, accesses to nothing, waiting.
+ * What Xen does on an exception of a guest on Arm that it takes itself: hypercalls, accesses to
+ * nothing, waiting.
  */
 #include <arch.h>
 #include <fault.h>
@@ -15,7 +16,8 @@ static void hvc_other(void *unused)
 }
 
 /*
- * Background: the immediate of `hvc` tells hypercalls (XEN_HYPERCALL_TAG) and firmware calls (0) apart.
+ * Background: the immediate of `hvc` tells hypercalls (XEN_HYPERCALL_TAG) and firmware calls (0)
+ * apart.
  * Provokes: hvc with another one.
  * Expects: an undefined instruction.
  * Source: arch-arm.h (XEN_HYPERCALL_TAG); arch/arm/traps.c, do_trap_hypercall().
@@ -30,8 +32,8 @@ TEST(arm_hvc_unknown_immediate, ENTER, "hvc with an unknown immediate is an unde
 }
 
 /*
- * Makes the hypercall xen_version(XENVER_version) with x5 to x15 and x17 to x28 loaded from registers[], and stores what
- * they are afterwards.
+ * Makes the hypercall xen_version(XENVER_version) with x5 to x15 and x17 to x28 loaded from
+ * registers[], and stores what they are afterwards.
  */
 void hypercall_with_registers(uint64_t registers[29]);
 
@@ -44,14 +46,14 @@ __asm__("    .text\n"
         "    stp x25, x26, [sp, #64]\n"
         "    stp x27, x28, [sp, #80]\n"
         "    mov x29, x0\n"
-        "    .irp n, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28\n"
+        "    .irp n, 5,6,7,8,9,10,11,12,13,14,15,17,18,19,20,21,22,23,24,25,26,27,28\n"
         "    ldr x\\n, [x29, #8 * \\n]\n"
         "    .endr\n"
         "    mov x0, #0\n" /* XENVER_version */
         "    mov x1, #0\n"
         "    mov x16, #17\n" /* __HYPERVISOR_xen_version */
         "    hvc #0xEA1\n"
-        "    .irp n, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28\n"
+        "    .irp n, 5,6,7,8,9,10,11,12,13,14,15,17,18,19,20,21,22,23,24,25,26,27,28\n"
         "    str x\\n, [x29, #8 * \\n]\n"
         "    .endr\n"
         "    ldp x19, x20, [sp, #16]\n"
@@ -100,7 +102,8 @@ static void call_nowhere(void *address)
 }
 
 /*
- * Background: the guest's own tables map the address; that nothing is there only the hypervisor knows.
+ * Background: the guest's own tables map the address; that nothing is there only the hypervisor
+ * knows.
  * Provokes: reading from, and jumping to, guest-physical addresses without memory.
  * Expects: a data abort and an instruction abort with that address, in the guest.
  * Source: arch/arm/traps.c, do_trap_stage2_abort_guest().
@@ -120,8 +123,8 @@ TEST(arm_access_without_memory, MEMORY, "an access to no memory is an abort that
 }
 
 /*
- * Background: WFI may be carried out as anything between a no-op and a sleep, but must end for an interrupt, even one
- * that is masked. Xen lets another vcpu run meanwhile.
+ * Background: WFI may be carried out as anything between a no-op and a sleep, but must end for an
+ * interrupt, even one that is masked. Xen lets another vcpu run meanwhile.
  * Provokes: a timer 1 ms ahead, and WFI with interrupts masked until the timer's time has come.
  * Expects: that it comes within a second; the interrupt is taken when interrupts are unmasked.
  * Source: Arm Architecture Reference Manual, Wait For Interrupt; arch/arm/traps.c.

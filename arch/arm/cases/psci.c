@@ -1,6 +1,7 @@
 /*
- * PSCI, by which a guest on Arm starts and stops its vcpus and itself (Arm DEN 0022), and the SMC calling convention
- * below it (Arm DEN 0028). Xen takes the calls by `hvc #0`, as its device tree says.
+ * PSCI, by which a guest on Arm starts and stops its vcpus and itself (Arm DEN 0022), and the SMC
+ * calling convention below it (Arm DEN 0028). Xen takes the calls by `hvc #0`, as its device tree
+ * says.
  */
 #include <test.h>
 #include <timer.h>
@@ -31,8 +32,8 @@ static int psci(unsigned int function, unsigned long a1, unsigned long a2, unsig
 
 /*
  * Provokes: PSCI_VERSION and SMCCC_VERSION.
- * Expects: version 1 of both; the minor number of the calling convention is at least 1, without which a guest may not
- * ask for more of it.
+ * Expects: version 1 of both; the minor number of the calling convention is at least 1, without
+ * which a guest may not ask for more of it.
  * Source: Arm DEN 0022, 5.1; Arm DEN 0028, 7.2.
  */
 TEST(psci_version, IDENTIFY, "PSCI 1.x and SMC calling convention 1.1 or later", .needs = "arm")
@@ -62,7 +63,8 @@ TEST(psci_features, IDENTIFY, "PSCI_FEATURES tells which functions there are", .
  * Expects: NOT_SUPPORTED, and the guest goes on.
  * Source: Arm DEN 0022, 5.2.2; Arm DEN 0028, 5.2.
  */
-TEST(psci_unknown_function, POWER, "an unknown function is refused with NOT_SUPPORTED", .needs = "arm")
+TEST(psci_unknown_function, POWER, "an unknown function is refused with NOT_SUPPORTED",
+     .needs = "arm")
 {
     CHECK_EQ(psci(PSCI_NO_FUNCTION, 0, 0, 0), NOT_SUPPORTED);
 }
@@ -72,14 +74,16 @@ TEST(psci_unknown_function, POWER, "an unknown function is refused with NOT_SUPP
  * Expects: ALREADY_ON; INVALID_PARAMETERS.
  * Source: Arm DEN 0022, 5.6.
  */
-TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refused", .needs = "arm")
+TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refused",
+     .needs = "arm")
 {
     CHECK_EQ(psci(PSCI_CPU_ON_64, 0, 0, 0), ALREADY_ON);
     CHECK_EQ(psci(PSCI_CPU_ON_64, NO_CPU, 0, 0), INVALID_PARAMETERS);
 }
 
 /*
- * Provokes: AFFINITY_INFO of the vcpu that calls, and at a level that the architecture does not have.
+ * Provokes: AFFINITY_INFO of the vcpu that calls, and at a level that the architecture does not
+ * have.
  * Expects: ON (0); INVALID_PARAMETERS.
  * Source: Arm DEN 0022, 5.7.
  */
@@ -92,7 +96,8 @@ TEST(psci_affinity_info, POWER, "the calling vcpu is on", .needs = "arm")
 /*
  * Background: CPU_SUSPEND may always be carried out as standby, which keeps all state and returns.
  * Provokes: a timer 1 ms ahead, then CPU_SUSPEND with interrupts masked.
- * Expects: the call returns 0 once the timer interrupts, which is taken when interrupts are unmasked.
+ * Expects: the call returns 0 once the timer interrupts, which is taken when interrupts are
+ * unmasked.
  * Source: Arm DEN 0022, 5.4.
  */
 TEST(psci_cpu_suspend, POWER, "CPU_SUSPEND waits for an interrupt", .needs = "arm")

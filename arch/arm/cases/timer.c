@@ -1,17 +1,20 @@
 /*
- * The virtual timer: the timer that a guest on Arm has, in place of VCPUOP_set_singleshot_timer and VIRQ_TIMER.
+ * The virtual timer: the timer that a guest on Arm has, in place of VCPUOP_set_singleshot_timer and
+ * VIRQ_TIMER.
  */
 #include <test.h>
 #include <timer.h>
 #include <timing.h>
 
 /*
- * Background: the comparator CNTV_CVAL_EL0 raises a private interrupt (27 in Xen's device trees) when CNTVCT_EL0 has
- * reached it and CNTV_CTL_EL0 enables it. The timer is the CPU's own; the hypervisor takes its interrupt and passes it
- * on, and has to go on counting while another vcpu runs.
- * Provoked by: a deadline 2 ms ahead, and waiting for up to a second.
- * Expected: exactly one interrupt, and not before the deadline.
- * Source: Arm Architecture Reference Manual, Generic Timer; the device tree binding arm,armv8-timer.
+ * Background: the comparator CNTV_CVAL_EL0 raises a private interrupt (27 in Xen's device trees)
+ * when CNTVCT_EL0 has reached it and CNTV_CTL_EL0 enables it. The timer is the CPU's own; the
+ * hypervisor takes its interrupt and passes it on, and has to go on counting while another vcpu
+ * runs.
+ * Provokes: a deadline 2 ms ahead, and waiting for up to a second.
+ * Expects: exactly one interrupt, and not before the deadline.
+ * Source: Arm Architecture Reference Manual, Generic Timer; the device tree binding
+ * arm,armv8-timer.
  */
 TEST(arm_virtual_timer_interrupts, TIME, "the virtual timer interrupts once, at its deadline",
      .needs = "arm")
@@ -26,9 +29,10 @@ TEST(arm_virtual_timer_interrupts, TIME, "the virtual timer interrupts once, at 
 }
 
 /*
- * Background: a timer whose CNTV_CTL_EL0 is cleared before the deadline is off: the comparator's state is masked.
- * Provoked by: a deadline 1 ms ahead that is taken back at once, and waiting for 3 ms.
- * Expected: no interrupt.
+ * Background: a timer whose CNTV_CTL_EL0 is cleared before the deadline is off: the comparator's
+ * state is masked.
+ * Provokes: a deadline 1 ms ahead that is taken back at once, and waiting for 3 ms.
+ * Expects: no interrupt.
  * Source: Arm Architecture Reference Manual, CNTV_CTL_EL0.ENABLE.
  */
 TEST(arm_virtual_timer_stopped, TIME, "a virtual timer that was stopped does not interrupt",

@@ -1,9 +1,10 @@
 /*
  * GICv2 and GICv3 as a guest with private interrupts only needs them (Arm IHI 0048 and IHI 0069).
  *
- * An interrupt is ended when it is taken, before it is handled: a handler may never come back (a check that fails
- * leaves the test), and an interrupt that stays active would block all later ones. Interrupts are off while handlers
- * run, so a level that is still high is taken again only after the handler, as it should.
+ * An interrupt is ended when it is taken, before it is handled: a handler may never come back (a
+ * check that fails leaves the test), and an interrupt that stays active would block all later ones.
+ * Interrupts are off while handlers run, so a level that is still high is taken again only after
+ * the handler, as it should.
  */
 #include "gic.h"
 

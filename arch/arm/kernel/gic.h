@@ -13,7 +13,10 @@ void gic_init(void);
 /* Lets the private interrupt `id` through. */
 void gic_enable(unsigned int id);
 
-/* Takes the pending interrupt of the highest priority and ends it at once: the id, or >= GIC_SPURIOUS. */
+/*
+ * Takes the pending interrupt of the highest priority and ends it at once: the id, or >=
+ * GIC_SPURIOUS.
+ */
 unsigned int gic_take(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Reads the device tree that Xen makes for its guests. Bindings: arm,gic-v3 and arm,gic-400, arm,armv8-timer (third
- * entry: the virtual timer), xen,xen.
+ * Reads the device tree that Xen makes for its guests. Bindings: arm,gic-v3 and arm,gic-400,
+ * arm,armv8-timer (third entry: the virtual timer), xen,xen.
  */
 #include "machine.h"
 
@@ -9,7 +9,10 @@
 
 struct machine machine;
 
-/* "interrupts" holds three cells for each: kind (1: private to a CPU), number within the kind, flags. */
+/*
+ * "interrupts" holds three cells for each: kind (1: private to a CPU), number within the kind,
+ * flags.
+ */
 #define INTERRUPT_CELLS  3
 #define KIND_PRIVATE     1
 #define FIRST_PRIVATE_ID 16
@@ -17,7 +20,10 @@ struct machine machine;
 
 static struct region read_region(const void *fdt, fdt_node_t node, unsigned int index)
 {
-    /* Cells of the root's children; Xen's own nodes are all there, and so are the GICs of machines seen so far. */
+    /*
+     * Cells of the root's children; Xen's own nodes are all there, and so are the GICs of machines
+     * seen so far.
+     */
     fdt_node_t root = fdt_find(fdt, "/");
     uint32_t address_cells = (uint32_t)fdt_number(fdt, root, "#address-cells", 0, 1, 2);
     uint32_t size_cells = (uint32_t)fdt_number(fdt, root, "#size-cells", 0, 1, 1);

@@ -13,7 +13,7 @@ struct region {
 
 struct machine {
     struct region ram[MACHINE_REGIONS];      /* ends with one of size 0, if there is room */
-    struct region foreign[MACHINE_REGIONS];  /* "reg" of the hypervisor node: grant table, then free space */
+    struct region foreign[MACHINE_REGIONS];  /* of the hypervisor: grant table, then free space */
     unsigned int gic_version;                /* 2, 3, or 0 where there is none */
     struct region gic_distributor;
     struct region gic_cpu;                   /* v2: CPU interface, v3: redistributors */

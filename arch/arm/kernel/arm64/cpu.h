@@ -1,5 +1,6 @@
 /*
- * What the shared code of the Arm kernels needs of an arm64 CPU: system registers, hypercall, firmware call, barriers.
+ * What the shared code of the Arm kernels needs of an arm64 CPU: system registers, hypercall,
+ * firmware call, barriers.
  */
 #ifndef ARM64_CPU_H
 #define ARM64_CPU_H

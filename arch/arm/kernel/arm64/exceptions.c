@@ -1,5 +1,6 @@
 /*
- * What an exception means: from the syndrome register to a struct fault. The vectors call these functions.
+ * What an exception means: from the syndrome register to a struct fault. The vectors call these
+ * functions.
  */
 #include <boot.h>
 #include <fault.h>

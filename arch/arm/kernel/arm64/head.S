@@ -1,12 +1,12 @@
 /*
  * Entry of the arm64 test kernel: Linux arm64 Image header, self-relocation, stacks.
  *
- * Xen enters here at EL1h with the MMU off and interrupts masked; x0 holds the guest-physical address of the device
- * tree. The image is linked at 0 and may be loaded at any 4 KiB boundary: it applies its own relative relocations,
- * so that C may use pointers in initialisers.
+ * Xen enters here at EL1h with the MMU off and interrupts masked; x0 holds the guest-physical
+ * address of the device tree. The image is linked at 0 and may be loaded at any 4 KiB boundary: it
+ * applies its own relative relocations, so that C may use pointers in initialisers.
  *
- * All C code runs on SP_EL0; SP_EL1 is only for exceptions (vectors.S). A test that overruns its stack is therefore
- * taken like any other fault.
+ * All C code runs on SP_EL0; SP_EL1 is only for exceptions (vectors.S). A test that overruns its
+ * stack is therefore taken like any other fault.
  */
 #define R_AARCH64_RELATIVE 1027
 

@@ -1,8 +1,9 @@
 /*
- * arch_jump_save and arch_jump_to of arm64: leave a test, or a function that faulted, from any depth.
+ * arch_jump_save and arch_jump_to of arm64: leave a test, or a function that faulted, from any
+ * depth.
  *
- * struct arch_jump (cpu.h) holds x19 to x30, SP_EL0, SP_EL1 and DAIF. SP_EL1 is part of it because the jump may be
- * made from the fault handler, whose exception frames are thereby dropped.
+ * struct arch_jump (cpu.h) holds x19 to x30, SP_EL0, SP_EL1 and DAIF. SP_EL1 is part of it because
+ * the jump may be made from the fault handler, whose exception frames are thereby dropped.
  */
     .text
     .globl  arch_jump_save

@@ -1,7 +1,9 @@
 /*
- * Identity map of arm64: 4 KiB pages, 39-bit addresses, three levels of tables, each with 512 entries.
+ * Identity map of arm64: 4 KiB pages, 39-bit addresses, three levels of tables, each with 512
+ * entries.
  *
- * Xen requires what a hypercall points to in memory that is mapped as Normal, Inner Write-Back, Inner Shareable.
+ * Xen requires what a hypercall points to in memory that is mapped as Normal, Inner Write-Back,
+ * Inner Shareable.
  */
 #include "../mmu.h"
 
@@ -22,7 +24,7 @@
 
 /* Descriptors. */
 #define VALID         (1ull << 0)
-#define TABLE_OR_PAGE (1ull << 1)  /* level 3: a page; above: a table, and a block where it is clear */
+#define TABLE_OR_PAGE (1ull << 1)  /* a page at the last level, a table above; else a block */
 #define ATTRIBUTES(i) ((uint64_t)(i) << 2)
 #define READ_ONLY     (1ull << 7)
 #define SHARED_INNER  (3ull << 8)
@@ -36,7 +38,10 @@
 #define DEVICE      (ATTRIBUTES(0) | NEVER_EXECUTE)
 #define NORMAL      (ATTRIBUTES(1) | SHARED_INNER)
 
-/* TCR_EL1: T0SZ, write-back walks, inner shareable, 4 KiB granule, TTBR1 off, 40-bit physical addresses. */
+/*
+ * TCR_EL1: T0SZ, write-back walks, inner shareable, 4 KiB granule, TTBR1 off, 40-bit physical
+ * addresses.
+ */
 #define TCR (64 - ADDRESS_BITS | 1ull << 8 | 1ull << 10 | 3ull << 12 | 1ull << 23 | 2ull << 32)
 
 #define SCTLR_MMU               (1ull << 0)
@@ -54,7 +59,10 @@ static unsigned int tables_used = 1; /* tables[0] is the top */
 
 extern char _start[], _text_end[], _end[], stack_guard[];
 
-/* The table below an entry, which is not one of the last level; NULL if there is none and none can be made. */
+/*
+ * The table below an entry, which is not one of the last level; NULL if there is none and none can
+ * be made.
+ */
 static uint64_t *next_table(uint64_t *entry)
 {
     if (!(*entry & VALID) && tables_used < TABLES)
@@ -116,7 +124,9 @@ static void map_region(const struct region *region, uint64_t attributes)
     map(region->start & ~(PAGE_SIZE - 1), end, attributes);
 }
 
-/* Lines that were fetched ahead of what the MMU-less code wrote would hide it once the cache is on. */
+/*
+ * Lines that were fetched ahead of what the MMU-less code wrote would hide it once the cache is on.
+ */
 static void forget_cached(void)
 {
     uint64_t line = 4ull << (read_register("ctr_el0") >> 16 & 0xf);

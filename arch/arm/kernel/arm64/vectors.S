@@ -1,9 +1,10 @@
 /*
  * Exception vectors of the arm64 test kernel.
  *
- * Exceptions are taken on SP_EL1. Faults are handled there, since the stack itself may be what is wrong, and never
- * return: arch_jump_to() puts SP_EL1 back. Interrupts save what C functions may change and are then handled on the
- * stack that was interrupted, so that event handlers are ordinary code whose own faults are taken the same way.
+ * Exceptions are taken on SP_EL1. Faults are handled there, since the stack itself may be what is
+ * wrong, and never return: arch_jump_to() puts SP_EL1 back. Interrupts save what C functions may
+ * change and are then handled on the stack that was interrupted, so that event handlers are
+ * ordinary code whose own faults are taken the same way.
  */
 #define FRAME_SIZE 192              /* x0 to x18, x29, x30, ELR, SPSR, padding */
 
@@ -32,7 +33,10 @@ exception_vectors:
     fault_entry exception_asynchronous      /* FIQ: the GIC gives a guest none */
     fault_entry exception_asynchronous      /* SError */
 
-    /* From EL1 on SP_EL1: the fault handler itself, or what Xen 4.17 injects, whose vector is always this one. */
+    /*
+     * From EL1 on SP_EL1: the fault handler itself, or what Xen 4.17 injects, whose vector is
+     * always this one.
+     */
     .balign 128
     mrs     x0, spsr_el1
     tbz     x0, #0, exception_vectors
