@@ -118,7 +118,6 @@ FAULTS: dict[str, Fault] = {
     "XENVER_get_features": wrong_field("submap_idx"),
     "XENVER_pagesize": result(65536),
     "XENVER_version": result(0x30000),
-    "XEN_DOMCTL_getdomaininfo": wrong_errno("EACCES", "EPERM"),
 }
 
 
@@ -180,6 +179,10 @@ def noticed(environment: Environment, command: str) -> bool:
 @pytest.mark.parametrize("command", commands())
 def test_a_broken_command_is_noticed(command: str) -> None:
     users = [env for env in ENVIRONMENTS.values() if command in env.commands()]
-    tried = [env for env in users if command in uses(env)]
-    assert tried, "no test uses it"
-    assert any(noticed(environment, command) for environment in tried)
+    tried = []
+    for environment in users:
+        if command in uses(environment):
+            tried.append(environment.name)
+            if noticed(environment, command):
+                return
+    pytest.fail(f"no test notices, in {', '.join(tried)}" if tried else "no test uses it")
