@@ -122,6 +122,14 @@ def test_a_crash_boots_again_for_the_rest(fake_run: Runner) -> None:
     assert "2 pass, 1 crash" in text
 
 
+def test_one_reason_is_told_once(fake_run: Runner) -> None:
+    panic = ["(XEN) panic", Ended("crash", "no image")]
+    status, text = fake_run({ALL: panic})
+    assert status == 1
+    assert text.count("the test kernel did not start: crash: no image") == 1
+    assert "and 1 more tests of fake/dom0, for the same reason" in text
+
+
 def test_an_expression_selects_what_the_boot_runs(fake_run: Runner) -> None:
     status, text = fake_run({"tests=1": lines("ok 1 beta")}, expression="beta")
     assert status == 0

@@ -20,6 +20,7 @@ STYLES = {
     Outcome.SKIP: "dim",
     Outcome.XFAIL: "yellow",
 }
+_NAMES = 10  # failing tests that the next step names
 _CONSOLE_LINES = 12  # of a failing test, the last ones; the report has them all
 
 Place = tuple[str, str]  # port, environment
@@ -41,6 +42,8 @@ class Display:
         self._tasks: dict[Place, TaskID] = {}
         self._expected: Counter[Place] = Counter()
         self._results: dict[Place, list[Result]] = {}
+        self._told: dict[Place, str] = {}  # the last failure's message
+        self._untold: Counter[Place] = Counter()  # failures after it that say the same
 
     def __enter__(self) -> "Display":
         self._bars.start()
@@ -68,26 +71,32 @@ class Display:
         """A test has its verdict."""
         place = (result.port, result.environment)
         self._bars.update(self._tasks[place], advance=1, test="")
-        if result.outcome.is_failure:
-            self._print_failure(result)
         done = self._results.setdefault(place, [])
         done.append(result)
+        repeated = result.outcome.is_failure and self._told.get(place) == result.message
+        if repeated:
+            self._untold[place] += 1
+        if self._untold[place] and (not repeated or len(done) == self._expected[place]):
+            count = self._untold.pop(place)
+            self._print(f"[dim]and {count} more tests of {'/'.join(place)}, for the same reason[/]")
+        if result.outcome.is_failure and not repeated:
+            self._print_failure(result)
+            self._told[place] = result.message
         if len(done) == self._expected[place] and not self.console.is_terminal:
             seconds = sum(item.seconds for item in done)
-            self.console.print(
-                f"{'/'.join(place)}: {_counts(done)} in {seconds:.2f} s", highlight=False
-            )
+            self._print(f"{'/'.join(place)}: {_counts(done)} in {seconds:.2f} s")
 
     def _print_failure(self, result: Result) -> None:
-        style = STYLES[result.outcome]
         name = f"{result.port}/{result.environment}/{result.test}"
-        print_line = self.console.print
-        print_line(
-            f"[{style}]{result.outcome}[/] [bold]{escape(name)}[/]: {escape(result.message)}",
-            highlight=False,
+        self._print(
+            f"[{STYLES[result.outcome]}]{result.outcome}[/] [bold]{escape(name)}[/]: "
+            f"{escape(result.message)}"
         )
         for line in result.console[-_CONSOLE_LINES:]:
-            print_line(f"  | {escape(line)}", highlight=False, style="dim")
+            self._print(f"[dim]  | {escape(line)}[/]")
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def _counts(results: Sequence[Result]) -> str:
@@ -143,4 +152,6 @@ def _print_next(console: Console, climb: ladder.Climb, run: Run) -> None:
         f"\n[bold]{climb.port}: next step is rung '{climb.stuck.name}'[/] ({climb.stuck.title})"
     )
     console.print(climb.stuck.next.strip(), highlight=False)
-    console.print(f"Failing there: {', '.join(failing)}\n", highlight=False)
+    more = len(failing) - _NAMES
+    names = ", ".join(failing[:_NAMES]) + (f" and {more} more" if more > 0 else "")
+    console.print(f"Failing there: {names}\n", highlight=False)
