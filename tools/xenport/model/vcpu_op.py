@@ -139,24 +139,30 @@ def stop_singleshot_timer(call: Call) -> None:
 
 @command("VCPUOP_register_vcpu_info")
 def register_vcpu_info(call: Call) -> None:
-    """Move vcpu_info, once. Everything counts as pending then, lest an event get lost."""
+    """Move vcpu_info, once. Everything counts as pending then, lest an event get lost.
+
+    What cannot be is refused in other words at different releases: which errnos there are tells.
+    """
     view = call.view
     vcpu = target(call)
     domain = call.domain
     abi = domain.abi
     layout = abi.layout("vcpu_info")
-    if view.offset > PAGE_SIZE - layout.size or view.offset % layout.align:
-        raise XenError("ENXIO")
-    if vcpu.info_is_registered:
+    recent = call.declares("EBUSY")
+    if recent and view.offset >= PAGE_SIZE:
         raise XenError("EINVAL")
-    if vcpu is not call.vcpu and not vcpu.is_down:
+    if recent and vcpu.info_is_registered:
+        raise XenError("EBUSY")
+    if view.offset > PAGE_SIZE - layout.size or view.offset % layout.align:
+        raise XenError("ENXIO" if call.declares("ENXIO") else "EINVAL")
+    if vcpu.info_is_registered or (not recent and vcpu is not call.vcpu and not vcpu.is_down):
         raise XenError("EINVAL")
     try:
         data, start = domain.memory.locate(view.mfn * PAGE_SIZE + view.offset)
     except MemoryFault:
         raise XenError("EINVAL") from None
     if not vcpu.cpu.frame_is_writable(view.mfn):
-        raise XenError("EINVAL")
+        raise XenError("EACCES" if recent else "EINVAL")
     if vcpu.has_info:
         data[start : start + layout.size] = vcpu.info_bytes()
     else:
