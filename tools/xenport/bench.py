@@ -1,0 +1,113 @@
+"""Figures of speed: ``make bench``, or ``python -m xenport.bench``.
+
+Machines differ and are noisy, so what counts are the ratios, and medians of several runs on an
+otherwise idle machine; the load average stands beside them.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from xenport import port as ports
+from xenport.model.bench import measure
+from xenport.suite.reports import RESULTS
+
+RUNS = 3
+_LIMIT = 300.0  # seconds for one run
+_GROUPS = {  # what is run together, and the seconds that it should take at most
+    "model, all architectures": (("model-x86_64", "model-arm64", "model-ppc64"), 10.0),
+    "xen-4.17-amd64": (("xen-4.17-amd64",), 8.0),
+    "xen-4.17-arm64": (("xen-4.17-arm64",), 5.0),
+}
+
+
+@dataclass(frozen=True)
+class _Timing:
+    """Runs of one group of ports."""
+
+    seconds: tuple[float, ...]
+    tests: int
+    failures: int
+
+
+def main() -> int:
+    """Measures and prints; 1 if a run failed."""
+    console = Console()
+    console.print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors\n")
+    console.print(_hypercalls())
+    table = Table(title="xenport run, warm", title_justify="left", box=None, pad_edge=False)
+    for heading in ("ports", "median s", "fastest s", "aim s", "tests", "ms a test", "failures"):
+        table.add_column(heading, justify="left" if heading == "ports" else "right")
+    failures = 0
+    for group, (names, aim) in _GROUPS.items():
+        lacking = [lack for name in names for lack in ports.missing(ports.load(name))]
+        if lacking:
+            console.print(f"{group} left out: {lacking[0].what} missing; {lacking[0].command}")
+            continue
+        timing = _time(names)
+        failures += timing.failures
+        median = statistics.median(timing.seconds)
+        table.add_row(
+            group,
+            f"{median:.1f}",
+            f"{min(timing.seconds):.1f}",
+            f"{aim:.0f}",
+            str(timing.tests),
+            f"{1000 * median / timing.tests:.1f}",
+            str(timing.failures),
+        )
+    console.print()
+    console.print(table)
+    return int(failures > 0)
+
+
+def _hypercalls() -> Table:
+    """The model's dispatch against a hook that does nothing."""
+    table = Table(title="Hypercalls per second", title_justify="left", box=None, pad_edge=False)
+    for heading in ("architecture", "model", "empty hook", "ratio", "empty ctypes hook"):
+        table.add_column(heading, justify="left" if heading == "architecture" else "right")
+    for speed in measure():
+        table.add_row(
+            speed.architecture,
+            f"{speed.model:,.0f}",
+            f"{speed.wrapper_hook:,.0f}",
+            f"{speed.ratio:.2f}",
+            f"{speed.raw_hook:,.0f}",
+        )
+    return table
+
+
+def _time(names: tuple[str, ...]) -> _Timing:
+    """Runs the ports together: once to warm up, then RUNS times."""
+    command = [sys.executable, "-m", "xenport", "run"]
+    for name in names:
+        command += ["--port", name]
+    seconds = []
+    with tempfile.TemporaryDirectory(prefix="xenport-bench-") as folder:
+        report = Path(folder) / "report"
+        for _ in range(RUNS + 1):
+            begun = time.monotonic()
+            subprocess.run(
+                [*command, "--report", str(report)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                timeout=_LIMIT,
+                check=False,
+            )
+            seconds.append(time.monotonic() - begun)
+        results = json.loads((report / RESULTS).read_text())["results"]
+    failed = sum(result["outcome"] in ("fail", "crash", "timeout") for result in results)
+    return _Timing(tuple(seconds[1:]), len(results), failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
