@@ -27,6 +27,7 @@ from xenport.model.machine import End, Guest, Machine
 
 RAM = 0x40000000  # of a domU
 VIRTUAL_TIMER = 27
+PHYSICAL_TIMER = 30
 EVENTS = 31
 
 PREAMBLE = r"""
@@ -50,12 +51,12 @@ PREAMBLE = r"""
     isb
     .endm
 
-    .macro  gic_on          // events and the virtual timer
+    .macro  gic_on          // events and the timers
     ldr     x9, =0x03001000
     mov     w10, #0x12
     str     w10, [x9]
     ldr     x9, =0x03030000
-    mov     w10, #0x88000000
+    mov     w10, #0xc8000000
     mvn     w11, wzr
     str     w11, [x9, #0x80]
     str     w10, [x9, #0x100]
@@ -437,15 +438,22 @@ TIMER = """
     msr     cntv_ctl_el0, x1
     mrs     x27, cntvct_el0
 """
-TIMER_INTERRUPT = assembly(f"vectors_on\n gic_on\n {TIMER} msr daifclr, #2\n 1: yield\n wfi\n b 1b")
+TIMER_INTERRUPTS = {
+    interrupt: assembly(f"vectors_on\n gic_on\n {code}\n msr daifclr, #2\n 1: yield\n wfi\n b 1b")
+    for interrupt, code in {
+        VIRTUAL_TIMER: TIMER,
+        PHYSICAL_TIMER: TIMER.replace("cntv_", "cntp_"),
+    }.items()
+}
 WAIT_MASKED = assembly(f"vectors_on\n gic_on\n {TIMER} wfi\n mov x20, #77\n look")
 WAIT_FOREVER = assembly("wfi\n look")
 
 
-def test_the_timer_interrupts(images: list[bytes]) -> None:
-    run = Run(images[TIMER_INTERRUPT]).to_the_end()
+@pytest.mark.parametrize("interrupt", TIMER_INTERRUPTS)
+def test_a_timer_interrupts(images: list[bytes], interrupt: int) -> None:
+    run = Run(images[TIMER_INTERRUPTS[interrupt]]).to_the_end()
     assert run.x(20) == 5
-    assert run.cpu.gic.highest() == VIRTUAL_TIMER
+    assert run.cpu.gic.highest() == interrupt
     assert 1_000_000 <= run.machine.hypervisor.clock.now < 1_100_000
 
 

@@ -134,11 +134,11 @@ TEST(arm_wait_for_interrupt, TIME, "WFI ends for an interrupt that is masked", .
     uint64_t begin = arch_monotonic_ns();
 
     arch_events_disable();
-    timer_start(MILLISECONDS(1));
+    timer_start(TIMER_VIRTUAL, MILLISECONDS(1));
     while (arch_monotonic_ns() - begin < MILLISECONDS(1))
         __asm__ volatile("wfi" ::: "memory");
     CHECK(arch_monotonic_ns() - begin < SECONDS(1));
-    CHECK_EQ(timer_count(), 0);
+    CHECK_EQ(timer_count(TIMER_VIRTUAL), 0);
     arch_events_enable();
-    CHECK(WAIT_UNTIL(timer_count() == 1, SECONDS(1)));
+    CHECK(WAIT_UNTIL(timer_count(TIMER_VIRTUAL) == 1, SECONDS(1)));
 }

@@ -105,12 +105,12 @@ TEST(psci_cpu_suspend, POWER, "CPU_SUSPEND waits for an interrupt", .needs = "ar
     uint64_t begin = arch_monotonic_ns();
 
     arch_events_disable();
-    timer_start(MILLISECONDS(1));
+    timer_start(TIMER_VIRTUAL, MILLISECONDS(1));
     CHECK_EQ(psci(PSCI_CPU_SUSPEND_64, 0, 0, 0), 0);
     CHECK(arch_monotonic_ns() - begin >= MILLISECONDS(1));
-    CHECK_EQ(timer_count(), 0);
+    CHECK_EQ(timer_count(TIMER_VIRTUAL), 0);
     arch_events_enable();
-    CHECK(WAIT_UNTIL(timer_count() == 1, SECONDS(1)));
+    CHECK(WAIT_UNTIL(timer_count(TIMER_VIRTUAL) == 1, SECONDS(1)));
 }
 
 /*

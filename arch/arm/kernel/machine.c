@@ -1,6 +1,6 @@
 /*
  * Reads the device tree that Xen makes for its guests. Bindings: arm,gic-v3 and arm,gic-400,
- * arm,armv8-timer (third entry: the virtual timer), xen,xen.
+ * arm,armv8-timer (second and third entry: the physical and the virtual timer), xen,xen.
  */
 #include "machine.h"
 
@@ -16,6 +16,7 @@ struct machine machine;
 #define INTERRUPT_CELLS  3
 #define KIND_PRIVATE     1
 #define FIRST_PRIVATE_ID 16
+#define PHYSICAL_TIMER   1
 #define VIRTUAL_TIMER    2
 
 static struct region read_region(const void *fdt, fdt_node_t node, unsigned int index)
@@ -74,11 +75,12 @@ static void read_gic(const void *fdt)
 void machine_read(const void *fdt)
 {
     fdt_node_t hypervisor = fdt_find_with(fdt, "compatible", "xen,xen");
+    fdt_node_t timers = fdt_find_with(fdt, "compatible", "arm,armv8-timer");
 
     read_regions(fdt, fdt_find_with(fdt, "device_type", "memory"), machine.ram);
     read_regions(fdt, hypervisor, machine.foreign);
     machine.event_interrupt = read_interrupt(fdt, hypervisor, 0);
-    machine.timer_interrupt =
-        read_interrupt(fdt, fdt_find_with(fdt, "compatible", "arm,armv8-timer"), VIRTUAL_TIMER);
+    machine.timer_interrupts[TIMER_PHYSICAL] = read_interrupt(fdt, timers, PHYSICAL_TIMER);
+    machine.timer_interrupts[TIMER_VIRTUAL] = read_interrupt(fdt, timers, VIRTUAL_TIMER);
     read_gic(fdt);
 }

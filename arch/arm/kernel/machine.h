@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "timer.h"
+
 struct region {
     uint64_t start, size;
 };
@@ -18,7 +20,7 @@ struct machine {
     struct region gic_distributor;
     struct region gic_cpu;                   /* v2: CPU interface, v3: redistributors */
     unsigned int event_interrupt;            /* interrupt ids; 0 where the tree names none */
-    unsigned int timer_interrupt;
+    unsigned int timer_interrupts[TIMERS];   /* by enum timer */
 };
 
 extern struct machine machine;

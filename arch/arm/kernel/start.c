@@ -61,8 +61,9 @@ static void start_interrupts(void)
         boot_problem("the device tree has no interrupt for events");
     else if (boot_info.shared_info)
         gic_enable(machine.event_interrupt);
-    if (machine.timer_interrupt)
-        gic_enable(machine.timer_interrupt);
+    for (unsigned int timer = 0; timer < TIMERS; timer++)
+        if (machine.timer_interrupts[timer])
+            gic_enable(machine.timer_interrupts[timer]);
 }
 
 void arch_init(void)
@@ -86,6 +87,7 @@ void interrupt_taken(void)
         return;
     if (id == machine.event_interrupt)
         upcall();
-    else if (id == machine.timer_interrupt)
-        timer_interrupt();
+    for (unsigned int timer = 0; timer < TIMERS; timer++)
+        if (id == machine.timer_interrupts[timer])
+            timer_interrupt(timer);
 }

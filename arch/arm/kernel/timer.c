@@ -1,5 +1,5 @@
 /*
- * Time: the virtual counter, and the virtual timer that compares with it.
+ * Time: the virtual counter, and the timers.
  */
 #include "timer.h"
 
@@ -7,7 +7,7 @@
 
 #define NS_PER_SECOND 1000000000ull
 
-static volatile unsigned int count;
+static volatile unsigned int counts[TIMERS];
 
 uint64_t arch_monotonic_ns(void)
 {
@@ -18,27 +18,33 @@ uint64_t arch_monotonic_ns(void)
     return ticks / frequency * NS_PER_SECOND + ticks % frequency * NS_PER_SECOND / frequency;
 }
 
-void timer_start(uint64_t delay)
+void timer_start(enum timer timer, uint64_t delay)
 {
-    uint64_t frequency = counter_frequency();
+    /* 30 s in ns, times any frequency, fit. One more: part of the present tick is over. */
+    uint32_t ticks = (uint32_t)(delay * (counter_frequency() / 1000) / (NS_PER_SECOND / 1000)) + 1;
 
-    count = 0;
-    virtual_timer_set(arch_counter() + delay / NS_PER_SECOND * frequency +
-                      delay % NS_PER_SECOND * frequency / NS_PER_SECOND);
+    counts[timer] = 0;
+    if (timer == TIMER_PHYSICAL)
+        physical_timer_set(ticks);
+    else
+        virtual_timer_set(ticks);
 }
 
-void timer_stop(void)
+void timer_stop(enum timer timer)
 {
-    virtual_timer_stop();
+    if (timer == TIMER_PHYSICAL)
+        physical_timer_stop();
+    else
+        virtual_timer_stop();
 }
 
-unsigned int timer_count(void)
+unsigned int timer_count(enum timer timer)
 {
-    return count;
+    return counts[timer];
 }
 
-void timer_interrupt(void)
+void timer_interrupt(enum timer timer)
 {
-    virtual_timer_stop(); /* the level stays high otherwise */
-    count++;
+    timer_stop(timer); /* the level stays high otherwise */
+    counts[timer]++;
 }

@@ -100,15 +100,26 @@ static inline uint64_t counter_frequency(void)
     return read_register("cntfrq_el0");
 }
 
-static inline void virtual_timer_set(uint64_t deadline)
+static inline void virtual_timer_set(uint32_t ticks)
 {
-    write_register("cntv_cval_el0", deadline);
+    write_register("cntv_tval_el0", ticks);
     write_register("cntv_ctl_el0", 1);
 }
 
 static inline void virtual_timer_stop(void)
 {
     write_register("cntv_ctl_el0", 0);
+}
+
+static inline void physical_timer_set(uint32_t ticks)
+{
+    write_register("cntp_tval_el0", ticks);
+    write_register("cntp_ctl_el0", 1);
+}
+
+static inline void physical_timer_stop(void)
+{
+    write_register("cntp_ctl_el0", 0);
 }
 
 /* The GICv3's CPU interface; the register names are the architecture's. */

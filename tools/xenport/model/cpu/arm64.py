@@ -11,6 +11,7 @@ one is waiting.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -47,7 +48,14 @@ from xenport.model.cpu.arm64_core import (
 )
 from xenport.model.cpu.arm64_domain import load, memory_map
 from xenport.model.cpu.arm64_gic import REDISTRIBUTOR_SIZE, SPURIOUS, Distributor, Gic
-from xenport.model.cpu.arm64_timer import FREQUENCY, VirtualTimer
+from xenport.model.cpu.arm64_timer import (
+    COUNTERS,
+    FREQUENCY,
+    PHYSICAL,
+    VIRTUAL,
+    GenericTimer,
+    read_counter,
+)
 from xenport.model.cpu.base import Cpu
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -127,11 +135,13 @@ class Arm64Cpu(Cpu):
         self._clock = self.hypervisor.clock
         self._tag = abi.constant("XEN_HYPERCALL_TAG")
         self._event_level = 1 << layout.event_interrupt
-        self._timer_level = 1 << abi.constant("GUEST_TIMER_VIRT_PPI")
         self._exception: int | None = None  # to be dealt with when the core has stopped
         self._missing: tuple[int, int] | None = None  # kind and address of an access without memory
         self._hypercalls: set[int] = set()  # addresses behind the instructions seen so far
-        self.timer = VirtualTimer(self._clock, vcpu.kick)
+        self._virtual_level = 1 << abi.constant("GUEST_TIMER_VIRT_PPI")
+        self._physical_level = 1 << abi.constant("GUEST_TIMER_PHYS_NS_PPI")
+        self._virtual_timer = GenericTimer(VIRTUAL, self._clock, vcpu.kick)
+        self._physical_timer = GenericTimer(PHYSICAL, self._clock, vcpu.kick)
         self.distributor: Distributor = (
             self._of(domain.vcpus[0]).distributor if vcpu.id else Distributor()
         )
@@ -150,9 +160,12 @@ class Arm64Cpu(Cpu):
             self.core.map_registers(region.start, region.size, read, self._then_look(write))
         self.core.hook_interrupt(self._interrupt)
         self.core.hook_memory_fault(self._no_memory)
+        timers = (self._virtual_timer, self._physical_timer)
+        count = self._then_look(functools.partial(read_counter, self._clock))
         self.core.hook_system_registers(
-            {n: self._then_look(read) for n, read in self.timer.readers.items()},
-            {n: self._then_look(write) for n, write in self.timer.writers.items()}
+            {n: self._then_look(read) for t in timers for n, read in t.readers.items()}
+            | dict.fromkeys(COUNTERS, count),
+            {n: self._then_look(write) for t in timers for n, write in t.writers.items()}
             | {DAIF: self._then_look(self._write_daif)},
         )
         # Where a hypercall comes from (the address behind the instruction), its number, and as many
@@ -320,14 +333,16 @@ class Arm64Cpu(Cpu):
 
     def _levels(self) -> int:
         levels = self._event_level if self.vcpu.upcall_pending else 0
-        if self._clock.now >= self.timer.deadline:
-            levels |= self._timer_level
+        if self._clock.now >= self._virtual_timer.deadline:
+            levels |= self._virtual_level
+        if self._clock.now >= self._physical_timer.deadline:
+            levels |= self._physical_level
         return levels
 
     def event_deliverable(self) -> bool:
-        if not self.vcpu.upcall_pending and self._clock.now < self.timer.deadline:
+        if not self._levels() or self.core.pstate.get() & PSTATE_IRQ_MASK:
             return False
-        return not self.core.pstate.get() & PSTATE_IRQ_MASK and self.gic.highest() != SPURIOUS
+        return self.gic.highest() != SPURIOUS
 
     def deliver_event(self) -> None:
         self.core.take_interrupt()

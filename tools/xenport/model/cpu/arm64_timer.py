@@ -1,4 +1,6 @@
-"""The virtual timer of a vcpu and the counter that it compares with, in virtual time.
+"""The generic timers of a vcpu and the counters that they compare with, in virtual time.
+
+The two counters are the same: the domain under test starts with the machine.
 
 Source: Arm Architecture Reference Manual, The Generic Timer.
 """
@@ -14,11 +16,14 @@ from xenport.model.cpu.arm64_core import system_register
 FREQUENCY = 62_500_000
 _TICK_NS = 1_000_000_000 // FREQUENCY
 
-_CNTPCT = system_register(3, 3, 14, 0, 1)
-_CNTVCT = system_register(3, 3, 14, 0, 2)
-_CNTV_TVAL = system_register(3, 3, 14, 3, 0)
-_CNTV_CTL = system_register(3, 3, 14, 3, 1)
-_CNTV_CVAL = system_register(3, 3, 14, 3, 2)
+# CRm of the registers of each timer, which differ in op2.
+PHYSICAL = 2
+VIRTUAL = 3
+
+#: CNTPCT and CNTVCT.
+COUNTERS = (system_register(3, 3, 14, 0, 1), system_register(3, 3, 14, 0, 2))
+
+_VALUE, _CONTROL, _COMPARE = range(3)
 
 _ENABLE = 1 << 0
 _MASKED = 1 << 1
@@ -28,33 +33,39 @@ _WORD = (1 << 64) - 1
 _NEVER = 1 << 200
 
 
-class VirtualTimer:
-    """Counter and timer of one vcpu. ``expired()`` is called when the timer fires.
+def read_counter(clock: VirtualClock) -> int:
+    """What a read of either counter gives. Time passes with it."""
+    return clock.read() // _TICK_NS
+
+
+class GenericTimer:
+    """One timer of one vcpu, PHYSICAL or VIRTUAL. ``expired()`` is called when it fires.
 
     ``readers`` and ``writers`` are its registers: functions by number.
     """
 
-    def __init__(self, clock: VirtualClock, expired: Callable[[], None]) -> None:
+    def __init__(self, kind: int, clock: VirtualClock, expired: Callable[[], None]) -> None:
         self._clock = clock
         self._timer = clock.timer(expired)
         self._control = 0
         self._compare = 0  # ticks
         self.deadline = _NEVER  #: ns since boot from which on it asks for an interrupt
+        value, control, compare = (
+            system_register(3, 3, 14, kind, op2) for op2 in (_VALUE, _CONTROL, _COMPARE)
+        )
         self.readers: dict[int, Callable[[], int]] = {
-            _CNTPCT: self._count,
-            _CNTVCT: self._count,
-            _CNTV_TVAL: lambda: self._compare - self._count() & 0xFFFFFFFF,
-            _CNTV_CTL: self._read_control,
-            _CNTV_CVAL: lambda: self._compare,
+            value: lambda: self._compare - self._count() & 0xFFFFFFFF,
+            control: self._read_control,
+            compare: lambda: self._compare,
         }
         self.writers: dict[int, Callable[[int], None]] = {
-            _CNTV_TVAL: self._write_value,
-            _CNTV_CTL: self._write_control,
-            _CNTV_CVAL: self._write_compare,
+            value: self._write_value,
+            control: self._write_control,
+            compare: self._write_compare,
         }
 
     def _count(self) -> int:
-        return self._clock.read() // _TICK_NS
+        return read_counter(self._clock)
 
     def _read_control(self) -> int:
         fired = self._control & _ENABLE and self._count() >= self._compare
