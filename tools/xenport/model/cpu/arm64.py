@@ -46,7 +46,7 @@ from xenport.model.cpu.arm64_core import (
     Arm64Core,
     general_register,
 )
-from xenport.model.cpu.arm64_domain import load, memory_map
+from xenport.model.cpu.arm64_domain import Map, load, memory_map
 from xenport.model.cpu.arm64_gic import REDISTRIBUTOR_SIZE, SPURIOUS, Distributor, Gic
 from xenport.model.cpu.arm64_timer import (
     COUNTERS,
@@ -153,21 +153,9 @@ class Arm64Cpu(Cpu):
         )
         self.core = Arm64Core(vcpu.id)
         self.core.map_memory(domain.memory)
-        for region, read, write in (
-            (layout.distributor, self.distributor.read, self.distributor.write),
-            (layout.redistributors, self._read_redistributor, self._write_redistributor),
-        ):
-            self.core.map_registers(region.start, region.size, read, self._then_look(write))
+        self._hook_registers(layout)
         self.core.hook_interrupt(self._interrupt)
         self.core.hook_memory_fault(self._no_memory)
-        timers = (self._virtual_timer, self._physical_timer)
-        count = self._then_look(functools.partial(read_counter, self._clock))
-        self.core.hook_system_registers(
-            {n: self._then_look(read) for t in timers for n, read in t.readers.items()}
-            | dict.fromkeys(COUNTERS, count),
-            {n: self._then_look(write) for t in timers for n, write in t.writers.items()}
-            | {DAIF: self._then_look(self._write_daif)},
-        )
         # Where a hypercall comes from (the address behind the instruction), its number, and as many
         # arguments as any has.
         count = max(len(h.args) for h in abi.hypercalls.values() if domain.guest in h.callers)
@@ -180,6 +168,24 @@ class Arm64Cpu(Cpu):
         )
         self._unpack_call = struct.Struct(f"{2 + count}Q").unpack_from
         self._result = self.core.x[0]
+
+    def _hook_registers(self, layout: Map) -> None:
+        """Registers that Xen carries out accesses to: of the GIC in memory, and of the timers."""
+        for region, read, write in (
+            (layout.distributor, self.distributor.read, self.distributor.write),
+            (layout.redistributors, self._read_redistributor, self._write_redistributor),
+        ):
+            self.core.map_registers(region.start, region.size, read, self._then_look(write))
+        count: Callable[[], int] = functools.partial(read_counter, self._clock)
+        readers = dict.fromkeys(COUNTERS, count)
+        writers: dict[int, Callable[[int], None]] = {DAIF: self._write_daif}
+        for timer in (self._virtual_timer, self._physical_timer):
+            readers |= timer.readers
+            writers |= timer.writers
+        self.core.hook_system_registers(
+            {number: self._then_look(reader) for number, reader in readers.items()},
+            {number: self._then_look(writer) for number, writer in writers.items()},
+        )
 
     @staticmethod
     def _of(vcpu: Vcpu) -> Arm64Cpu:
