@@ -1,11 +1,12 @@
 """``xenport run``: a pytest session over port files, with a display and a report folder."""
 
+import io
 import os
 import signal
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,8 +46,9 @@ def run(options: Options, console: Console) -> int:
     _check_ready(chosen, options, console)
     with _interrupt_on_sigterm(), _folder(options.report) as folder:
         recorder = _Recorder(Display(console))
-        status = pytest.main(_arguments(chosen, options, folder), plugins=[plugin, recorder])
-        recorder.finish(status)
+        with redirect_stderr(io.StringIO()) as said:
+            status = pytest.main(_arguments(chosen, options, folder), plugins=[plugin, recorder])
+        recorder.finish(status, said.getvalue())
         reports.write(recorder.run, folder)
         print_summary(console, recorder.run)
     if options.report:
@@ -119,8 +121,8 @@ class _Recorder:
         self._begun = time.monotonic()
         self._error: BaseException | None = None
 
-    def finish(self, status: int) -> None:
-        """Turns pytest's own trouble into an error of ours."""
+    def finish(self, status: int, said: str) -> None:
+        """Turns pytest's own trouble, and what it said of it, into an error of ours."""
         self.run.seconds = time.monotonic() - self._begun
         if self._error is not None:
             raise self._error
@@ -128,11 +130,11 @@ class _Recorder:
             case pytest.ExitCode.NO_TESTS_COLLECTED:
                 raise InputError("no test matches; `xenport run` without -k runs them all")
             case pytest.ExitCode.USAGE_ERROR:
-                raise InputError("pytest refused the options, see above; mind the -k expression")
+                raise InputError(said.strip().removeprefix("ERROR: ").partition("\n")[0])
             case pytest.ExitCode.INTERRUPTED:
                 raise KeyboardInterrupt
             case pytest.ExitCode.INTERNAL_ERROR:
-                raise RuntimeError("pytest failed, see above")
+                raise RuntimeError(f"pytest failed:\n{said}")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._display.expect([_place(item) for item in session.items])

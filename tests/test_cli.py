@@ -1,0 +1,113 @@
+"""The command as a person types it: bad input gets one clear line and status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def xenport(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "xenport", *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def refused(*arguments: str, cwd: Path | None = None) -> str:
+    """The one line that a bad command gets."""
+    done = xenport(*arguments, cwd=cwd)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    return done.stderr
+
+
+def test_unknown_port() -> None:
+    assert "unknown port 'model-arm46'" in refused("run", "--port", "model-arm46")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("name: x\n\tkind: model\n", "port.yaml:2:1: "),
+        ("name: x\nkind: modle\n", "port.yaml:2:7: "),
+        ("", "port.yaml:1:1: "),
+    ],
+)
+def test_broken_port_file(tmp_path: Path, text: str, place: str) -> None:
+    (tmp_path / "port.yaml").write_text(text)
+    assert place in refused("run", "--port", "./port.yaml", cwd=tmp_path)
+
+
+def test_missing_port_file(tmp_path: Path) -> None:
+    assert "port.yaml" in refused("run", "--port", "./port.yaml", cwd=tmp_path)
+
+
+def test_image_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "xen").write_bytes(b"\0" * 100)
+    said = refused("run", "--port", "xen-4.17-amd64", "--hypervisor", str(tmp_path / "xen"))
+    assert str(tmp_path / "xen") in said
+
+
+def test_model_takes_no_image(tmp_path: Path) -> None:
+    (tmp_path / "xen").write_bytes(b"\0" * 100)
+    said = refused("run", "--port", "model-arm64", "--hypervisor", str(tmp_path / "xen"))
+    assert "takes no hypervisor image" in said
+
+
+def test_no_test_of_that_name() -> None:
+    said = refused("run", "--port", "model-arm64", "-k", "no_such_test")
+    assert "no test matches" in said
+
+
+def test_expression_that_is_none() -> None:
+    assert "-k" in refused("run", "--port", "model-arm64", "-k", "a and (")
+
+
+def test_compiler_that_is_none() -> None:
+    said = refused("run", "--port", "model-arm64", "--compiler", "no-such-cc")
+    assert "no-such-cc" in said
+
+
+def test_report_folder_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear")
+    said = refused("run", "--port", "model-arm64", "-k", "boot", "--report", str(tmp_path))
+    assert "not a report" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["letter"]
+
+
+@pytest.mark.parametrize(
+    ("arch", "release", "message"),
+    [("arm46", "4.17", "arm64"), ("arm64", "4.1", "4.17"), ("arm64", "4.16", "4.17")],
+)
+def test_headers_of_what_is_not_described(
+    tmp_path: Path, arch: str, release: str, message: str
+) -> None:
+    out = tmp_path / "inc"
+    said = refused("headers", "--arch", arch, "--release", release, "-o", str(out))
+    assert message in said
+    assert not out.exists()
+
+
+def test_headers(tmp_path: Path) -> None:
+    out = tmp_path / "inc"
+    done = xenport("headers", "--arch", "arm64", "--release", "4.17", "--lang", "c", "-o", str(out))
+    assert done.returncode == 0
+    assert "EVTCHNOP_send" in (out / "event_channel.h").read_text()
+
+
+def test_ports_lists_them_all() -> None:
+    done = xenport("ports")
+    assert done.returncode == 0
+    for name in ("model-ppc64", "xen-4.17-amd64"):
+        assert name in done.stdout
+
+
+def test_fetch_of_an_unknown_port() -> None:
+    assert "unknown port" in refused("fetch", "xen-9.9")
