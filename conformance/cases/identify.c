@@ -211,8 +211,8 @@ TEST(version_guest_handle, IDENTIFY, "the domain's handle is 16 bytes and stays 
 /*
  * Background: The build id is a note in Xen's image, of a length that the caller asks for first.
  * Provoked by: no buffer; a buffer of length 0; one that is too short; one that is long enough.
- * Expected: the length; -EINVAL; -ENOBUFS; the length again. A hypervisor that was linked without
- * one says -ENODATA to all that got as far as looking.
+ * Expected: the length; -EINVAL (before 4.20); -ENOBUFS; the length again. A hypervisor that was
+ * linked without one says -ENODATA to all that got as far as looking.
  * Source: version.h (xen_build_id); common/kernel.c, do_xen_version(); common/version.c.
  */
 #ifdef XENVER_build_id
@@ -226,7 +226,8 @@ TEST(version_build_id, IDENTIFY, "the build id is returned whole or not at all",
     long size = hypercall_xen_version(XENVER_build_id, NULL);
 
     build.id.len = 0;
-    CHECK_ERRNO(hypercall_xen_version(XENVER_build_id, &build), EINVAL);
+    if (!RELEASE_IS_AT_LEAST(4, 20))
+        CHECK_ERRNO(hypercall_xen_version(XENVER_build_id, &build), EINVAL);
     if (size == -XEN_ENODATA)
         SKIP("this hypervisor has no build id");
     CHECK(size > 0 && size <= 64);
@@ -373,3 +374,66 @@ TEST(version_unknown_command, IDENTIFY, "an unknown xen_version command is refus
 {
     CHECK_ERRNO(hypercall_xen_version(NO_COMMAND, NULL), ENOSYS);
 }
+
+#ifdef XENVER_extraversion2
+static union {
+    struct xen_varbuf buffer;
+    char bytes[sizeof(struct xen_varbuf) + 4096];
+} varbuf;
+
+/* The value that a command gives without a limit is the text that another one cuts off. */
+static void check_unlimited(unsigned int command, const char *limited, size_t limit)
+{
+    long length = hypercall_xen_version(command, NULL);
+
+    CHECK(length >= 0 && length <= 4096);
+    if (length > 0) {
+        varbuf.buffer.len = (uint32_t)length - 1;
+        CHECK_ERRNO(hypercall_xen_version(command, &varbuf), ENOBUFS);
+    }
+    unwritten(&varbuf, sizeof(varbuf));
+    varbuf.buffer.len = 4096;
+    CHECK_EQ(hypercall_xen_version(command, &varbuf), length);
+    CHECK_EQ(strlen(limited) < limit - 1 ? strlen(limited) : (size_t)length, (size_t)length);
+    CHECK_EQ(memcmp(varbuf.buffer.buf, limited, strlen(limited)), 0);
+    CHECK_EQ(varbuf.buffer.buf[length], 0xff);
+    /* Not a null handle, which only asks for the length. */
+    void *nowhere = (void *)((uintptr_t)arch_unmapped_pointer() + sizeof(uint64_t));
+    CHECK_ERRNO(hypercall_xen_version(command, nowhere), EFAULT);
+}
+
+/*
+ * Background: Since 4.20 the texts have commands that do not cut them off.
+ * Provoked by: no buffer; one that is too short; one that is long enough; one at no address.
+ * Expected: the length; -ENOBUFS; the length, and the text of the older command; -EFAULT.
+ * Source: version.h (XENVER_extraversion2, xen_varbuf_t); common/kernel.c, xenver_varbuf_op().
+ */
+TEST(version_unlimited, IDENTIFY, "the texts come at any length", .needs = "pv|hvm|arm")
+{
+    static xen_extraversion_t extra;
+    static xen_capabilities_info_t capabilities;
+    static xen_changeset_info_t changeset;
+
+    CHECK_EQ(hypercall_xen_version(XENVER_extraversion, extra), 0);
+    check_unlimited(XENVER_extraversion2, extra, sizeof(extra));
+    CHECK_EQ(hypercall_xen_version(XENVER_capabilities, capabilities), 0);
+    check_unlimited(XENVER_capabilities2, capabilities, sizeof(capabilities));
+    CHECK_EQ(hypercall_xen_version(XENVER_changeset, changeset), 0);
+    check_unlimited(XENVER_changeset2, changeset, sizeof(changeset));
+}
+
+/*
+ * Background: Xen's command line is for dom0 only.
+ * Provoked by: the same as above.
+ * Expected: the same as above.
+ * Source: version.h (XENVER_commandline2); common/kernel.c, xenver_varbuf_op().
+ */
+TEST(version_unlimited_commandline, IDENTIFY, "Xen's command line comes at any length",
+     .needs = "dom0")
+{
+    static xen_commandline_t line;
+
+    CHECK_EQ(hypercall_xen_version(XENVER_commandline, line), 0);
+    check_unlimited(XENVER_commandline2, line, sizeof(line));
+}
+#endif

@@ -49,6 +49,29 @@ TEST(platform_settime, TIME, "dom0 sets the wallclock", .needs = "pv|hvm|arm dom
     CHECK_ERRNO(set_time(1600000000, 0, 1), EINVAL);
 }
 
+#ifdef XENPF_settime32
+/*
+ * Background: The older form of the command has seconds that end in 2106.
+ * Provoked by: a time set as that of system time 0, and the old one put back.
+ * Expected: the record in shared_info says so.
+ * Source: platform.h (XENPF_settime32); arch/x86/platform_hypercall.c.
+ */
+TEST(platform_settime32, TIME, "dom0 sets the wallclock in the older form", .needs = "pv|hvm dom0")
+{
+    const volatile struct shared_info *shared = boot_info.shared_info;
+    uint32_t before = shared->wc_sec, nanoseconds = shared->wc_nsec;
+
+    memset(&request, 0, sizeof(request));
+    request.u.settime32.secs = 1600000000;
+    request.u.settime32.nsecs = 987654321;
+    CHECK_EQ(platform_op(XENPF_settime32), 0);
+    uint32_t seconds = shared->wc_sec, rest = shared->wc_nsec;
+    CHECK_EQ(set_time(before, nanoseconds, 0), 0);
+    CHECK_EQ(seconds, 1600000000);
+    CHECK_EQ(rest, 987654321);
+}
+#endif
+
 /*
  * Background: The interface may change with a release; each call names the version it means.
  * Provoked by: an interface version that there never was; an argument at no address; a command that

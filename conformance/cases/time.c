@@ -550,3 +550,66 @@ TEST(time_area_bad_pointer, TIME, "a time area that cannot be read where it is: 
     CHECK_ERRNO(rc, EFAULT);
 }
 #endif
+
+#if defined(VCPUOP_register_runstate_phys_area) && defined(VCPUOP_register_vcpu_time_phys_area)
+static uint8_t areas[2 * PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
+
+static long register_physical(unsigned int command, uint64_t address)
+{
+    struct vcpu_register_runstate_memory_area area = {.addr.p = address};
+
+    return hypercall_vcpu_op(command, 0, &area);
+}
+
+static uint64_t physical_address(const volatile void *at)
+{
+    return (uint64_t)arch_frame(at) * PAGE_BYTES + (uintptr_t)at % PAGE_BYTES;
+}
+
+static void check_physical_refused(unsigned int command)
+{
+    CHECK_ERRNO(register_physical(command, physical_address(&areas[PAGE_BYTES - 8])), ENXIO);
+    CHECK_ERRNO(register_physical(command, physical_address(&areas[1])), ENXIO);
+    CHECK_ERRNO(register_physical(command, ~0ull << 24 >> 12), EINVAL);
+    CHECK_ERRNO(hypercall_vcpu_op(command, 0, arch_unmapped_pointer()), EFAULT);
+}
+
+/*
+ * Background: Since 4.18 the account of a vcpu's time can be kept at a physical address.
+ * Provoked by: an area registered; over the end of a page; not aligned; at a frame that the guest
+ * does not have; the registration itself at no address; the end of the registration.
+ * Expected: a running vcpu at once; -ENXIO; -ENXIO; -EINVAL; -EFAULT; 0.
+ * Source: vcpu.h (VCPUOP_register_runstate_phys_area); common/domain.c, map_guest_area().
+ */
+TEST(runstate_area_physical, TIME, "the runstate area can be given by its physical address",
+     .needs = "pv|hvm")
+{
+    const volatile struct vcpu_runstate_info *area = (void *)areas;
+
+    memset(areas, 0xff, sizeof(areas));
+    CHECK_EQ(register_physical(VCPUOP_register_runstate_phys_area, physical_address(areas)), 0);
+    CHECK_EQ(area->state, RUNSTATE_running);
+    check_physical_refused(VCPUOP_register_runstate_phys_area);
+    CHECK_EQ(register_physical(VCPUOP_register_runstate_phys_area, ~0ull), 0);
+}
+
+/*
+ * Background: The same holds for the copy of the time record.
+ * Provoked by: as above.
+ * Expected: a complete record at once, with the scale of the one in vcpu_info; the errors as above.
+ * Source: vcpu.h (VCPUOP_register_vcpu_time_phys_area); arch/x86/domain.c, do_vcpu_op().
+ */
+TEST(time_area_physical, TIME, "the time record's copy can be given by its physical address",
+     .needs = "pv|hvm")
+{
+    const volatile struct vcpu_time_info *copy = (void *)areas;
+
+    memset(areas, 0xff, sizeof(areas));
+    CHECK_EQ(register_physical(VCPUOP_register_vcpu_time_phys_area, physical_address(areas)), 0);
+    CHECK(copy->version != 0 && copy->version % 2 == 0);
+    CHECK_EQ(copy->tsc_to_system_mul, boot_info.vcpu_info->time.tsc_to_system_mul);
+    CHECK_EQ(copy->tsc_shift, boot_info.vcpu_info->time.tsc_shift);
+    check_physical_refused(VCPUOP_register_vcpu_time_phys_area);
+    CHECK_EQ(register_physical(VCPUOP_register_vcpu_time_phys_area, ~0ull), 0);
+}
+#endif

@@ -245,9 +245,9 @@ static long register_vcpu_info(uint64_t frame, uint32_t offset)
 
 /*
  * Background: A vcpu_info lies within one page of the guest, aligned as its longest field.
- * Provoked by: a vcpu_info over the end of its page; one that is not aligned; one in a frame that
- * the guest does not have.
- * Expected: -ENXIO, -ENXIO, -EINVAL.
+ * Provoked by: a vcpu_info over the end of its page; one behind it; one that is not aligned; one in a
+ * frame that the guest does not have.
+ * Expected: -ENXIO, -ENXIO (since 4.18 -EINVAL), -ENXIO, all of them -EINVAL before 4.16; -EINVAL.
  * Source: vcpu.h (VCPUOP_register_vcpu_info); common/domain.c, map_vcpu_info().
  */
 TEST(vcpu_register_info_refused, EVENTS, "a vcpu_info that cannot be there: ENXIO, EINVAL",
@@ -255,9 +255,21 @@ TEST(vcpu_register_info_refused, EVENTS, "a vcpu_info that cannot be there: ENXI
 {
     uint64_t frame = arch_frame(vcpu_info_page);
 
-    CHECK_ERRNO(register_vcpu_info(frame, PAGE_BYTES - sizeof(struct vcpu_info) + 8), ENXIO);
-    CHECK_ERRNO(register_vcpu_info(frame, PAGE_BYTES), ENXIO);
-    CHECK_ERRNO(register_vcpu_info(frame, 1), ENXIO);
+    long over_end = register_vcpu_info(frame, PAGE_BYTES - sizeof(struct vcpu_info) + 8);
+    long behind = register_vcpu_info(frame, PAGE_BYTES);
+    long not_aligned = register_vcpu_info(frame, 1);
+
+    if (RELEASE_IS_AT_LEAST(4, 16)) {
+        CHECK_ERRNO(over_end, ENXIO);
+        CHECK_ERRNO(not_aligned, ENXIO);
+    } else {
+        CHECK_ERRNO(over_end, EINVAL);
+        CHECK_ERRNO(not_aligned, EINVAL);
+    }
+    if (RELEASE_IS_AT_LEAST(4, 16) && !RELEASE_IS_AT_LEAST(4, 18))
+        CHECK_ERRNO(behind, ENXIO);
+    else
+        CHECK_ERRNO(behind, EINVAL);
     CHECK_ERRNO(register_vcpu_info(~0ull >> 12, 0), EINVAL);
 }
 
@@ -266,7 +278,7 @@ TEST(vcpu_register_info_refused, EVENTS, "a vcpu_info that cannot be there: ENXI
  * everything is marked as pending, so that no event gets lost on the way.
  * Provoked by: the move; an event afterwards; a second move.
  * Expected: an upcall pending in the new place, with all words selected; the event arrives by the
- * new place and leaves the old one alone; -EINVAL. The kernel uses the new place from then on.
+ * new place and leaves the old one alone; -EINVAL (since 4.18 -EBUSY). The kernel uses the new place from then on.
  * Source: vcpu.h (VCPUOP_register_vcpu_info); common/domain.c, map_vcpu_info().
  */
 TEST(vcpu_register_info, EVENTS, "vcpu_info can be moved once, and events follow it",
@@ -292,5 +304,8 @@ TEST(vcpu_register_info, EVENTS, "vcpu_info can be moved once, and events follow
     CHECK(event_wait(one, 1, EVENT_LIMIT));
     CHECK_EQ(*(volatile xen_ulong_t *)&left->evtchn_pending_sel, 0);
 
-    CHECK_ERRNO(register_vcpu_info(arch_frame(vcpu_info_page), 0), EINVAL);
+    if (RELEASE_IS_AT_LEAST(4, 18))
+        CHECK_ERRNO(register_vcpu_info(arch_frame(vcpu_info_page), 0), EBUSY);
+    else
+        CHECK_ERRNO(register_vcpu_info(arch_frame(vcpu_info_page), 0), EINVAL);
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenport.model.call import Argument, Arguments, Call
 from xenport.model.errors import XenError
+from xenport.model.policy import require_control
 
 if TYPE_CHECKING:
     import xenport.abi
@@ -94,7 +95,7 @@ class Dispatcher:
                 declared = self._declared(command)
                 argument = self._argument(command.arg)
                 commands[command.number & mask] = (
-                    self._handler(command.name),
+                    self._handler_of(command),
                     Call(self._hypervisor, places, argument, declared),
                     self._failure_of(command.name, declared),
                 )
@@ -137,7 +138,7 @@ class Dispatcher:
         for command in hypercall.commands.values():
             if self._guest in command.callers:
                 commands[command.number] = (
-                    self._handler(command.name),
+                    self._handler_of(command),
                     self._declared(command),
                     self._failure_of(command.name, self._declared(command)),
                 )
@@ -187,7 +188,7 @@ class Dispatcher:
             ),
         )
         commands = {
-            command.number: self._handler(command.name)
+            command.number: self._handler_of(command)
             for command in hypercall.commands.values()
             if self._guest in command.callers
         }
@@ -242,6 +243,19 @@ class Dispatcher:
 
         return missing
 
+    def _handler_of(self, command: xenport.abi.Command) -> Handler:
+        """The command's handler, behind the privilege that it alone of its hypercall needs."""
+        handler = self._handler(command.name)
+        hypercall = self._abi.hypercalls[command.hypercall]
+        if command.privilege == hypercall.privilege:
+            return handler
+
+        def guarded(call: Call) -> int | None:
+            require_control(call.domain)
+            return handler(call)
+
+        return guarded
+
     def _check(self, hypercall: xenport.abi.Hypercall) -> Handler | None:
         """What comes before the command is looked at. A check of the hypercall's own knows when
         Xen asks for privilege; without one that is first of all."""
@@ -250,12 +264,7 @@ class Dispatcher:
         if hypercall.privilege != "control":
             return None
 
-        def privileged(call: Call) -> int:
-            if not call.domain.is_control:
-                raise XenError("EPERM")
-            return 0
-
-        return privileged
+        return lambda call: require_control(call.domain)
 
     def _argument(self, argument: xenport.abi.Argument | None) -> Argument | None:
         if argument is None or argument.type is None or argument.count is not None:

@@ -81,6 +81,8 @@ def register_runstate_memory_area(call: Call) -> None:
     """Keep a vcpu_runstate_info up to date at a virtual address. The first update is not allowed to
     fail the call."""
     handle = call.view.addr.h
+    if not call.vcpu.cpu.may_hold(handle):
+        raise XenError("EFAULT")
     vcpu = target(call)
     vcpu.runstate.area = handle
     vcpu.update_runstate_area()
@@ -197,6 +199,8 @@ def get_physid(_call: Call) -> None:
 def register_vcpu_time_memory_area(call: Call) -> None:
     """Keep a copy of vcpu_time_info at a virtual address."""
     handle = call.view.addr.h
+    if not call.vcpu.cpu.may_hold(handle):
+        raise XenError("EFAULT")
     vcpu = target(call)
     vcpu.time_area = handle
     vcpu.cpu.time_changed()

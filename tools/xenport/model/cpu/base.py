@@ -206,6 +206,10 @@ class Cpu(ABC):
         """May Xen share this frame, which has memory, with the guest as a writable one?"""
         return True
 
+    def may_hold(self, _handle: int) -> bool:
+        """Is the address one of the guest's, whether or not anything is there now?"""
+        return True
+
     # ---- State ----
 
     @abstractmethod

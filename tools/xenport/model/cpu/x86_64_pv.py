@@ -421,9 +421,13 @@ class PvCpu(Cpu):
     def translate(self, handle: int, offset: int, write: bool) -> int | None:
         """Walk the guest's tables; Xen's addresses are none of the guest's."""
         address = handle + offset & _WORD
-        if XEN_START <= address < XEN_END:
+        if not self.may_hold(address):
             return None
         return self.processor.walk(self.root, address, write, True)
+
+    def may_hold(self, handle: int) -> bool:
+        """What is not Xen's is the guest's."""
+        return not XEN_START <= handle < XEN_END
 
     def frame_is_writable(self, frame: int) -> bool:
         """The domain's own, and no table."""
