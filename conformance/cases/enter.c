@@ -160,6 +160,8 @@ TEST(hypercall_pointer_into_xen, ENTER, "a pointer into Xen's own memory is refu
 TEST(multicall, ENTER, "a multicall makes its calls in order, each with its own result",
      .needs = "pv|hvm|arm")
 {
+    if (strcmp(boot_info.guest, "hvm") == 0 && !RELEASE_IS_AT_LEAST(4, 15))
+        SKIP("HVM guests have it since 4.15");
     long version = hypercall_xen_version(XENVER_version, NULL);
     struct multicall_entry calls[4] = {
         {.op = __HYPERVISOR_xen_version, .result = 1, .args = {XENVER_version}},
@@ -184,6 +186,8 @@ TEST(multicall, ENTER, "a multicall makes its calls in order, each with its own 
 TEST(multicall_bad_pointer, ENTER, "a multicall of a list at no address is refused with EFAULT",
      .needs = "pv|hvm|arm")
 {
+    if (strcmp(boot_info.guest, "hvm") == 0 && !RELEASE_IS_AT_LEAST(4, 15))
+        SKIP("HVM guests have it since 4.15");
     unsigned long nowhere = arch_guest_address(arch_unmapped_pointer());
 
     CHECK_ERRNO(arch_hypercall(__HYPERVISOR_multicall, nowhere, 1, 0, 0, 0), EFAULT);
