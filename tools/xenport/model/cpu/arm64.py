@@ -154,20 +154,8 @@ class Arm64Cpu(Cpu):
         self.core = Arm64Core(vcpu.id)
         self.core.map_memory(domain.memory)
         self._hook_registers(layout)
-        self.core.hook_interrupt(self._interrupt)
+        self.core.hook_interrupt(self._exception_hook())
         self.core.hook_memory_fault(self._no_memory)
-        # Where a hypercall comes from (the address behind the instruction), its number, and as many
-        # arguments as any has.
-        count = max(len(h.args) for h in abi.hypercalls.values() if domain.guest in h.callers)
-        self._call = self.core.registers(
-            [
-                arm64_const.UC_ARM64_REG_PC,
-                general_register(16),
-                *(general_register(n) for n in range(count)),
-            ]
-        )
-        self._unpack_call = struct.Struct(f"{2 + count}Q").unpack_from
-        self._result = self.core.x[0]
 
     def _hook_registers(self, layout: Map) -> None:
         """Registers that Xen carries out accesses to: of the GIC in memory, and of the timers."""
@@ -268,19 +256,42 @@ class Arm64Cpu(Cpu):
 
     # ---- Exceptions ----
 
-    def _interrupt(self, exception: int) -> None:
-        """Hook: hypercalls are carried out here, everything else when the core has stopped."""
-        if exception == EXCEPTION_HVC:
-            self._call.fetch()
-            behind, number, *args = self._unpack_call(self._call.values)
-            if behind in self._hypercalls or self._is_hypercall(behind):
-                vcpu = self.vcpu
-                self._result.set(self.hypervisor.hypercall(vcpu, number, args))
-                if vcpu.attention:  # set, among others, by all that makes an event deliverable
-                    self.core.stop()
-                return
-        self._exception = exception
-        self.core.stop()
+    def _exception_hook(self) -> Callable[[int], None]:
+        """The hook of exceptions: hypercalls are carried out in it, everything else when the core
+        has stopped. A closure, because it is what the model's speed depends on."""
+        vcpu = self.vcpu
+        core = self.core
+        descriptions = vcpu.domain.abi.hypercalls.values()
+        count = max(len(h.args) for h in descriptions if vcpu.domain.guest in h.callers)
+        # Where the call comes from (the address behind the instruction), its number, and as many
+        # arguments as any hypercall has.
+        call = core.registers(
+            [
+                arm64_const.UC_ARM64_REG_PC,
+                general_register(16),
+                *(general_register(n) for n in range(count)),
+            ]
+        )
+        unpack = functools.partial(struct.Struct(f"{2 + count}Q").unpack_from, call.values)
+        result = core.registers([general_register(0)])
+        fetch, send, answer = call.fetch, result.send, result.values
+        known = self._hypercalls
+        carry_out = self.hypervisor.hypercall
+
+        def hook(exception: int) -> None:
+            if exception == EXCEPTION_HVC:
+                fetch()
+                values = unpack()
+                if values[0] in known or self._is_hypercall(values[0]):
+                    answer[0] = carry_out(vcpu, values[1], values[2:])
+                    send()
+                    if vcpu.attention:  # set, among others, by all that makes an event deliverable
+                        core.stop()
+                    return
+            self._exception = exception
+            core.stop()
+
+        return hook
 
     def _no_memory(self, kind: int, address: int, _size: int, _value: int) -> bool:
         self._missing = kind, address
@@ -310,7 +321,7 @@ class Arm64Cpu(Cpu):
         pc = self.core.pc.get()
         if exception in (EXCEPTION_HVC, EXCEPTION_SMC):
             if self._immediate(pc) == 0:
-                self._result.set(arm64_firmware.call(self, [x.get() for x in self.core.x[:4]]))
+                self.core.x[0].set(arm64_firmware.call(self, [x.get() for x in self.core.x[:4]]))
             else:
                 self.core.take_exception(pc, SYNDROME_UNDEFINED)
         elif exception in _GUEST_EXCEPTIONS:
