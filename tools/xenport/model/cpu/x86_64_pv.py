@@ -45,7 +45,7 @@ from xenport.model.cpu.x86_pv_frames import PvFrames
 from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.cpu.x86_pv_xen import FLAT_CS, FLAT_SS, STUB, STUB_CS, STUB_SS
 from xenport.model.cpu.x86_time import TimeRecord
-from xenport.model.errors import XenError
+from xenport.model.errors import ModelError, XenError
 from xenport.model.memory import MemoryFault
 
 if TYPE_CHECKING:
@@ -95,6 +95,13 @@ _GENERAL_NAMES = [
     "r14",
     "r15",
 ]
+
+
+_STUB_FRAME = 0x800  # where iretq's frame is in the page of Xen's code
+
+
+def _stub_frame(rflags: int, rsp: int) -> bytes:
+    return struct.pack("<5Q", STUB, FLAT_CS, rflags | 2, rsp, FLAT_SS)
 
 
 class PvCpu(Cpu):
@@ -239,19 +246,22 @@ class PvCpu(Cpu):
 
     def enter(self, rip: int, rsp: int, rflags: int) -> None:
         """Put the processor into ring 3 at ``rip``. Unicorn changes its privilege level only by an
-        instruction, so an iretq of Xen's own does it."""
+        instruction, so an iretq of Xen's own does it: to a page that ring 3 may not run, so that
+        the processor stops there."""
         processor = self.processor
         memory = self.start.machine.memory
-        frame = struct.pack("<5Q", rip, FLAT_CS, rflags | 2, rsp, FLAT_SS)
-        at = STUB + 0x800
-        memory.write((self.start.xen.stub_frame << 12) + 0x800, frame)
+        memory.write((self.start.xen.stub_frame << 12) + _STUB_FRAME, _stub_frame(rflags, rsp))
         uc = processor.uc
         uc.reg_write(x86.UC_X86_REG_CS, STUB_CS)
         uc.reg_write(x86.UC_X86_REG_SS, STUB_SS)
-        processor.rsp.set(at)
-        uc.emu_start(STUB, rip, count=1)
+        processor.rsp.set(STUB + _STUB_FRAME)
+        processor.rip.set(STUB)
+        fault = processor.run()
+        if fault is None or fault.vector != PF:
+            raise ModelError(f"ring 3 was not reached: {fault}")
         for segment in (x86.UC_X86_REG_DS, x86.UC_X86_REG_ES):
             uc.reg_write(segment, FLAT_SS)
+        processor.rip.set(rip)
 
     # ---- Running ----
 
