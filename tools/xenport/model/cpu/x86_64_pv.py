@@ -33,11 +33,16 @@ from xenport.model.cpu.x86_core import (
     NM,
     NMI,
     PF,
+    R11,
+    RAX,
+    RCX,
+    RIP,
     UD,
     USER,
     WITH_ERROR_CODE,
     Fault,
     Processor,
+    arguments,
 )
 from xenport.model.cpu.x86_pv_builder import Builder, PvStart
 from xenport.model.cpu.x86_pv_emulate import emulate
@@ -211,22 +216,6 @@ class PvCpu(Cpu):
         uc.msr_write(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | EFER_NX)
         uc.reg_write(x86.UC_X86_REG_CR0, CR0_PG | CR0_WP | CR0_PE | 0x32)
         uc.reg_write(x86.UC_X86_REG_GDTR, (0, start.xen.gdt_address(self.vcpu.id), 0xFFFF, 0))
-        self._arguments = processor.core.registers(
-            (
-                x86.UC_X86_REG_RDI,
-                x86.UC_X86_REG_RSI,
-                x86.UC_X86_REG_RDX,
-                x86.UC_X86_REG_R10,
-                x86.UC_X86_REG_R8,
-                x86.UC_X86_REG_R9,
-                x86.UC_X86_REG_RAX,
-                x86.UC_X86_REG_RIP,
-                x86.UC_X86_REG_EFLAGS,
-            )
-        )
-        self._results = processor.core.registers(
-            (x86.UC_X86_REG_RAX, x86.UC_X86_REG_RCX, x86.UC_X86_REG_R11)
-        )
         self._general = processor.core.registers(_GENERAL)
         processor.core.hook_instruction_raw(x86.UC_X86_INS_SYSCALL, self._syscall_hook())
         x86_pv_hooks.install(self)
@@ -282,22 +271,20 @@ class PvCpu(Cpu):
     def _syscall_hook(self) -> object:
         """The hook of hypercalls, with all that it needs at hand: most of its time is Python's."""
         core = self.processor.core
+        state = self.processor.state
         vcpu = self.vcpu
         hypercall = self.hypervisor.hypercall
-        fetch, values = self._arguments.fetch, self._arguments.values
-        send, results = self._results.send, self._results.values
 
         def hook(_uc: int, _data: int) -> None:
             try:
-                fetch()
-                result = hypercall(vcpu, values[6], values)
+                result = hypercall(vcpu, state[RAX], arguments(state))
                 if self.returning:
                     core.stop()
                     return
-                results[0] = result
-                results[1] = values[7] + 2
-                results[2] = values[8]
-                send()
+                state[RAX] = result
+                # What syscall leaves there; of the flags only those that never change.
+                state[RCX] = state[RIP] + 2
+                state[R11] = FLAG_IF | 2
                 if vcpu.attention or vcpu.info_data[vcpu.pending_at]:
                     self.after_trap()
             except BaseException as error:

@@ -22,10 +22,13 @@ from xenport.model.cpu.x86_core import (
     FLAG_VM,
     HYPERCALL_PAGE_MSR,
     NMI,
+    RAX,
+    RIP,
     UD,
     WITH_ERROR_CODE,
     Fault,
     Processor,
+    arguments,
     cpuid,
 )
 from xenport.model.cpu.x86_time import TimeRecord
@@ -103,18 +106,6 @@ class PvhCpu(Cpu):
         processor = Processor(self.vcpu.domain.memory)
         self._processor = processor
         core = processor.core
-        self._arguments = core.registers(
-            (
-                x86.UC_X86_REG_RDI,
-                x86.UC_X86_REG_RSI,
-                x86.UC_X86_REG_RDX,
-                x86.UC_X86_REG_R10,
-                x86.UC_X86_REG_R8,
-                x86.UC_X86_REG_R9,
-                x86.UC_X86_REG_RAX,
-                x86.UC_X86_REG_RIP,
-            )
-        )
         self._results = core.registers((x86.UC_X86_REG_RAX, x86.UC_X86_REG_RIP))
         self._paging = core.registers((x86.UC_X86_REG_CR0, x86.UC_X86_REG_CR3))
         core.hook_invalid(self._invalid)
@@ -161,12 +152,12 @@ class PvhCpu(Cpu):
             self.vcpu.down()
 
     def _invalid(self) -> bool:
-        values = self._arguments.read()
-        rip = values[7]
+        state = self.processor.state
+        rip = state[RIP]
         if self._fetch(rip, 3) not in (_VMCALL, _VMMCALL):
             self.processor.raise_fault(UD)
             return True
-        result = self.hypervisor.hypercall(self.vcpu, values[6] & 0xFFFF_FFFF, values)
+        result = self.hypervisor.hypercall(self.vcpu, state[RAX] & 0xFFFF_FFFF, arguments(state))
         written = self._results.values
         written[0] = result & _WORD
         written[1] = rip + 3

@@ -10,6 +10,8 @@ What `Processor` adds to Unicorn's CPU:
 
 from __future__ import annotations
 
+import ctypes
+import operator
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -44,6 +46,25 @@ ADDRESS = 0x000F_FFFF_FFFF_F000
 HYPERCALL_PAGE_MSR = 0x40000000
 
 _QWORD = struct.Struct("<Q")
+
+_STATE = (
+    x86.UC_X86_REG_RAX,
+    x86.UC_X86_REG_RCX,
+    x86.UC_X86_REG_RDX,
+    x86.UC_X86_REG_RBX,
+    x86.UC_X86_REG_RSP,
+    x86.UC_X86_REG_RBP,
+    x86.UC_X86_REG_RSI,
+    x86.UC_X86_REG_RDI,
+    *range(x86.UC_X86_REG_R8, x86.UC_X86_REG_R8 + 8),
+    x86.UC_X86_REG_RIP,
+)
+RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11, RIP = 0, 1, 2, 6, 7, 8, 9, 10, 11, 16  #: in `state`
+
+#: The registers of a hypercall's arguments, out of `state`.
+arguments: Callable[[ctypes.Array[ctypes.c_uint64]], tuple[int, ...]] = operator.itemgetter(
+    RDI, RSI, RDX, R10, R8, R9
+)
 
 #: Vendor, family and features of the processor that guests see. The vendor decides which
 #: instruction makes a hypercall.
@@ -126,6 +147,8 @@ class Processor:
         self.r11 = register(x86.UC_X86_REG_R11)
         self.cr2 = register(x86.UC_X86_REG_CR2)
         self.cr3 = register(x86.UC_X86_REG_CR3)
+        #: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15, rip
+        self.state = self.core.state(_STATE)
         self.core.hook_interrupt(self._interrupted)
 
     # ---- Running ----
