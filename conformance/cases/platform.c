@@ -139,7 +139,7 @@ TEST(acpi_sleep_refused, POWER, "a sleep that contradicts itself is refused with
  * Source: platform.h (XENPF_enter_acpi_sleep); arch/x86/acpi/power.c, enter_state().
  */
 TEST(acpi_power_off, POWER, "dom0 switches the machine off by ACPI",
-     .needs = "pv|hvm dom0 observed-end", .ends = "poweroff")
+     .needs = "pv|hvm dom0 slow observed-end", .ends = "poweroff")
 {
     long rc = acpi_sleep(5, SLEEP_ENABLE, 0, 0);
 

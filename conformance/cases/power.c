@@ -1,7 +1,9 @@
 /*
  * Rung "power": a domain ends the way it asked to, and what only looks like ending it does not.
  *
- * A test with .ends is the last that its domain runs: whether it passed is seen from outside.
+ * A test with .ends is the last that its domain runs: whether it passed is seen from outside. Each
+ * costs a boot, which on x86 is more than a second, so most of them need "slow" there: they run when
+ * `xenport run --slow` asks for them.
  */
 #include <sched.h>
 #include <string.h>
@@ -42,7 +44,7 @@ TEST(shutdown_poweroff, POWER, "SHUTDOWN_poweroff ends the domain as powered off
  * Source: sched.h (SHUTDOWN_reboot); common/shutdown.c, hwdom_shutdown().
  */
 TEST(shutdown_reboot, POWER, "SHUTDOWN_reboot ends the domain as to be restarted",
-     .needs = "observed-end", .ends = "reboot")
+     .needs = "pv|arm|ppc|slow observed-end", .ends = "reboot")
 {
     long rc = shutdown_for(SHUTDOWN_reboot);
 
@@ -56,7 +58,7 @@ TEST(shutdown_reboot, POWER, "SHUTDOWN_reboot ends the domain as to be restarted
  * Source: sched.h (SHUTDOWN_crash); common/domain.c, domain_shutdown(); common/shutdown.c.
  */
 TEST(shutdown_crash, POWER, "SHUTDOWN_crash ends the domain as crashed",
-     .needs = "observed-end", .ends = "crash")
+     .needs = "pv|arm|ppc|slow observed-end", .ends = "crash")
 {
     long rc = shutdown_for(SHUTDOWN_crash);
 
@@ -73,7 +75,7 @@ TEST(shutdown_crash, POWER, "SHUTDOWN_crash ends the domain as crashed",
  */
 TEST(shutdown_code_first_counts, POWER,
      "the first SCHEDOP_shutdown_code counts, whatever comes later",
-     .needs = "observed-end", .ends = "reboot")
+     .needs = "arm|ppc|slow observed-end", .ends = "reboot")
 {
     struct sched_shutdown code = {.reason = SHUTDOWN_reboot};
 
@@ -93,7 +95,7 @@ TEST(shutdown_code_first_counts, POWER,
  * Source: vcpu.h (VCPUOP_down); common/domain.c, common_vcpu_op().
  */
 TEST(vcpu_down_last, POWER, "a domain whose last vcpu goes down is powered off",
-     .needs = "pv|hvm observed-end", .ends = "poweroff")
+     .needs = "pv|hvm slow observed-end", .ends = "poweroff")
 {
     long rc = hypercall_vcpu_op(VCPUOP_down, 0, NULL);
 
@@ -114,7 +116,7 @@ static long remote_shutdown(domid_t domain, unsigned int reason)
  * Source: sched.h (SCHEDOP_remote_shutdown); common/sched/core.c, do_sched_op().
  */
 TEST(remote_shutdown_of_self, POWER, "dom0 ends itself by SCHEDOP_remote_shutdown",
-     .needs = "dom0 observed-end", .ends = "reboot")
+     .needs = "arm|slow dom0 observed-end", .ends = "reboot")
 {
     long rc = remote_shutdown(own_domain(), SHUTDOWN_reboot);
 
@@ -191,7 +193,7 @@ TEST(watchdog_refused, POWER, "watchdogs that do not exist, or do not run, are r
  * Source: sched.h (SHUTDOWN_watchdog); common/shutdown.c, hwdom_shutdown().
  */
 TEST(watchdog_expires, POWER, "a watchdog that is not set again ends dom0 as to be restarted",
-     .needs = "dom0 observed-end", .ends = "reboot")
+     .needs = "arm|slow dom0 observed-end", .ends = "reboot")
 {
     CHECK_EQ(watchdog(0, 1), 1);
     wait_for(SECONDS(5));

@@ -186,6 +186,25 @@ void upcall(void)
     }
 }
 
+/* Whether a port was opened since the last events_reset(). */
+static bool opened;
+
+long hypercall_event_channel_op(unsigned int command, void *argument)
+{
+    long rc = arch_hypercall(__HYPERVISOR_event_channel_op, command, arch_guest_address(argument),
+                             0, 0, 0);
+
+    switch (command) {
+    case EVTCHNOP_alloc_unbound:
+    case EVTCHNOP_bind_interdomain:
+    case EVTCHNOP_bind_virq:
+    case EVTCHNOP_bind_ipi:
+    case EVTCHNOP_bind_pirq:
+        opened |= rc == 0;
+    }
+    return rc;
+}
+
 /* Ports are numbered from 1. The first number that EVTCHNOP_status refuses is behind the last one. */
 static bool port_status(evtchn_port_t port, uint32_t *status)
 {
@@ -253,7 +272,9 @@ void events_init(void)
 void events_reset(void)
 {
     mask_all();
-    for_each_open_port(close_unless_kept);
+    if (opened)
+        for_each_open_port(close_unless_kept);
+    opened = false;
     memset(listeners, 0, listeners_end * sizeof(listeners[0]));
     listeners_end = 0;
     mask_all();

@@ -26,7 +26,7 @@ class Environment:
     @property
     def words(self) -> set[str]:
         """What tests may need and find here."""
-        return {self.guest.kind, "dom0" if self.guest.control else "domu", "observed-end"}
+        return {self.guest.kind, "dom0" if self.guest.control else "domu", "observed-end", "slow"}
 
     @property
     def abi(self) -> xenport.abi.Abi:

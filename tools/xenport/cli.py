@@ -57,6 +57,7 @@ def main() -> None:
     metavar="COMMAND",
     help="C compiler for the test kernels (default: the zig of the ziglang package).",
 )
+@click.option("--slow", is_flag=True, help="Also run the tests that take long, a boot each.")
 @click.option(
     "--silence",
     type=click.FloatRange(min=0.1),
@@ -69,11 +70,12 @@ def run(
     expression: str | None,
     report: Path | None,
     compiler: str | None,
+    slow: bool,
     silence: float | None,
 ) -> None:
     """Run the conformance suite and say how far each port is."""
     names = chosen or tuple(name for name in ports.names() if ports.load(name).kind == "model")
-    options = session.Options(names, hypervisor, expression, report, compiler, silence)
+    options = session.Options(names, hypervisor, expression, report, compiler, slow, silence)
     sys.exit(session.run(options, Console()))
 
 

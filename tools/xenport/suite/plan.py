@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from xenport.kernel import Test
 
+SLOW = "slow"  # the need that a person provides, by asking for tests that take long
+
 
 def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
     """The tests whose every need the environment provides, in catalogue order.

@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--xenport-logs", type=Path, default=None, help="folder for raw consoles")
     group.addoption("--xenport-hypervisor", type=Path, default=None, help="hypervisor image to use")
     group.addoption("--xenport-compiler", default=None, help="C compiler for the test kernels")
+    group.addoption("--xenport-slow", action="store_true", help="also tests that need `slow`")
     group.addoption(
         "--xenport-silence",
         type=float,
@@ -77,7 +78,10 @@ class EnvironmentNode(pytest.Collector):
     def collect(self) -> Iterator["ConformanceItem"]:
         """The boot itself, then the applicable tests in the ladder's order."""
         yield ConformanceItem.from_parent(self, name=BOOT_TEST, test=None)
-        tests = plan.applicable(self.kernel.tests, self.port.environments[self.name].words)
+        words = set(self.port.environments[self.name].words)
+        if self.config.option.xenport_slow:
+            words.add(plan.SLOW)
+        tests = plan.applicable(self.kernel.tests, words)
         for test in plan.in_ladder_order(tests, [rung.name for rung in ladder.rungs()]):
             yield ConformanceItem.from_parent(self, name=test.name, test=test)
 

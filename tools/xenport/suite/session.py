@@ -34,6 +34,7 @@ class Options:
     expression: str | None = None
     report: Path | None = None
     compiler: str | None = None
+    slow: bool = False
     silence: float | None = None
 
 
@@ -93,6 +94,8 @@ def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[s
         arguments.append(f"--xenport-hypervisor={options.hypervisor}")
     if options.compiler:
         arguments.append(f"--xenport-compiler={options.compiler}")
+    if options.slow:
+        arguments.append("--xenport-slow")
     if options.silence:
         arguments.append(f"--xenport-silence={options.silence}")
     return arguments

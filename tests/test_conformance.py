@@ -1,0 +1,59 @@
+"""Every port that comes with xenport passes its own suite: the models, and real Xen under QEMU.
+
+These are the runs that ``xenport run`` makes. ``make test`` fetches what a port needs; where that
+is missing the test fails and says how to get it.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from xenport import port as ports
+from xenport.kernel import build
+
+RUNGS = {"boot", "enter", "identify", "memory", "events", "time", "power"}
+
+
+def run(port: str, report: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "xenport", "run", "--port", port, "--report", str(report), *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ports.names())
+def test_port_passes(name: str, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    done = run(name, report, "--slow")
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = json.loads((report / "results.json").read_text())
+    results = data["results"]
+    port = ports.load(name)
+    assert {result["environment"] for result in results} == set(port.environments)
+    assert {result["rung"] for result in results} >= RUNGS
+    assert {result["outcome"] for result in results} <= {"pass", "xfail"}
+    assert data["ladder"][0]["next"] is None
+    for environment in port.environments:
+        own = [result for result in results if result["environment"] == environment]
+        assert len(own) >= 40
+        assert (report / "consoles" / name / environment / "tests-1.log").stat().st_size > 1000
+    suite = ElementTree.parse(report / "junit.xml").find("testsuite")
+    assert suite is not None
+    assert int(suite.attrib["tests"]) == len(results)
+    assert (report / "results.ktap").read_text().startswith("KTAP version 1\n1..")
+
+
+def test_one_kernel_serves_the_model_and_xen() -> None:
+    """The tests that both run have the same index in the same file."""
+    pairs = (("model-x86_64", "xen-4.17-amd64"), ("model-arm64", "xen-4.17-arm64"))
+    for pair in pairs:
+        model, xen = (ports.load(name) for name in pair)
+        assert build(model.arch, model.release).elf == build(xen.arch, xen.release).elf
