@@ -84,6 +84,7 @@ def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[s
         f"--rootdir={content.folder('conformance')}",
         "-pno:terminal",
         "-pno:cacheprovider",
+        "-pno:unraisableexception",  # collects garbage at length
         f"--junitxml={folder / reports.JUNIT}",
         "-o=junit_suite_name=xenport",
         f"--xenport-logs={folder / reports.CONSOLES}",

@@ -12,7 +12,6 @@ one is waiting.
 from __future__ import annotations
 
 import functools
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -70,6 +69,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _INSTRUCTION_SIZE = 4
+
+_STATE_PC = 32  # the PC's place behind x0 to x30 and SP, in UnicornCore.state
 
 # Instructions that may unmask interrupts, as bytes.
 _MSR_DAIFCLR = rb"\xff[\x40-\x4f]\x03\xd5"
@@ -263,28 +264,21 @@ class Arm64Cpu(Cpu):
         core = self.core
         descriptions = vcpu.domain.abi.hypercalls.values()
         count = max(len(h.args) for h in descriptions if vcpu.domain.guest in h.callers)
-        # Where the call comes from (the address behind the instruction), its number, and as many
-        # arguments as any hypercall has.
-        call = core.registers(
+        state = core.state(
             [
+                *(general_register(n) for n in range(31)),
+                arm64_const.UC_ARM64_REG_SP,
                 arm64_const.UC_ARM64_REG_PC,
-                general_register(16),
-                *(general_register(n) for n in range(count)),
             ]
         )
-        unpack = functools.partial(struct.Struct(f"{2 + count}Q").unpack_from, call.values)
-        result = core.registers([general_register(0)])
-        fetch, send, answer = call.fetch, result.send, result.values
         known = self._hypercalls
         carry_out = self.hypervisor.hypercall
 
         def hook(exception: int) -> None:
             if exception == EXCEPTION_HVC:
-                fetch()
-                values = unpack()
-                if values[0] in known or self._is_hypercall(values[0]):
-                    answer[0] = carry_out(vcpu, values[1], values[2:])
-                    send()
+                behind = state[_STATE_PC]
+                if behind in known or self._is_hypercall(behind):
+                    state[0] = carry_out(vcpu, state[16], state[:count])
                     if vcpu.attention:  # set, among others, by all that makes an event deliverable
                         core.stop()
                     return

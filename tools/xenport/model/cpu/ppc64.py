@@ -12,8 +12,9 @@ not have, are trapped instruction by instruction.
 
 from __future__ import annotations
 
-import struct
+import operator
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from unicorn import UC_ERR_OK, UcError, ppc_const
@@ -184,28 +185,23 @@ class Ppc64Cpu(Cpu):
         memory = vcpu.domain.memory
         self.core.map_memory(memory)
         self.core.enter_guest_state(memory.size)
-        self.core.hook_interrupt(self._interrupt)
         self._memory = memory
         self._instructions = memory.ram.data.cast("I")
         self._clock = self.hypervisor.clock
         self._gprs = [self.core.register(_gpr(f"r{n}")) for n in range(32)]
         architecture = self.hypervisor.architecture
         convention = architecture.hypercall
-        # The number, the arguments, and what tells whether this is a hypercall at all.
-        self._call = self.core.registers(
-            [
-                *(_gpr(name) for name in (convention["number"], *convention["args"])),
-                ppc_const.UC_PPC_REG_PC,
-                ppc_const.UC_PPC_REG_MSR,
-            ]
+        self._number = _gpr(convention["number"]) - ppc_const.UC_PPC_REG_0
+        self._result = _gpr(convention["result"]) - ppc_const.UC_PPC_REG_0
+        self._arguments: Callable[[Any], Any] = operator.itemgetter(
+            *(_gpr(name) - ppc_const.UC_PPC_REG_0 for name in convention["args"])
         )
-        self._unpack_call = struct.Struct(f"{len(self._call.values)}Q").unpack_from
-        self._result = self.core.register(_gpr(convention["result"]))
         self._event_vector: int = architecture.vectors["event"]
         self._timer_vector: int = architecture.vectors["timer"]
         self._exception: int | None = None  # to be taken when the core has stopped
         self._inline_flag = vcpu.domain.abi.constant("XENCOMM_INLINE_FLAG")
         self._decrementer_end = _NEVER  # ns since boot at which it becomes negative
+        self.core.hook_interrupt(self._hook())
 
     # ---- Building ----
 
@@ -269,21 +265,31 @@ class Ppc64Cpu(Cpu):
 
     # ---- Exceptions ----
 
-    def _interrupt(self, exception: int) -> None:
-        """Unicorn's hook of exceptions; the PC is already behind the instruction."""
-        if exception == EXCEPTION_SYSTEM_CALL:
-            values = self._unpack_call(self._call.read())
-            number, pc, msr = values[0], values[-2], values[-1]
-            if self._instructions[((pc & _REAL_ADDRESS) >> 2) - 1] == _SYSTEM_CALL_1:
-                if number < _MARK or msr & MSR_PR:
-                    self._result.set(self._refused(number, msr))
-                else:
-                    hypercall = self.hypervisor.hypercall
-                    self._result.set(hypercall(self.vcpu, number & 0xFFFF, values[1:-2]))
-                    self.after_trap()
-                return
-        self._exception = exception
-        self.core.stop()
+    def _hook(self) -> Callable[[int], None]:
+        """Unicorn's hook of exceptions; the PC is already behind the instruction. Most are
+        hypercalls, so all that they need is at hand."""
+        core, vcpu = self.core, self.vcpu
+        gprs, next_instruction, msr = core.gprs, core.next_instruction, core.msr_in_hooks()
+        instructions = self._instructions
+        number_at, result_at, arguments = self._number, self._result, self._arguments
+        hypercall = self.hypervisor.hypercall
+
+        def hook(exception: int) -> None:
+            if exception == EXCEPTION_SYSTEM_CALL:
+                at = ((next_instruction[0] & _REAL_ADDRESS) >> 2) - 1
+                if instructions[at] == _SYSTEM_CALL_1:
+                    number = gprs[number_at]
+                    if number < _MARK or msr.value & MSR_PR:
+                        gprs[result_at] = self._refused(number, msr.value)
+                        return
+                    gprs[result_at] = hypercall(vcpu, number & 0xFFFF, arguments(gprs))
+                    if vcpu.attention or vcpu.info_data[vcpu.pending_at]:
+                        self.after_trap()
+                    return
+            self._exception = exception
+            core.stop()
+
+        return hook
 
     def _refused(self, number: int, msr: int) -> int:
         """The result of calls that never reach a handler: PAPR's, and those of problem state."""

@@ -176,7 +176,7 @@ class UnicornCore:
         return Register(self, identifier)
 
     def state(self, ids: Sequence[int]) -> ctypes.Array[ctypes.c_uint64]:
-        """The CPU's own copy of 64-bit registers that are neighbours in it, in the order of ``ids``.
+        """The CPU's own copy of 64-bit registers that lie together, in the order of ``ids``.
 
         To read and write the array is to read and write the registers: at any time for general
         registers, and in hooks of instructions and exceptions for the PC (writing that has no
