@@ -178,6 +178,7 @@ class Ppc64Cpu(Cpu):
         "VMASST_TYPE_pae_extended_cr3",
     )  # 3.2 takes all that are defined anywhere
     pirq_count = 256
+    hvm = False
 
     def __init__(self, vcpu: Vcpu) -> None:
         super().__init__(vcpu)
