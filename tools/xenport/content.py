@@ -8,7 +8,7 @@ Folder = Literal["abi", "arch", "conformance", "traces"]
 
 
 def _root() -> Path:
-    """The folder that holds the content folders: inside the package when installed, else the checkout."""
+    """What holds the content folders: the package when installed, else the checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "content"
     return installed if installed.is_dir() else package.parent.parent
