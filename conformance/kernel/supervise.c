@@ -52,7 +52,9 @@ void supervise(void)
 
             print_line("# domain %u cannot be watched: %s", WATCHED,
                        number_text(text, sizeof(text), rc));
-            return;
+            /* It runs its tests all the same; it is only its end that nobody will see. */
+            for (;;)
+                hypercall_sched_op(SCHEDOP_block, NULL);
         }
         if (info->flags & XEN_DOMINF_shutdown) {
             report(info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);

@@ -127,7 +127,7 @@ def test_one_reason_is_told_once(fake_run: Runner) -> None:
     status, text = fake_run({ALL: panic})
     assert status == 1
     assert text.count("the test kernel did not start: crash: no image") == 1
-    assert "and 1 more tests of fake/dom0, for the same reason" in text
+    assert "and 1 more failures in fake/dom0 that say what others said" in text
 
 
 def test_an_expression_selects_what_the_boot_runs(fake_run: Runner) -> None:

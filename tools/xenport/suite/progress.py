@@ -42,8 +42,8 @@ class Display:
         self._tasks: dict[Place, TaskID] = {}
         self._expected: Counter[Place] = Counter()
         self._results: dict[Place, list[Result]] = {}
-        self._told: dict[Place, str] = {}  # the last failure's message
-        self._untold: Counter[Place] = Counter()  # failures after it that say the same
+        self._told: set[tuple[Place, str]] = set()  # messages of failures
+        self._untold: Counter[Place] = Counter()  # failures whose message was told before
 
     def __enter__(self) -> "Display":
         self._bars.start()
@@ -73,18 +73,26 @@ class Display:
         self._bars.update(self._tasks[place], advance=1, test="")
         done = self._results.setdefault(place, [])
         done.append(result)
-        repeated = result.outcome.is_failure and self._told.get(place) == result.message
-        if repeated:
+        if result.outcome.is_failure:
+            self._tell_failure(place, result)
+        if len(done) == self._expected[place]:
+            self._tell_end(place, done)
+
+    def _tell_failure(self, place: Place, result: Result) -> None:
+        if (place, result.message) in self._told:
             self._untold[place] += 1
-        if self._untold[place] and (not repeated or len(done) == self._expected[place]):
-            count = self._untold.pop(place)
-            self._print(f"[dim]and {count} more tests of {'/'.join(place)}, for the same reason[/]")
-        if result.outcome.is_failure and not repeated:
+        else:
+            self._told.add((place, result.message))
             self._print_failure(result)
-            self._told[place] = result.message
-        if len(done) == self._expected[place] and not self.console.is_terminal:
+
+    def _tell_end(self, place: Place, done: Sequence[Result]) -> None:
+        name = "/".join(place)
+        if self._untold[place]:
+            more = f"and {self._untold[place]} more failures in {name} that say what others said"
+            self._print(f"[dim]{more}[/]")
+        if not self.console.is_terminal:
             seconds = sum(item.seconds for item in done)
-            self._print(f"{'/'.join(place)}: {_counts(done)} in {seconds:.2f} s")
+            self._print(f"{name}: {_counts(done)} in {seconds:.2f} s")
 
     def _print_failure(self, result: Result) -> None:
         name = f"{result.port}/{result.environment}/{result.test}"
