@@ -133,4 +133,4 @@ def test_supervisor_without_a_domain(tmp_path: Path) -> None:
     lines, ended = boot(*MODEL, "supervise=1", tmp_path / "log")
 
     assert lines == ["# domain 1 cannot be watched: -3 (ESRCH)"]
-    assert ended.kind == "poweroff"
+    assert ended.kind == "timeout"  # it waits: the domain may run all the same

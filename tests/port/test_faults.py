@@ -192,8 +192,9 @@ def test_no_log_folder(fake: Fake, kernel: Kernel, tmp_path: Path) -> None:
 
 
 RUNNER = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path.insert(0, sys.argv[1])
 from fake_machine import Kernel
 from xenport import port as ports

@@ -18,8 +18,8 @@ static void hvc_other(void *unused)
 /*
  * Background: the immediate of `hvc` tells hypercalls (XEN_HYPERCALL_TAG) and firmware calls (0)
  * apart.
- * Provokes: hvc with another one.
- * Expects: an undefined instruction.
+ * Provoked by: hvc with another one.
+ * Expected: an undefined instruction.
  * Source: arch-arm.h (XEN_HYPERCALL_TAG); arch/arm/traps.c, do_trap_hypercall().
  */
 TEST(arm_hvc_unknown_immediate, ENTER, "hvc with an unknown immediate is an undefined instruction",
@@ -65,8 +65,8 @@ __asm__("    .text\n"
         "    ret\n");
 
 /*
- * Provokes: a hypercall with all registers filled that are neither its arguments nor its number.
- * Expects: they are as before.
+ * Provoked by: a hypercall with all registers filled that are neither its arguments nor its number.
+ * Expected: they are as before.
  * Source: arch-arm.h, the calling convention.
  */
 TEST(arm_hypercall_keeps_registers, ENTER, "a hypercall changes no registers but its own",
@@ -104,8 +104,8 @@ static void call_nowhere(void *address)
 /*
  * Background: the guest's own tables map the address; that nothing is there only the hypervisor
  * knows.
- * Provokes: reading from, and jumping to, guest-physical addresses without memory.
- * Expects: a data abort and an instruction abort with that address, in the guest.
+ * Provoked by: reading from, and jumping to, guest-physical addresses without memory.
+ * Expected: a data abort and an instruction abort with that address, in the guest.
  * Source: arch/arm/traps.c, do_trap_stage2_abort_guest().
  */
 TEST(arm_access_without_memory, MEMORY, "an access to no memory is an abort that the guest gets",
@@ -125,8 +125,8 @@ TEST(arm_access_without_memory, MEMORY, "an access to no memory is an abort that
 /*
  * Background: WFI may be carried out as anything between a no-op and a sleep, but must end for an
  * interrupt, even one that is masked. Xen lets another vcpu run meanwhile.
- * Provokes: a timer 1 ms ahead, and WFI with interrupts masked until the timer's time has come.
- * Expects: that it comes within a second; the interrupt is taken when interrupts are unmasked.
+ * Provoked by: a timer 1 ms ahead, and WFI with interrupts masked until the timer's time has come.
+ * Expected: that it comes within a second; the interrupt is taken when interrupts are unmasked.
  * Source: Arm Architecture Reference Manual, Wait For Interrupt; arch/arm/traps.c.
  */
 TEST(arm_wait_for_interrupt, TIME, "WFI ends for an interrupt that is masked", .needs = "arm")

@@ -31,8 +31,8 @@ static int psci(unsigned int function, unsigned long a1, unsigned long a2, unsig
 }
 
 /*
- * Provokes: PSCI_VERSION and SMCCC_VERSION.
- * Expects: version 1 of both; the minor number of the calling convention is at least 1, without
+ * Provoked by: PSCI_VERSION and SMCCC_VERSION.
+ * Expected: version 1 of both; the minor number of the calling convention is at least 1, without
  * which a guest may not ask for more of it.
  * Source: Arm DEN 0022, 5.1; Arm DEN 0028, 7.2.
  */
@@ -44,8 +44,8 @@ TEST(psci_version, IDENTIFY, "PSCI 1.x and SMC calling convention 1.1 or later",
 }
 
 /*
- * Provokes: PSCI_FEATURES of functions that every version 1 has, and of one that none has.
- * Expects: no error for the former, NOT_SUPPORTED for the latter.
+ * Provoked by: PSCI_FEATURES of functions that every version 1 has, and of one that none has.
+ * Expected: no error for the former, NOT_SUPPORTED for the latter.
  * Source: Arm DEN 0022, 5.15.
  */
 TEST(psci_features, IDENTIFY, "PSCI_FEATURES tells which functions there are", .needs = "arm")
@@ -59,8 +59,8 @@ TEST(psci_features, IDENTIFY, "PSCI_FEATURES tells which functions there are", .
 }
 
 /*
- * Provokes: a function number that means nothing.
- * Expects: NOT_SUPPORTED, and the guest goes on.
+ * Provoked by: a function number that means nothing.
+ * Expected: NOT_SUPPORTED, and the guest goes on.
  * Source: Arm DEN 0022, 5.2.2; Arm DEN 0028, 5.2.
  */
 TEST(psci_unknown_function, POWER, "an unknown function is refused with NOT_SUPPORTED",
@@ -70,8 +70,8 @@ TEST(psci_unknown_function, POWER, "an unknown function is refused with NOT_SUPP
 }
 
 /*
- * Provokes: CPU_ON of the vcpu that calls, and of one that there is not.
- * Expects: ALREADY_ON; INVALID_PARAMETERS.
+ * Provoked by: CPU_ON of the vcpu that calls, and of one that there is not.
+ * Expected: ALREADY_ON; INVALID_PARAMETERS.
  * Source: Arm DEN 0022, 5.6.
  */
 TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refused",
@@ -82,9 +82,9 @@ TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refu
 }
 
 /*
- * Provokes: AFFINITY_INFO of the vcpu that calls, and at a level that the architecture does not
+ * Provoked by: AFFINITY_INFO of the vcpu that calls, and at a level that the architecture does not
  * have.
- * Expects: ON (0); INVALID_PARAMETERS.
+ * Expected: ON (0); INVALID_PARAMETERS.
  * Source: Arm DEN 0022, 5.7.
  */
 TEST(psci_affinity_info, POWER, "the calling vcpu is on", .needs = "arm")
@@ -95,8 +95,8 @@ TEST(psci_affinity_info, POWER, "the calling vcpu is on", .needs = "arm")
 
 /*
  * Background: CPU_SUSPEND may always be carried out as standby, which keeps all state and returns.
- * Provokes: a timer 1 ms ahead, then CPU_SUSPEND with interrupts masked.
- * Expects: the call returns 0 once the timer interrupts, which is taken when interrupts are
+ * Provoked by: a timer 1 ms ahead, then CPU_SUSPEND with interrupts masked.
+ * Expected: the call returns 0 once the timer interrupts, which is taken when interrupts are
  * unmasked.
  * Source: Arm DEN 0022, 5.4.
  */
@@ -114,8 +114,8 @@ TEST(psci_cpu_suspend, POWER, "CPU_SUSPEND waits for an interrupt", .needs = "ar
 }
 
 /*
- * Provokes: SYSTEM_OFF.
- * Expects: the domain ends as powered off; the call does not return.
+ * Provoked by: SYSTEM_OFF.
+ * Expected: the domain ends as powered off; the call does not return.
  * Source: Arm DEN 0022, 5.10.
  */
 TEST(psci_system_off, POWER, "SYSTEM_OFF ends the domain as powered off",
@@ -125,8 +125,8 @@ TEST(psci_system_off, POWER, "SYSTEM_OFF ends the domain as powered off",
 }
 
 /*
- * Provokes: SYSTEM_RESET.
- * Expects: the domain ends as to be restarted; the call does not return.
+ * Provoked by: SYSTEM_RESET.
+ * Expected: the domain ends as to be restarted; the call does not return.
  * Source: Arm DEN 0022, 5.11.
  */
 TEST(psci_system_reset, POWER, "SYSTEM_RESET ends the domain as to be restarted",

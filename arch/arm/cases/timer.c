@@ -30,8 +30,8 @@ static void check_no_interrupt(enum timer timer)
  * CNTVCT_EL0 has reached CNTV_CVAL_EL0 and CNTV_CTL_EL0 enables it. The timer is the CPU's own; the
  * hypervisor takes its interrupt and passes it on, and has to go on counting while another vcpu
  * runs.
- * Provokes: a deadline 2 ms ahead, and waiting for up to a second.
- * Expects: exactly one interrupt, and not before the deadline.
+ * Provoked by: a deadline 2 ms ahead, and waiting for up to a second.
+ * Expected: exactly one interrupt, and not before the deadline.
  * Source: Arm Architecture Reference Manual, Generic Timer; the device tree binding
  * arm,armv8-timer.
  */
@@ -43,8 +43,8 @@ TEST(arm_virtual_timer_interrupts, TIME, "the virtual timer interrupts once, at 
 
 /*
  * Background: a timer whose CNTV_CTL_EL0 is cleared before the deadline is off.
- * Provokes: a deadline 1 ms ahead that is taken back at once, and waiting for 3 ms.
- * Expects: no interrupt.
+ * Provoked by: a deadline 1 ms ahead that is taken back at once, and waiting for 3 ms.
+ * Expected: no interrupt.
  * Source: Arm Architecture Reference Manual, CNTV_CTL_EL0.ENABLE.
  */
 TEST(arm_virtual_timer_stopped, TIME, "a virtual timer that was stopped does not interrupt",
@@ -56,8 +56,8 @@ TEST(arm_virtual_timer_stopped, TIME, "a virtual timer that was stopped does not
 /*
  * Background: the physical timer is the hypervisor's. It emulates the registers CNTP_* for guests
  * and raises a private interrupt (30 in Xen's device trees).
- * Provokes: a deadline 2 ms ahead, and waiting for up to a second.
- * Expects: exactly one interrupt, and not before the deadline.
+ * Provoked by: a deadline 2 ms ahead, and waiting for up to a second.
+ * Expected: exactly one interrupt, and not before the deadline.
  * Source: Arm Architecture Reference Manual, Generic Timer; arch/arm/vtimer.c.
  */
 TEST(arm_physical_timer_interrupts, TIME, "the physical timer interrupts once, at its deadline",
@@ -67,8 +67,8 @@ TEST(arm_physical_timer_interrupts, TIME, "the physical timer interrupts once, a
 }
 
 /*
- * Provokes: a physical timer 1 ms ahead that is taken back at once, and waiting for 3 ms.
- * Expects: no interrupt.
+ * Provoked by: a physical timer 1 ms ahead that is taken back at once, and waiting for 3 ms.
+ * Expected: no interrupt.
  * Source: Arm Architecture Reference Manual, CNTP_CTL_EL0.ENABLE.
  */
 TEST(arm_physical_timer_stopped, TIME, "a physical timer that was stopped does not interrupt",

@@ -22,14 +22,14 @@ _NO_CODE = 0xFFFF_FFFF  #: shutdown code of a domain that has none; its upper bi
 
 @handlers.check("domctl")
 def may_control(call: Call) -> None:
-    """Version, domain and privilege, in this order. getdomaininfo finds its domain itself."""
+    """Version, domain and privilege, in this order; getdomaininfo looks after the last two."""
     view = call.view
     abi = call.domain.abi
     if view.interface_version != abi.constant("XEN_DOMCTL_INTERFACE_VERSION"):
         raise XenError("EACCES")
     if view.cmd != abi.constant("XEN_DOMCTL_getdomaininfo"):
         call.hypervisor.domain(view.domain)
-    require_control(call.domain)
+        require_control(call.domain)
 
 
 @command("XEN_DOMCTL_pausedomain")
@@ -64,6 +64,7 @@ def getdomaininfo(call: Call) -> None:
         number = min((n for n in domains if n > number), default=number)
     if number not in domains:
         raise XenError("ESRCH")
+    require_control(call.domain)
     view.domain = number
     _fill(view.u.getdomaininfo, domains[number])
 

@@ -300,7 +300,11 @@ class ProcessBoot:
         await asyncio.shield(self._listener)
 
     def _exit_detail(self, status: int | None) -> str:
-        said = self._stderr.decode("utf-8", errors="replace").strip().partition("\n")[0]
+        lines = self._stderr.decode("utf-8", errors="replace").strip().splitlines()
+        if lines:
+            self._log.write(b"\n--- standard error ---\n" + self._stderr)
+        traceback = lines and lines[0].startswith("Traceback")  # of the model
+        said = "" if not lines else lines[-1] if traceback else lines[0]
         seen = ", ".join(filter(None, [self._last_event, self._last_words]))
         how = said or self._trouble or seen or "no word"
         return f"{self._child.name} ended with status {status}: {how}"

@@ -196,12 +196,15 @@ class UnicornCore:
             if key not in _offsets:
                 _offsets[key] = _readable(cpu, _CPU_SIZE).find(bytes(pattern))
             offset = _offsets[key]
-            if offset < 0 or ctypes.string_at(cpu + offset, 8 * count) != bytes(pattern):
+            found = kind.from_address(cpu + offset) if offset >= 0 else pattern
+            # A copy of the pattern elsewhere, ours for one, does not follow the register.
+            registers[0].set(0)
+            if found[0] != 0 or found[1:] != pattern[1:]:
                 raise ModelError("this build of Unicorn keeps its registers elsewhere")
         finally:
             for register, value in zip(registers, before, strict=True):
                 register.set(value)
-        return kind.from_address(cpu + offset)
+        return found
 
     def _cpu(self) -> int:
         """The address of the library's CPU object."""
@@ -348,10 +351,14 @@ class UnicornCore:
 
 
 def _readable(address: int, size: int) -> bytes:
-    """The bytes at an address of this process, as far as there is memory; none if there is not."""
+    """The bytes at an address of this process, as far as there is memory; none if there is not.
+
+    What the library got in one piece may be several of the kernel's mappings side by side.
+    """
+    end = address
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, permissions = line.split()[:2]
-        start, end = (int(part, 16) for part in span.split("-"))
-        if start <= address < end and permissions.startswith("r"):
-            return ctypes.string_at(address, min(size, end - address))
-    return b""
+        first, last = (int(part, 16) for part in span.split("-"))
+        if first <= end < last and permissions.startswith("r"):
+            end = last
+    return ctypes.string_at(address, min(size, end - address))

@@ -59,12 +59,10 @@ class PvhCpu(Cpu):
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     features = (
         "XENFEAT_memory_op_vnode_supported",
-        "XENFEAT_pae_pgdir_above_4gb",
         "XENFEAT_writable_page_tables",
         "XENFEAT_auto_translated_physmap",
         "XENFEAT_hvm_safe_pvclock",
         "XENFEAT_hvm_callback_vector",
-        "XENFEAT_hvm_pirqs",
         "XENFEAT_not_direct_mapped",
     )
     virt_start = 0xFFFF_8000_0000_0000
