@@ -54,7 +54,7 @@ def run(driver: Driver, kernel: Kernel, log: Path, environment: str = "dom0") ->
         ("end('suspend')", "exited", "suspend"),
         ("end('error', 'bad image'); sys.exit(1)", "exited", "bad image"),
         ("end('poweroff'); time.sleep(1000)", "poweroff", "poweroff"),
-        ("raise RuntimeError", "exited", "ended with status 1: Traceback (most recent call last):"),
+        ("raise RuntimeError('why')", "exited", "ended with status 1: RuntimeError: why"),
         ("os.kill(os.getpid(), 9)", "killed", "signal 9"),
         ("os.write(3, b'nonsense\\n')", "exited", "end record is not understood"),
         ("os.write(3, b'[1]\\n'); time.sleep(1000)", "exited", "end record is not understood"),

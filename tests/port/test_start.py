@@ -79,6 +79,7 @@ def test_fetched_qemu_comes_first(
     port_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: Callable[[str], object]
 ) -> None:
     fake("silent")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     own = tmp_path / "cache" / "xenport" / "qemu" / "usr" / "bin" / "qemu-system-x86_64"
     own.parent.mkdir(parents=True)
     own.write_text("#!/bin/sh\n")
