@@ -215,6 +215,11 @@ TEST(vm_assist, ENTER, "assists can be switched on and off, others are refused")
     CHECK_ERRNO(arch_hypercall(__HYPERVISOR_vm_assist, NO_COMMAND, type, 0, 0, 0), ENOSYS);
 }
 
+static void read_from(void *address)
+{
+    (void)*(volatile uint32_t *)address;
+}
+
 /*
  * Background: A fault of the guest's own making is the guest's to handle: the processor or Xen
  * delivers it to the guest's vectors.
@@ -230,6 +235,11 @@ TEST(fault_access, ENTER, "an access to nothing faults into the guest, which goe
     CHECK(!fault_read(nowhere, &value));
     CHECK_EQ(value, 0x5a5a5a5a);
     CHECK(!fault_write(nowhere, 1));
+
+    struct fault fault;
+    CHECK(fault_expected(read_from, (void *)nowhere, &fault));
+    CHECK_EQ(fault.kind, FAULT_ACCESS);
+    CHECK_EQ(fault.address, (uintptr_t)nowhere);
 
     static volatile uint32_t somewhere = 7;
     CHECK(fault_read(&somewhere, &value));

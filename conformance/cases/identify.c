@@ -149,15 +149,15 @@ TEST(version_changeset, IDENTIFY, "the changeset is text with an end")
     CHECK(is_text(text, sizeof(text)));
 }
 
-/*
- * Background: Xen's own command line may hold what a domU should not know.
- * Provoked by: XENVER_commandline from dom0, and (next test) from a domU.
- * Expected: text with an end; for a domU exactly "<denied>".
- * Source: version.h (XENVER_commandline); xsm/dummy.h, xsm_xen_version(); common/version.c.
- */
 #ifdef XENVER_commandline
 static xen_commandline_t xen_command_line;
 
+/*
+ * Background: Xen's own command line may hold what a domU should not know.
+ * Provoked by: XENVER_commandline from dom0.
+ * Expected: text with an end, which is not "<denied>".
+ * Source: version.h (XENVER_commandline); xsm/dummy.h, xsm_xen_version(); common/version.c.
+ */
 TEST(version_command_line_dom0, IDENTIFY, "dom0 can read Xen's command line", .needs = "dom0")
 {
     unwritten(xen_command_line, sizeof(xen_command_line));
@@ -166,7 +166,12 @@ TEST(version_command_line_dom0, IDENTIFY, "dom0 can read Xen's command line", .n
     CHECK(strcmp(xen_command_line, "<denied>") != 0);
 }
 
-/* See version_command_line_dom0. */
+/*
+ * Background: As above.
+ * Provoked by: XENVER_commandline from a domU.
+ * Expected: exactly "<denied>".
+ * Source: version.h (XENVER_commandline); xsm/dummy.h, xsm_xen_version(); common/version.c.
+ */
 TEST(version_command_line_domu, IDENTIFY, "a domU is denied Xen's command line", .needs = "domu")
 {
     unwritten(xen_command_line, sizeof(xen_command_line));
@@ -208,6 +213,12 @@ TEST(version_guest_handle, IDENTIFY, "the domain's handle is 16 bytes and stays 
         CHECK_EQ(first[i], 0xff);
 }
 
+#ifdef XENVER_build_id
+static union {
+    xen_build_id_t id;
+    uint8_t bytes[sizeof(xen_build_id_t) + 64];
+} build;
+
 /*
  * Background: The build id is a note in Xen's image, of a length that the caller asks for first.
  * Provoked by: no buffer; a buffer of length 0; one that is too short; one that is long enough.
@@ -215,12 +226,6 @@ TEST(version_guest_handle, IDENTIFY, "the domain's handle is 16 bytes and stays 
  * linked without one says -ENODATA to all that got as far as looking.
  * Source: version.h (xen_build_id); common/kernel.c, do_xen_version(); common/version.c.
  */
-#ifdef XENVER_build_id
-static union {
-    xen_build_id_t id;
-    uint8_t bytes[sizeof(xen_build_id_t) + 64];
-} build;
-
 TEST(version_build_id, IDENTIFY, "the build id is returned whole or not at all", .needs = "dom0")
 {
     long size = hypercall_xen_version(XENVER_build_id, NULL);

@@ -193,6 +193,7 @@ TEST(ppc_entry_state, ENTER, "a domU is entered with MSR 0, r4 its address, r5 0
 
 /*
  * Background: this port has no start_info page; its content is in the device tree.
+ * Provoked by: reading the tree that r3 pointed to at entry.
  * Expected: the memory that starts at 0 holds shared_info, the console's page and the store's, whole
  * and apart; the console is the one for output, and events are /xen's to give.
  * Source: IBM's libxc, powerpc64/mk_flatdevtree.c, make_devtree().
