@@ -208,6 +208,8 @@ class ProcessBoot:
             await self._control.listen(self._items.put_nowait)
         except ControlError as error:
             self._items.put_nowait(error)
+        except Exception as error:  # the library's own, when it is stopped half-way
+            self._items.put_nowait(ControlError(f"the control channel failed: {error!r}"))
 
     # What becomes of the items.
 

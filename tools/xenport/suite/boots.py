@@ -103,7 +103,8 @@ class EnvironmentRun:
     def _guarded(self, work: Callable[[], object]) -> None:
         """Hands an error of a thread over to those who wait for verdicts."""
         try:
-            work()
+            if not self._closed:
+                work()
         except BaseException as error:
             with self._changed:
                 self._error = self._error or error
