@@ -25,11 +25,10 @@ CONSOLE_LINES = 200  # lines kept per test, the last ones; the whole is in the b
 
 
 class BootPool:
-    """Runs boots in threads: one more at a time than there are processors, since a hypervisor that
-    starts waits for real seconds to pass (Xen on x86 for the next tick of the clock chip)."""
+    """Runs boots in threads, as many at a time as there are processors."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)) + 1)
+        self._threads = ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)))
 
     def submit(self, boot: Callable[[], None]) -> None:
         """Runs ``boot`` as soon as there is a thread for it."""
