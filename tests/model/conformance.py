@@ -12,6 +12,7 @@ from xenport.model import core
 from xenport.model.call import Call
 from xenport.model.handlers import Handler
 from xenport.model.machine import End, Guest, Machine, cpu_class
+from xenport.suite import plan
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,7 @@ class Environment:
 
     def tests(self) -> list[kernel.Test]:
         """The tests that can run here."""
-        return [
-            test
-            for test in self.kernel.tests
-            if all(set(need.split("|")) & self.words for need in test.needs)
-        ]
+        return plan.applicable(self.kernel.tests, self.words)
 
 
 ENVIRONMENTS = {

@@ -185,18 +185,9 @@ class Vcpu:
         """``length`` bytes from ``offset`` of what ``handle`` points to. XenError EFAULT if any of
         them cannot be read."""
         content = bytearray(length)
-        memory = self.domain.memory
-        translate = self.cpu.translate
         done = 0
         while done < length:
-            physical = translate(handle, offset + done, False)
-            if physical is None:
-                raise XenError("EFAULT")
-            part = min(length - done, PAGE_SIZE - physical % PAGE_SIZE)
-            try:
-                data, start = memory.locate(physical)
-            except MemoryFault:
-                raise XenError("EFAULT") from None
+            data, start, part = self._piece(handle, offset + done, length - done, False)
             content[done : done + part] = data[start : start + part]
             done += part
         return content
@@ -205,20 +196,23 @@ class Vcpu:
         """Store ``content`` at ``offset`` of what ``handle`` points to. XenError EFAULT if some of
         it cannot be written; what comes before is written then."""
         length = len(content)
-        memory = self.domain.memory
-        translate = self.cpu.translate
         done = 0
         while done < length:
-            physical = translate(handle, offset + done, True)
-            if physical is None:
-                raise XenError("EFAULT")
-            part = min(length - done, PAGE_SIZE - physical % PAGE_SIZE)
-            try:
-                data, start = memory.locate(physical)
-            except MemoryFault:
-                raise XenError("EFAULT") from None
+            data, start, part = self._piece(handle, offset + done, length - done, True)
             data[start : start + part] = content[done : done + part]
             done += part
+
+    def _piece(self, handle: int, offset: int, most: int, write: bool) -> tuple[Any, int, int]:
+        """What of the guest's memory lies together at ``offset`` of ``handle``: the host's buffer,
+        where it begins there, and how long it is, at most ``most``. XenError EFAULT."""
+        physical = self.cpu.translate(handle, offset, write)
+        if physical is None:
+            raise XenError("EFAULT")
+        try:
+            data, start = self.domain.memory.locate(physical)
+        except MemoryFault:
+            raise XenError("EFAULT") from None
+        return data, start, min(most, PAGE_SIZE - physical % PAGE_SIZE)
 
     def read_struct(self, name: str, handle: int, index: int = 0) -> Any:
         """A view of a copy of element ``index`` of the array of structures at ``handle``."""

@@ -78,6 +78,11 @@ def climb(port: str, results: Iterable[Result]) -> Climb:
     return Climb(port, tuple(_step(rung, own) for rung in rungs()))
 
 
+def climbs(results: Sequence[Result]) -> list[Climb]:
+    """The ladder of each port that has results, in the order in which they came."""
+    return [climb(port, results) for port in dict.fromkeys(result.port for result in results)]
+
+
 def _step(rung: Rung, results: Sequence[Result]) -> Step:
     here = [result.outcome for result in results if result.rung == rung.name]
     return Step(

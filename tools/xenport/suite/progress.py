@@ -114,7 +114,7 @@ def _counts(results: Sequence[Result]) -> str:
 
 def print_summary(console: Console, run: Run) -> None:
     """The verdict: counts, the ladder of each port, and each port's next step."""
-    climbs = [ladder.climb(port, run.results) for port in _ports(run)]
+    climbs = ladder.climbs(run.results)
     if not climbs:
         return
     console.print()
@@ -122,10 +122,6 @@ def print_summary(console: Console, run: Run) -> None:
     for climb in climbs:
         _print_next(console, climb, run)
     console.print(f"{_counts(run.results)} in {run.seconds:.1f} s", highlight=False)
-
-
-def _ports(run: Run) -> list[str]:
-    return list(dict.fromkeys(result.port for result in run.results))
 
 
 def _ladder_table(climbs: Sequence[ladder.Climb]) -> Table:

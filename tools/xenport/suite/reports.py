@@ -54,14 +54,10 @@ def _is_empty_folder(path: Path) -> bool:
 
 def write(run: Run, folder: Path) -> None:
     """Writes the reports of ``run`` into ``folder``."""
-    climbs = [ladder.climb(port, run.results) for port in _ports(run.results)]
+    climbs = ladder.climbs(run.results)
     (folder / RESULTS).write_text(json.dumps(as_data(run, climbs), indent=1) + "\n")
     (folder / "results.ktap").write_text(as_ktap(run.results))
     (folder / "index.html").write_text(as_html(run, climbs))
-
-
-def _ports(results: Sequence[Result]) -> list[str]:
-    return list(dict.fromkeys(result.port for result in results))
 
 
 def as_data(run: Run, climbs: Sequence[ladder.Climb]) -> dict[str, Any]:
