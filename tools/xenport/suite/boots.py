@@ -144,8 +144,9 @@ class EnvironmentRun:
             ) as boot,
             self._listed(boot),
         ):
-            for event in boot.events():
-                self._publish(BOOT_TEST, _boot_verdict(event))
+            for number, event in enumerate(boot.events()):
+                if number == 0:
+                    self._publish(BOOT_TEST, _boot_verdict(event))
                 verdicts = reader.line(event) if isinstance(event, Line) else reader.ended(event)
                 for name, verdict in verdicts:
                     self._publish(name, verdict)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from xenport import architecture, port as ports
+from xenport import port as ports
 from xenport.kernel import Kernel, Test, build
 from xenport.port import Driver, Limits, Port
 from xenport.suite import ladder, plan
@@ -56,9 +56,7 @@ class PortFile(pytest.File):
         """One node an environment."""
         port = ports.load(self.path)
         option = self.config.option
-        kernel = build(
-            architecture.load(port.architecture), port.release, compiler=option.xenport_compiler
-        )
+        kernel = build(port.arch, port.release, compiler=option.xenport_compiler)
         driver = ports.open(port, hypervisor=option.xenport_hypervisor)
         for name in port.environments:
             yield EnvironmentNode.from_parent(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from xenport import architecture, content, port as ports
+from xenport import content, port as ports
 from xenport.errors import InputError
 from xenport.kernel import build
 from xenport.port import Port
@@ -50,7 +50,8 @@ def run(options: Options, console: Console) -> int:
         with redirect_stderr(io.StringIO()) as said:
             status = pytest.main(_arguments(chosen, options, folder), plugins=[plugin, recorder])
         recorder.finish(status, said.getvalue())
-        reports.write(recorder.run, folder)
+        if options.report:
+            reports.write(recorder.run, folder)
         print_summary(console, recorder.run)
     if options.report:
         console.print(f"Report: {options.report / 'index.html'}", highlight=False, soft_wrap=True)
@@ -63,7 +64,7 @@ def _check_ready(chosen: Sequence[Port], options: Options, console: Console) -> 
         for missing in ports.missing(port, hypervisor=options.hypervisor):
             raise InputError(f"port {port.name} needs {missing.what}; get it: {missing.command}")
         with console.status(f"building the test kernel for {port.architecture} {port.release}"):
-            build(architecture.load(port.architecture), port.release, compiler=options.compiler)
+            build(port.arch, port.release, compiler=options.compiler)
 
 
 @contextmanager
@@ -85,10 +86,10 @@ def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[s
         "-pno:terminal",
         "-pno:cacheprovider",
         "-pno:unraisableexception",  # collects garbage at length
-        f"--junitxml={folder / reports.JUNIT}",
-        "-o=junit_suite_name=xenport",
         f"--xenport-logs={folder / reports.CONSOLES}",
     ]
+    if options.report:
+        arguments += [f"--junitxml={folder / reports.JUNIT}", "-o=junit_suite_name=xenport"]
     if options.expression:
         arguments.append(f"-k={options.expression}")
     if options.hypervisor:
