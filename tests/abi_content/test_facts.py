@@ -18,6 +18,9 @@ ABIS = [
     ("arm64", "4.14"),
     ("arm64", "4.17"),
     ("arm64", "4.20"),
+    ("arm32", "4.14"),
+    ("arm32", "4.17"),
+    ("arm32", "4.20"),
     ("ppc64", "3.2"),
 ]
 
@@ -74,6 +77,8 @@ SIZES = {
         "xen_memory_reservation": 32,
     },
 }
+# All types that cross the boundary are as wide on 32-bit Arm as on 64-bit Arm.
+SIZES["arm32"] = SIZES["arm64"]
 OFFSETS = {
     "x86_64": {
         "vcpu_info.evtchn_upcall_mask": 1,
@@ -104,6 +109,7 @@ OFFSETS = {
         "vcpu_guest_context.sdr1": 352,
     },
 }
+OFFSETS["arm32"] = OFFSETS["arm64"]
 COMMANDS = {  # described commands per hypercall, at 4.20
     "event_channel_op": 15,
     "sched_op": 8,
@@ -137,9 +143,21 @@ def test_offsets(abi: Abi) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("arch", ["arm64", "arm32"])
 @pytest.mark.parametrize(("release", "size"), [("4.14", 344), ("4.17", 352), ("4.20", 352)])
-def test_arm_context_grew(release: str, size: int) -> None:
-    assert xenport.abi.load(arch="arm64", release=release).sizeof("vcpu_guest_context") == size
+def test_arm_context_grew(arch: str, release: str, size: int) -> None:
+    assert xenport.abi.load(arch=arch, release=release).sizeof("vcpu_guest_context") == size
+
+
+@pytest.mark.parametrize(
+    ("register", "narrow"),
+    [("x0", "r0_usr"), ("x13", "sp_usr"), ("x30", "lr_fiq"), ("pc64", "pc32")],
+)
+def test_arm_registers_have_two_names(register: str, narrow: str) -> None:
+    abi = xenport.abi.load(arch="arm32", release="4.17")
+    assert abi.offset("vcpu_guest_core_regs", register) == abi.offset(
+        "vcpu_guest_core_regs", narrow
+    )
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ class Architecture(Strict):
     header: str  # the header of the architecture that xen.h includes
     data_model: DataModel
     toolchain: Toolchain | None = None
-    image: Literal["elf", "arm64-image"] = "elf"  # what a domain builder loads
+    image: Literal["elf", "arm64-image", "arm32-zimage"] = "elf"  # what a domain builder loads
     registers: dict[str, Any] = {}
     hypercall: dict[str, Any] = {}
     entry: dict[str, Any] = {}
