@@ -10,6 +10,7 @@ from rich.table import Table
 
 from xenport import __version__, port as ports
 from xenport.abi import load as load_abi
+from xenport.abi_cli import abi
 from xenport.emit import c
 from xenport.errors import InputError
 from xenport.suite import session
@@ -33,6 +34,9 @@ class _Group(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Conformance suite and ABI toolkit for ports of Xen's guest ABI."""
+
+
+main.add_command(abi)
 
 
 @main.command()

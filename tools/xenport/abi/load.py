@@ -30,14 +30,18 @@ class Description:
         paths = sorted(self._arch_folder.glob("*/*.yaml"))
         return {path.stem: _architecture(path) for path in paths}
 
+    def architecture(self, arch: str) -> Architecture:
+        """The architecture ``arch``. Raises ``InputError`` if there is none."""
+        known = {path.stem: path for path in self._arch_folder.glob("*/*.yaml")}
+        if arch not in known:
+            raise InputError(f"unknown architecture '{arch}'{suggestion(arch, known)}")
+        return _architecture(known[arch])
+
     def abi(self, arch: str, release: str) -> Abi:
         """The ABI of ``arch`` at ``release``. Raises ``InputError`` if there is none."""
         key = (arch, release)
         if key not in self._abis:
-            known = {path.stem: path for path in self._arch_folder.glob("*/*.yaml")}
-            if arch not in known:
-                raise InputError(f"unknown architecture '{arch}'{suggestion(arch, known)}")
-            one = _architecture(known[arch])
+            one = self.architecture(arch)
             if release not in one.releases:
                 raise InputError(
                     f"release '{release}' of {arch} is not described; there are:"

@@ -1,0 +1,11 @@
+"""``xenport abi``: the commands that work on the ABI itself. One module holds one of them."""
+
+import click
+
+from xenport.abi_cli.show import show
+
+abi = click.Group(
+    "abi",
+    help="Ask what Xen's guest ABI is, and how it differs.",
+    commands={"show": show},
+)

@@ -1,0 +1,373 @@
+"""``xenport abi show``: what a name stands for, on one architecture or on all."""
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import click
+from rich.console import Console
+
+from xenport.abi.constants import ConstantItem
+from xenport.abi.contract import Contract, count_text
+from xenport.abi.core import Group
+from xenport.abi.history import (
+    History,
+    Inventory,
+    StructFace,
+    Thing,
+    TypeFace,
+    ValueFace,
+    spans,
+)
+from xenport.abi.layout import Item
+from xenport.abi.load import description
+from xenport.abi.releases import rank
+from xenport.abi.rows import Row, merged
+from xenport.abi_cli.tables import put, say, table
+from xenport.errors import InputError
+
+
+@click.command()
+@click.argument("name")
+@click.option("--arch", metavar="A", help="Only this architecture. Default: all that have NAME.")
+@click.option("--release", metavar="R", help="This release. Default: the newest that has NAME.")
+def show(name: str, arch: str | None, release: str | None) -> None:
+    """Say what NAME is: a structure, type, constant, hypercall, command or header.
+
+    What looks the same on several architectures is said once.
+    """
+    whole = description()
+    if arch is not None:
+        whole.abi(arch, release or whole.architecture(arch).releases[-1])
+    history = History(whole.abis())
+    if release is not None and not any(release in known for known in history.releases.values()):
+        known = dict.fromkeys(one for releases in history.releases.values() for one in releases)
+        raise InputError(
+            f"release '{release}' is not described; there are: {', '.join(sorted(known, key=rank))}"
+        )
+    chosen = [
+        (thing, places)
+        for thing in history.find(name)
+        if (places := _places(history, thing, arch, release))
+    ]
+    if not chosen:
+        raise InputError(_nowhere(history, name, arch, release))
+    _Printer(Console(highlight=False), history).print(chosen)
+
+
+def _places(
+    history: History, thing: Thing, arch: str | None, release: str | None
+) -> list[Inventory]:
+    """The ABIs to show ``thing`` of: for each architecture one."""
+    places = [
+        place
+        for place in history.things[thing]
+        if arch in (None, place.abi.architecture.name) and release in (None, place.abi.release)
+    ]
+    return list({place.abi.architecture.name: place for place in places}.values())
+
+
+def _nowhere(history: History, name: str, arch: str | None, release: str | None) -> str:
+    where = [f"on {arch}"] if arch else []
+    where += [f"in release {release}"] if release else []
+    there = "; ".join(exists(history, thing) for thing in history.find(name))
+    return f"there is no '{name}' {' '.join(where)}; it exists {there}"
+
+
+def exists(history: History, thing: Thing) -> str:
+    """Where ``thing`` exists, in words."""
+    presence = history.presence(thing)
+    if presence == dict(history.releases):
+        return "in every described release of every architecture"
+    texts: dict[str, list[str]] = {}
+    for arch, releases in presence.items():
+        texts.setdefault(spans(releases, history.releases[arch]), []).append(arch)
+    return "; ".join(f"on {', '.join(arches)} in {text}" for text, arches in texts.items())
+
+
+def _names(places: Iterable[Inventory]) -> str:
+    """Architectures and releases: ``x86_64, arm64 4.17; ppc64 3.2``."""
+    by_release: dict[str, list[str]] = {}
+    for place in places:
+        by_release.setdefault(place.abi.release, []).append(place.abi.architecture.name)
+    return "; ".join(f"{', '.join(arches)} {release}" for release, arches in by_release.items())
+
+
+def _groups(
+    places: Sequence[Inventory], faces: Sequence[Hashable]
+) -> list[tuple[Hashable, list[Inventory]]]:
+    """``places`` with the same face together."""
+    found: dict[Hashable, list[Inventory]] = {}
+    for place, face in zip(places, faces, strict=True):
+        found.setdefault(face, []).append(place)
+    return list(found.items())
+
+
+class _Printer:
+    def __init__(self, console: Console, history: History) -> None:
+        self._console = console
+        self._history = history
+
+    def print(self, chosen: Sequence[tuple[Thing, list[Inventory]]]) -> None:
+        for number, (thing, places) in enumerate(chosen):
+            if number:
+                say(self._console, "")
+            self._thing(thing, places)
+
+    def _thing(self, thing: Thing, places: list[Inventory]) -> None:
+        seen = places[-1].things[thing]
+        paths = dict.fromkeys(place.things[thing].header.path for place in places)
+        where = "" if thing.kind == "header" else f"  in {', '.join(paths)}"
+        tools = "  (for tool stacks)" if seen.header.tools else ""
+        say(self._console, f"{thing}{where}{tools}", style="bold")
+        doc = self._doc(thing, places[-1])
+        if doc:
+            say(self._console, doc)
+        match thing.kind:
+            case "struct" | "union":
+                self._structure(thing, places)
+            case "type":
+                self._type(thing, places)
+            case "constant":
+                self._constant(thing, places)
+            case "hypercall" | "command":
+                self._contract(thing, places)
+            case "group" | "header":
+                self._listing(thing, places[-1])
+        say(self._console, f"Exists {exists(self._history, thing)}.")
+
+    @staticmethod
+    def _doc(thing: Thing, place: Inventory) -> str:
+        header, item = place.things[thing]
+        match thing.kind:
+            case "header":
+                return header.doc
+            case "hypercall":
+                return place.abi.hypercalls[thing.name].doc
+            case "command":
+                return place.command(thing.name).doc
+            case _:
+                if isinstance(item, Group):
+                    return item.doc
+                if isinstance(item, (Item, ConstantItem)):
+                    return item.spec.doc
+                return ""
+
+    def _agreement(self, groups: Sequence[object], places: Sequence[Inventory]) -> None:
+        """Whether the architectures agree."""
+        if len(groups) > 1:
+            say(self._console, f"Differs between architectures: {_names(places)}.")
+        elif len(places) > 1:
+            say(self._console, f"Identical on {_names(places)}.")
+        else:
+            say(self._console, f"On {_names(places)}.")
+
+    # Structures
+
+    def _structure(self, thing: Thing, places: list[Inventory]) -> None:
+        faces = [
+            StructFace(layout.size, layout.align, place.rows(thing.name, expand=True))
+            for place in places
+            for layout in [place.abi.engine.named(thing.name)]
+        ]
+        groups = _groups(places, faces)
+        self._agreement(groups, places)
+        tables = [face for face, _ in groups if isinstance(face, StructFace)]
+        lines = merged([face.rows for face in tables])
+        headings: list[str] = []
+        for _, members in groups:
+            title = "\n".join(place.abi.architecture.name for place in members)
+            prefix = f"{title}\n" if len(groups) > 1 else ""
+            headings += [f"{prefix}offset", "size"]
+        right = range(len(headings))
+        has_direction = any(row and row.direction for line in lines for row in line)
+        headings += ["type", "name", *(["dir"] if has_direction else []), "notes"]
+        made = table(self._console, headings, right)
+        for line in lines:
+            row = next(row for row in line if row is not None)
+            cells = [cell for one in line for cell in _place_cells(one)]
+            direction = [row.direction or ""] if has_direction else []
+            alike = len({(one.offset, one.size) if one else None for one in line}) == 1
+            style = "dim" if row.is_padding else "" if alike else "yellow"
+            made.add_row(*cells, row.type, _name(row), *direction, _notes(row), style=style)
+        total = [cell for face in tables for cell in ("total", str(face.size))]
+        aligns = ", ".join(dict.fromkeys(str(face.align) for face in tables))
+        made.add_row(*total, "", f"aligned to {aligns}", style="bold")
+        put(self._console, made)
+        users = list(
+            dict.fromkeys(user for place in places for user in place.arguments.get(thing.name, ()))
+        )
+        if users:
+            say(self._console, f"Argument, or part of one, of {', '.join(users)}.")
+
+    # Values
+
+    def _type(self, thing: Thing, places: list[Inventory]) -> None:
+        groups = _groups(places, [place.face(thing) for place in places])
+        self._agreement(groups, places)
+        made = table(self._console, ["stands for", "size", "aligned to", "resource", "on"], (1, 2))
+        for face, members in groups:
+            assert isinstance(face, TypeFace)
+            resource = members[0].abi.engine.named(thing.name).resource or ""
+            made.add_row(face.text, str(face.size), str(face.align), resource, _names(members))
+        put(self._console, made)
+
+    def _constant(self, thing: Thing, places: list[Inventory]) -> None:
+        groups = _groups(places, [place.face(thing) for place in places])
+        self._agreement(groups, places)
+        made = table(self._console, ["value", "hex", "written as", "group", "on"], (0, 1))
+        for face, members in groups:
+            assert isinstance(face, ValueFace)
+            item = members[0].things[thing].item
+            assert isinstance(item, ConstantItem)
+            written = str(getattr(item.spec.value, "text", item.spec.value))
+            made.add_row(*_value_cells(face.value), written, item.group, _names(members))
+        put(self._console, made)
+
+    # Contracts
+
+    def _contract(self, thing: Thing, places: list[Inventory]) -> None:
+        faces = []
+        for place in places:
+            face = place.face(thing)
+            assert isinstance(face, Contract)
+            faces.append(face)
+        # Kinds of guest belong to architectures: they alone make no difference.
+        groups = _groups(places, [replace(face, callers=()) for face in faces])
+        self._agreement(groups, places)
+        for face, members in groups:
+            assert isinstance(face, Contract)
+            if len(groups) > 1:
+                say(self._console, f"\nOn {_names(members)}:", style="bold")
+            self._contract_of(thing, face, members)
+        if thing.kind == "hypercall":
+            self._commands(thing, places)
+
+    def _contract_of(self, thing: Thing, face: Contract, places: list[Inventory]) -> None:
+        made = table(self._console, ["", ""])
+        if thing.kind == "command":
+            hypercall = places[0].abi.hypercalls[places[0].command(thing.name).hypercall]
+            made.add_row("number", f"{face.number} of {hypercall.name} ({hypercall.number})")
+        else:
+            made.add_row("number", str(face.number))
+        made.add_row("callers", _callers(thing, places))
+        privilege = "control domain only" if face.privilege == "control" else "any domain"
+        made.add_row("privilege", privilege)
+        made.add_row("argument" if thing.kind == "command" else "arguments", face.argument or "-")
+        if face.returns:
+            made.add_row("returns", face.returns)
+        if face.unknown_command:
+            made.add_row("unknown command", face.unknown_command)
+        put(self._console, made)
+        if not face.refusals:
+            return
+        say(self._console, "Errors, the first that holds:")
+        errors = table(self._console, ["", "errno", "when", "only for"])
+        some = any(refusal.callers for refusal in face.refusals)
+        if not some:
+            errors = table(self._console, ["", "errno", "when"])
+        for number, refusal in enumerate(face.refusals, 1):
+            only = [", ".join(refusal.callers)] if some else []
+            errors.add_row(str(number), refusal.errno, refusal.condition, *only)
+        put(self._console, errors)
+
+    def _commands(self, thing: Thing, places: list[Inventory]) -> None:
+        commands: dict[str, list[Inventory]] = {}
+        for place in places:
+            for name in place.abi.hypercalls[thing.name].commands:
+                commands.setdefault(name, []).append(place)
+        if not commands:
+            return
+        everywhere = all(len(found) == len(places) for found in commands.values())
+        made = table(
+            self._console, ["number", "command", "argument", *([] if everywhere else ["on"])], (0,)
+        )
+        for name, found in commands.items():
+            face = found[-1].face(Thing("command", name))
+            assert isinstance(face, Contract)
+            on = [] if everywhere else ["all" if len(found) == len(places) else _names(found)]
+            made.add_row(str(face.number), name, face.argument or "-", *on)
+        put(self._console, made)
+
+    # Listings
+
+    def _listing(self, thing: Thing, place: Inventory) -> None:
+        say(self._console, f"On {_names([place])}.")
+        made = table(self._console, ["kind", "name", "value or size", "notes"], (2,))
+        for inner, (header, item) in place.things.items():
+            if inner.kind in ("header", "group") or header is not place.things[thing].header:
+                continue
+            if thing.kind == "group" and not (
+                isinstance(item, ConstantItem) and item.group == thing.name
+            ):
+                continue
+            made.add_row(
+                inner.kind, inner.name, _measure(place.face(inner)), self._doc(inner, place)
+            )
+        put(self._console, made)
+
+
+def _measure(face: Hashable) -> str:
+    match face:
+        case StructFace() | TypeFace():
+            return f"{face.size} bytes"
+        case ValueFace():
+            return str(face.value)
+        case Contract():
+            return str(face.number)
+        case _:
+            return ""
+
+
+def _value_cells(value: int | str) -> Iterator[str]:
+    if isinstance(value, str):
+        yield f'"{value}"'
+        yield ""
+    else:
+        yield str(value)
+        yield f"{value:#x}"
+
+
+def _place_cells(row: Row | None) -> tuple[str, str]:
+    """Offset and size of a row."""
+    if row is None:
+        return "", ""
+    if row.bits is None:
+        return str(row.offset), str(row.size)
+    first, number = row.bits
+    if row.kind != "member":
+        return str(row.offset), f"{number} bits"
+    last = first + number - 1
+    return str(row.offset), f"bit {first}" if number == 1 else f"bits {first}-{last}"
+
+
+def _name(row: Row) -> str:
+    indent = "  " * row.depth
+    words = {"hole": "-- hole --", "tail": "-- padding at the end --"}
+    return indent + (row.name or words.get(row.kind, ""))
+
+
+def _notes(row: Row) -> str:
+    notes = []
+    if row.elements is not None and f"[{row.elements[0]}]" not in row.type:
+        notes.append("{} of {} bytes".format(*row.elements))
+    if row.count is not None:
+        notes.append(f"reaches {count_text(row.count)}")
+    if row.resource is not None:
+        notes.append(f"a {row.resource}")
+    if row.varies:
+        notes.append("varies")
+    facts = "; ".join(notes)
+    return f"{facts}. {row.doc}" if facts and row.doc else facts or row.doc
+
+
+def _callers(thing: Thing, places: Sequence[Inventory]) -> str:
+    """Who may call, with the architectures."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for place in places:
+        face = place.face(thing)
+        assert isinstance(face, Contract)
+        found.setdefault(face.callers, []).append(place.abi.architecture.name)
+    return "; ".join(
+        f"{', '.join(callers) or 'nobody'} on {', '.join(arches)}"
+        for callers, arches in found.items()
+    )
