@@ -44,7 +44,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	touch $@
 
 system: setup
-	tools/install-qemu
+	tools/install-system
 	for port in $(REAL_PORTS); do $(XENPORT) fetch $$port || exit; done
 
 clean:

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from xenport import architecture
+from xenport import architecture, emit
 from xenport.abi import Abi, Description, load, load_description
 from xenport.abi.check import check_headers
-from xenport.emit.c import write_headers
 from xenport.errors import InputError
 
 SMALL = [
@@ -21,7 +20,7 @@ OURS = [
 
 
 def differences(abi: Abi, folder: Path) -> list[str]:
-    write_headers(abi, folder / "headers")
+    emit.write(abi, "c", folder / "headers")
     return check_headers(abi, folder / "headers")
 
 
@@ -41,7 +40,7 @@ def test_ours(tmp_path: Path, arch: str, release: str) -> None:
 
 def test_every_kind_of_difference_is_found(small: Description, tmp_path: Path) -> None:
     abi = small.abi("little64", "4.17")
-    write_headers(abi, tmp_path / "h")
+    emit.write(abi, "c", tmp_path / "h")
     for header, old, new in (
         ("xen.h", "VERSION    17", "VERSION    18"),
         ("xen.h", "uint32_t version;", ""),
@@ -72,7 +71,7 @@ def test_every_kind_of_difference_is_found(small: Description, tmp_path: Path) -
 
 def test_headers_that_do_not_compile(small: Description, tmp_path: Path) -> None:
     abi = small.abi("little64", "4.17")
-    write_headers(abi, tmp_path / "h")
+    emit.write(abi, "c", tmp_path / "h")
     (tmp_path / "h" / "xen.h").write_text("int broken broken;\n")
     with pytest.raises(InputError, match=r"the headers do not compile: .*xen\.h:1:"):
         check_headers(abi, tmp_path / "h")

@@ -8,10 +8,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from xenport import __version__, port as ports
+from xenport import __version__, emit, port as ports
 from xenport.abi import load as load_abi
 from xenport.abi_cli import abi
-from xenport.emit import c
 from xenport.errors import InputError
 from xenport.suite import session
 
@@ -86,7 +85,7 @@ def run(
 @main.command()
 @click.option("--arch", required=True, metavar="A", help="Architecture, such as arm64.")
 @click.option("--release", required=True, metavar="R", help="Release of Xen, such as 4.17.")
-@click.option("--lang", type=click.Choice(["c"]), default="c", show_default=True)
+@click.option("--lang", type=click.Choice(emit.LANGUAGES), default="c", show_default=True)
 @click.option(
     "-o",
     "out",
@@ -97,8 +96,7 @@ def run(
 )
 def headers(arch: str, release: str, lang: str, out: Path) -> None:
     """Write the ABI's headers for one architecture and release."""
-    del lang  # one language so far; click checks it
-    c.write_headers(load_abi(arch=arch, release=release), out)
+    emit.write(load_abi(arch=arch, release=release), lang, out)
 
 
 @main.command("ports")

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import xenport.abi
-from xenport import content
+from xenport import content, emit
 from xenport.architecture import Architecture, Toolchain
-from xenport.emit import c as emit_c
 from xenport.errors import InputError
 from xenport.kernel import compiler as compilers, image
 from xenport.kernel.cache import Fingerprint, publish_file, publish_folder
@@ -128,7 +127,7 @@ class _Inputs:
         abi = xenport.abi.load(arch=self.arch.name, release=self.release)
         return publish_folder(
             content.cache_folder() / "headers" / f"{self.arch.name}-{self.release}-{key}",
-            lambda path: emit_c.write_headers(abi, path),
+            lambda path: emit.write(abi, "c", path),
         )
 
     def _headers_key(self, start: Fingerprint) -> Fingerprint:
