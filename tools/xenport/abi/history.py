@@ -15,7 +15,6 @@ from xenport.abi.constants import ConstantItem
 from xenport.abi.core import Abi, Group, Header
 from xenport.abi.expressions import Array, Handle, Named, Type, type_expression
 from xenport.abi.layout import Item, Layout
-from xenport.abi.releases import rank
 from xenport.abi.rows import Row, rows
 from xenport.abi.schema import StructSpec, TypeSpec
 from xenport.errors import InputError
@@ -88,7 +87,7 @@ class Inventory:
                 for constant in group.constants:
                     yield Thing("constant", constant.name), Seen(header, constant)
             for name, item in header.types.items():
-                yield Thing(item.kind, name), Seen(header, item)
+                yield Thing("type" if item.kind == "enum" else item.kind, name), Seen(header, item)
             for name, spec, _ in header.hypercalls:
                 yield Thing("hypercall", name), Seen(header, None)
                 for command in spec.commands:
@@ -181,8 +180,7 @@ class Inventory:
             case "hypercall":
                 return contract.of_hypercall(self.abi.hypercalls[thing.name])
             case "command":
-                command = self.command(thing.name)
-                return contract.of_command(command, self.abi.hypercalls[command.hypercall])
+                return contract.of_command(self.command(thing.name))
             case _:
                 return None
 
@@ -221,12 +219,6 @@ class History:
         for inventory in self.inventories:
             found.setdefault(inventory.abi.architecture.name, []).append(inventory.abi.release)
         return {arch: tuple(releases) for arch, releases in found.items()}
-
-    @cached_property
-    def all_releases(self) -> tuple[str, ...]:
-        """Every release that is described for some architecture, oldest first."""
-        found = {release for releases in self.releases.values() for release in releases}
-        return tuple(sorted(found, key=rank))
 
     def find(self, name: str) -> list[Thing]:
         """What ``name`` stands for. Raises ``InputError`` if that is nothing.
