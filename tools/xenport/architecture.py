@@ -11,6 +11,7 @@ from xenport.errors import InputError
 from xenport.yamlsource import Document, Strict, suggestion
 
 Bytes = Annotated[int, Field(gt=0)]
+ImageFormat = Literal["elf", "arm64-image", "arm32-zimage"]
 CType = Literal["char", "short", "int", "long", "pointer"]
 
 
@@ -103,7 +104,7 @@ class Architecture(Strict):
     target: str  # zig cc -target
     data_model: DataModel
     toolchain: Toolchain | None = None
-    image: Literal["elf", "arm64-image", "arm32-zimage"] = "elf"  # what a domain builder loads
+    image: ImageFormat = "elf"  # what a domain builder loads
     registers: dict[str, Any] = {}
     hypercall: dict[str, Any] = {}
     entry: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """What a hypercall or command promises, as values to compare and in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from xenport.abi.calls import Argument, Command, Error, Hypercall
@@ -29,10 +29,16 @@ class Contract:
     returns: str
     refusals: tuple[Refusal, ...]
     unknown_command: str = ""
+    inherited: int = field(default=0, compare=False)  # how many refusals are the hypercall's
+
+    @property
+    def own(self) -> tuple[Refusal, ...]:
+        """The refusals that are not those of every command of the hypercall."""
+        return self.refusals[self.inherited :]
 
 
-def of_command(command: Command) -> Contract:
-    """The contract of ``command``."""
+def of_command(command: Command, hypercall: Hypercall) -> Contract:
+    """The contract of ``command`` of ``hypercall``."""
     return Contract(
         command.number,
         command.callers,
@@ -40,6 +46,7 @@ def of_command(command: Command) -> Contract:
         argument_text(command.arg) if command.arg else "",
         command.returns or "0",
         _refusals(command.errors, command.callers),
+        inherited=len(hypercall.errors),
     )
 
 

@@ -182,6 +182,20 @@ class Abi:
             )
         return self._views[type_text]
 
+    def struct(self, type_text: str) -> Any:
+        """The type as a construct of the package ``construct``: ``.parse(data)``, ``.build(obj)``.
+
+        What types become, and what a mapping to build from may leave out, is documented in
+        ``xenport.emit.python`` and ``xenport.emit.structures``. Raises ``InputError``.
+        """
+        return self._constructs.of(type_text)
+
+    @cached_property
+    def _constructs(self) -> Any:
+        from xenport.emit.python import Constructs  # who does not ask need not wait for it
+
+        return Constructs(self)
+
     @property
     def structures(self) -> tuple[str, ...]:
         """The tags of all structures and unions."""

@@ -15,6 +15,7 @@ from xenport.abi.constants import ConstantItem
 from xenport.abi.core import Abi, Group, Header
 from xenport.abi.expressions import Array, Handle, Named, Type, type_expression
 from xenport.abi.layout import Item, Layout
+from xenport.abi.releases import rank
 from xenport.abi.rows import Row, rows
 from xenport.abi.schema import StructSpec, TypeSpec
 from xenport.errors import InputError
@@ -180,7 +181,8 @@ class Inventory:
             case "hypercall":
                 return contract.of_hypercall(self.abi.hypercalls[thing.name])
             case "command":
-                return contract.of_command(self.command(thing.name))
+                command = self.command(thing.name)
+                return contract.of_command(command, self.abi.hypercalls[command.hypercall])
             case _:
                 return None
 
@@ -219,6 +221,12 @@ class History:
         for inventory in self.inventories:
             found.setdefault(inventory.abi.architecture.name, []).append(inventory.abi.release)
         return {arch: tuple(releases) for arch, releases in found.items()}
+
+    @cached_property
+    def all_releases(self) -> tuple[str, ...]:
+        """Every release that is described for some architecture, oldest first."""
+        found = {release for releases in self.releases.values() for release in releases}
+        return tuple(sorted(found, key=rank))
 
     def find(self, name: str) -> list[Thing]:
         """What ``name`` stands for. Raises ``InputError`` if that is nothing.

@@ -2,10 +2,11 @@
 
 import click
 
+from xenport.abi_cli.diff import diff
 from xenport.abi_cli.show import show
 
 abi = click.Group(
     "abi",
     help="Ask what Xen's guest ABI is, and how it differs.",
-    commands={"show": show},
+    commands={"diff": diff, "show": show},
 )

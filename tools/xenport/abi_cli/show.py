@@ -9,6 +9,8 @@ from rich.console import Console
 from xenport.abi.constants import ConstantItem
 from xenport.abi.contract import Contract, count_text
 from xenport.abi.core import Group
+from xenport.abi.detail_text import condensed
+from xenport.abi.diff import steps
 from xenport.abi.history import (
     History,
     Inventory,
@@ -20,9 +22,8 @@ from xenport.abi.history import (
 )
 from xenport.abi.layout import Item
 from xenport.abi.load import description
-from xenport.abi.releases import rank
 from xenport.abi.rows import Row, merged
-from xenport.abi_cli.tables import put, say, table
+from xenport.abi_cli.tables import add, put, say, table
 from xenport.errors import InputError
 
 
@@ -39,11 +40,9 @@ def show(name: str, arch: str | None, release: str | None) -> None:
     if arch is not None:
         whole.abi(arch, release or whole.architecture(arch).releases[-1])
     history = History(whole.abis())
-    if release is not None and not any(release in known for known in history.releases.values()):
-        known = dict.fromkeys(one for releases in history.releases.values() for one in releases)
-        raise InputError(
-            f"release '{release}' is not described; there are: {', '.join(sorted(known, key=rank))}"
-        )
+    if release not in (None, *history.all_releases):
+        known = ", ".join(history.all_releases)
+        raise InputError(f"release '{release}' is not described; there are: {known}")
     chosen = [
         (thing, places)
         for thing in history.find(name)
@@ -134,6 +133,17 @@ class _Printer:
             case "group" | "header":
                 self._listing(thing, places[-1])
         say(self._console, f"Exists {exists(self._history, thing)}.")
+        if thing.kind not in ("header", "group"):
+            self._steps(thing)
+
+    def _steps(self, thing: Thing) -> None:
+        """How it changed from release to release."""
+        described = tuple(self._history.presence(thing))
+        for step in steps(self._history, thing):
+            on = "" if step.arches == described else f" on {', '.join(step.arches)}"
+            say(self._console, f"Changed in {step.new} (before: {step.old}){on}:")
+            for line in condensed(step.details):
+                say(self._console, f"  {line}")
 
     @staticmethod
     def _doc(thing: Thing, place: Inventory) -> str:
@@ -188,10 +198,10 @@ class _Printer:
             direction = [row.direction or ""] if has_direction else []
             alike = len({(one.offset, one.size) if one else None for one in line}) == 1
             style = "dim" if row.is_padding else "" if alike else "yellow"
-            made.add_row(*cells, row.type, _name(row), *direction, _notes(row), style=style)
+            add(made, *cells, row.type, _name(row), *direction, _notes(row), style=style)
         total = [cell for face in tables for cell in ("total", str(face.size))]
         aligns = ", ".join(dict.fromkeys(str(face.align) for face in tables))
-        made.add_row(*total, "", f"aligned to {aligns}", style="bold")
+        add(made, *total, "", f"aligned to {aligns}", style="bold")
         put(self._console, made)
         users = list(
             dict.fromkeys(user for place in places for user in place.arguments.get(thing.name, ()))
@@ -208,7 +218,7 @@ class _Printer:
         for face, members in groups:
             assert isinstance(face, TypeFace)
             resource = members[0].abi.engine.named(thing.name).resource or ""
-            made.add_row(face.text, str(face.size), str(face.align), resource, _names(members))
+            add(made, face.text, str(face.size), str(face.align), resource, _names(members))
         put(self._console, made)
 
     def _constant(self, thing: Thing, places: list[Inventory]) -> None:
@@ -220,7 +230,7 @@ class _Printer:
             item = members[0].things[thing].item
             assert isinstance(item, ConstantItem)
             written = str(getattr(item.spec.value, "text", item.spec.value))
-            made.add_row(*_value_cells(face.value), written, item.group, _names(members))
+            add(made, *_value_cells(face.value), written, item.group, _names(members))
         put(self._console, made)
 
     # Contracts
@@ -246,17 +256,17 @@ class _Printer:
         made = table(self._console, ["", ""])
         if thing.kind == "command":
             hypercall = places[0].abi.hypercalls[places[0].command(thing.name).hypercall]
-            made.add_row("number", f"{face.number} of {hypercall.name} ({hypercall.number})")
+            add(made, "number", f"{face.number} of {hypercall.name} ({hypercall.number})")
         else:
-            made.add_row("number", str(face.number))
-        made.add_row("callers", _callers(thing, places))
+            add(made, "number", str(face.number))
+        add(made, "callers", _callers(thing, places))
         privilege = "control domain only" if face.privilege == "control" else "any domain"
-        made.add_row("privilege", privilege)
-        made.add_row("argument" if thing.kind == "command" else "arguments", face.argument or "-")
+        add(made, "privilege", privilege)
+        add(made, "argument" if thing.kind == "command" else "arguments", face.argument or "-")
         if face.returns:
-            made.add_row("returns", face.returns)
+            add(made, "returns", face.returns)
         if face.unknown_command:
-            made.add_row("unknown command", face.unknown_command)
+            add(made, "unknown command", face.unknown_command)
         put(self._console, made)
         if not face.refusals:
             return
@@ -267,7 +277,7 @@ class _Printer:
             errors = table(self._console, ["", "errno", "when"])
         for number, refusal in enumerate(face.refusals, 1):
             only = [", ".join(refusal.callers)] if some else []
-            errors.add_row(str(number), refusal.errno, refusal.condition, *only)
+            add(errors, str(number), refusal.errno, refusal.condition, *only)
         put(self._console, errors)
 
     def _commands(self, thing: Thing, places: list[Inventory]) -> None:
@@ -285,7 +295,7 @@ class _Printer:
             face = found[-1].face(Thing("command", name))
             assert isinstance(face, Contract)
             on = [] if everywhere else ["all" if len(found) == len(places) else _names(found)]
-            made.add_row(str(face.number), name, face.argument or "-", *on)
+            add(made, str(face.number), name, face.argument or "-", *on)
         put(self._console, made)
 
     # Listings
@@ -300,9 +310,7 @@ class _Printer:
                 isinstance(item, ConstantItem) and item.group == thing.name
             ):
                 continue
-            made.add_row(
-                inner.kind, inner.name, _measure(place.face(inner)), self._doc(inner, place)
-            )
+            add(made, inner.kind, inner.name, _measure(place.face(inner)), self._doc(inner, place))
         put(self._console, made)
 
 

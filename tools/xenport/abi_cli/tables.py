@@ -29,6 +29,11 @@ def table(console: Console, headings: Sequence[str], right: Sequence[int] = ()) 
     return made
 
 
+def add(made: Table, *cells: str, style: str = "") -> None:
+    """Add a row to ``made``; no cell is markup."""
+    made.add_row(*map(Text, cells), style=style)
+
+
 def put(console: Console, made: Table) -> None:
     """Print ``made``; in a file no line is folded and none ends in spaces."""
     if console.is_terminal:
