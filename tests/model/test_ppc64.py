@@ -18,25 +18,15 @@ import xenport.abi
 import xenport.architecture
 from xenport.errors import InputError
 from xenport.model.call import Call
-from xenport.model.cpu import ppc64_core, ppc64_domain
 from xenport.model.cpu.ppc64 import Ppc64Cpu
-from xenport.model.cpu.ppc64_core import (
-    MSR_EE,
-    MSR_ME,
-    MSR_PR,
-    MSR_RI,
-    MSR_SF,
-    SPR_DAR,
-    SPR_DSISR,
-    SPR_SRR0,
-    SPR_SRR1,
-)
+from xenport.model.cpu.ppc64_core import SPR_DAR, SPR_DSISR, SPR_SRR0, SPR_SRR1
+from xenport.model.cpu.ppc64_guest import MSR_EE, MSR_HV, MSR_ME, MSR_PR, MSR_RI, MSR_SF
 from xenport.model.machine import End, Guest, Machine
 
 CODE = 0x4000
 DATA = 0x6000
 BEHIND_MEMORY = 1 << 32
-TIMEBASE = ppc64_domain.TIMEBASE_FREQUENCY
+TIMEBASE = Ppc64Cpu.counter_frequency
 
 SC_0, SC_1 = 0x44000002, 0x44000022
 UNDEFINED = 0
@@ -198,7 +188,7 @@ def test_device_tree() -> None:
     assert words("/xen", "shared-info") == [0, (64 << 20) - 4096, 0, 4096]
     assert words("/xen/console", "reg") == [0, (64 << 20) - 2 * 4096, 0, 4096]
     assert words("/xen/store", "reg") == [0, (64 << 20) - 3 * 4096, 0, 4096]
-    assert words("/cpus/PowerPC,970@0", "timebase-frequency") == [ppc64_domain.TIMEBASE_FREQUENCY]
+    assert words("/cpus/PowerPC,970@0", "timebase-frequency") == [TIMEBASE]
     assert words("/chosen", "interrupt-controller") == words("/xen", "linux,phandle")
     reserved = {entry["address"] for entry in tree.entries}
     assert reserved == {(64 << 20) - n * 4096 for n in (1, 2, 3)}
@@ -416,7 +406,7 @@ def test_timebase_is_virtual_time(number: int) -> None:
     run = Run(kernel(0x7C6C0000 | number, MR_30_3, 0x7C6C0000 | number, *LOOK))
     run.machine.hypervisor.clock.now = 5_000_000_000
     run.to_the_end()
-    ticks = 5 * ppc64_domain.TIMEBASE_FREQUENCY
+    ticks = 5 * TIMEBASE
     assert ticks < run.gpr(30) < ticks + 1000
 
 
@@ -457,7 +447,7 @@ def test_context_of_a_vcpu(guest: Run) -> None:
     for number in range(32):
         context.user_regs.gprs[number] = 1000 + number
     context.user_regs.pc = CODE
-    context.user_regs.msr = SUPERVISOR | ppc64_core.MSR_HV
+    context.user_regs.msr = SUPERVISOR | MSR_HV
     context.user_regs.srr0 = 77
     context.user_regs.cr = 0x12345678
     cpu = guest.domain.vcpus[1].cpu

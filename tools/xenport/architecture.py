@@ -11,7 +11,6 @@ from xenport.errors import InputError
 from xenport.yamlsource import Document, Strict, suggestion
 
 Bytes = Annotated[int, Field(gt=0)]
-ImageFormat = Literal["elf", "arm64-image", "arm32-zimage"]
 CType = Literal["char", "short", "int", "long", "pointer"]
 
 
@@ -44,6 +43,7 @@ class DataModel(Strict):
 class Toolchain(Strict):
     """How a test kernel is compiled; paths are relative to the architecture's folder."""
 
+    target: str  # zig cc -target
     cpu: str | None = None  # zig cc -mcpu: it ignores -mgeneral-regs-only and -mno-sse
     cflags: list[str] = []
     ldflags: list[str] = []
@@ -65,7 +65,7 @@ class Machine(Strict):
 
     qemu: str  # the program
     package: str  # the Debian package that has it
-    boot: Literal["multiboot", "devicetree"]
+    boot: Literal["multiboot", "devicetree", "firmware"]  # firmware: only to host the model
     args: list[str] = []
     device_tree: DeviceTree | None = None  # only for boot: devicetree
 
@@ -76,16 +76,16 @@ class Machine(Strict):
         return self
 
 
-class Variant(Strict):
-    """What is different from a release on, where a later port of Xen took the name over."""
+class Hosted(Strict):
+    """A real machine that can host the model's guests, behind a shim that is its firmware."""
 
-    since: str
-    doc: str | None = None
-    guests: list[str] | None = None
-    header: str | None = None
-    target: str | None = None
-    data_model: DataModel | None = None
-    toolchain: Toolchain | None = None  # none: no test kernel for these releases
+    machine: str  # one of `machines`
+    memory: Bytes  # of the machine
+    endian: Literal["little", "big"]  # of the shim
+    counter_frequency: Bytes  # Hz
+    guest: str  # what the guest's side is: a module of the model's CPU adapters
+    toolchain: Toolchain  # of the shim
+    registers: list[str]  # of a vcpu, in the order in which the shim keeps them
 
 
 class Architecture(Strict):
@@ -101,41 +101,22 @@ class Architecture(Strict):
     releases: list[str]
     guests: list[str]  # kinds of caller
     header: str  # the header of the architecture that xen.h includes
-    target: str  # zig cc -target
     data_model: DataModel
     toolchain: Toolchain | None = None
-    image: ImageFormat = "elf"  # what a domain builder loads
+    image: Literal["elf", "arm64-image", "arm32-zimage"] = "elf"  # what a domain builder loads
     registers: dict[str, Any] = {}
     hypercall: dict[str, Any] = {}
     entry: dict[str, Any] = {}
     vectors: dict[str, Any] = {}
     machines: dict[str, Machine] = {}
     model: dict[str, Any] = {}
-    variants: list[Variant] = []  # in the order of their releases
+    hosted: Hosted | None = None
     _path: Path = PrivateAttr()
 
     @property
     def folder(self) -> Path:
         """``arch/FAMILY``: where the paths of the description start."""
         return self._path.parent
-
-    def at(self, release: str) -> "Architecture":
-        """The architecture as it is at ``release``, which is one of ``releases``."""
-        since = self.releases.index(release)
-        found = self
-        for variant in self.variants:
-            if self.releases.index(variant.since) <= since:
-                changes = {name: getattr(variant, name) for name in variant.model_fields_set}
-                changes = {"toolchain": None, **changes}
-                found = found.model_copy(update={k: v for k, v in changes.items() if k != "since"})
-        return found
-
-    @model_validator(mode="after")
-    def _variants_of_releases(self) -> Self:
-        for variant in self.variants:
-            if variant.since not in self.releases:
-                raise ValueError(f"a variant since '{variant.since}', which is not in 'releases'")
-        return self
 
 
 def names() -> tuple[str, ...]:

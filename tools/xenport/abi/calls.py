@@ -66,7 +66,6 @@ class Command:
     privilege: Literal["any", "control"]
     errors: tuple[Error, ...]
     returns: str | None  # what success returns; None: 0
-    rules: tuple[str, ...]  # behaviour that depends on the release
     doc: str
 
 
@@ -259,7 +258,6 @@ class _Builder:
             spec.privilege or self._spec.privilege,
             (*self._errors, *own),
             spec.returns.doc if spec.returns else None,
-            tuple(rule.doc for rule, _ in self._abi.select(spec.rules, place.at("rules"))),
             spec.doc,
         )
 

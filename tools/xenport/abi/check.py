@@ -50,7 +50,10 @@ def check_headers(abi: Abi, headers: Path, compiler: Sequence[str] | None = None
 
 
 def _zig(abi: Abi) -> list[str]:
-    return [sys.executable, "-m", "ziglang", "cc", "-target", abi.architecture.target]
+    toolchain = abi.architecture.toolchain
+    if toolchain is None:
+        raise InputError(f"{abi.architecture.name} names no compiler target")
+    return [sys.executable, "-m", "ziglang", "cc", "-target", toolchain.target]
 
 
 def _numbers(abi: Abi) -> dict[str, int]:

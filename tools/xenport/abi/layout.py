@@ -13,14 +13,7 @@ from typing import Literal, NamedTuple
 
 from xenport.abi import expressions
 from xenport.abi.expressions import Array, Handle, Named, Primitive, Type
-from xenport.abi.schema import (
-    Direction,
-    FieldSpec,
-    GroupSpec,
-    Ranged,
-    StructSpec,
-    TypeSpec,
-)
+from xenport.abi.schema import Direction, FieldSpec, StructSpec, TypeSpec
 from xenport.architecture import DataModel
 from xenport.errors import InputError
 from xenport.yamlsource import Document, Key, suggestion
@@ -62,12 +55,11 @@ class Place(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A definition of a type and its place; ``ring``: the ring that it is made for."""
+    """A definition and its place."""
 
-    spec: TypeSpec | StructSpec | GroupSpec
-    kind: Literal["type", "struct", "union", "enum"]
+    spec: TypeSpec | StructSpec
+    kind: Literal["type", "struct", "union"]
     place: Place
-    ring: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +176,7 @@ class Engine:
         self,
         model: DataModel,
         find: Callable[[str], Item | None],
-        active: Callable[[Ranged, Place], bool],
+        active: Callable[[FieldSpec, Place], bool],
         constant: Callable[[str, Place | None], int],
         known: Callable[[], Sequence[str]],
     ) -> None:
@@ -249,22 +241,9 @@ class Engine:
             if layout.kind == "void":
                 raise place.error("a typedef of void")
             return replace(layout, name=name, resource=spec.resource or layout.resource)
-        if isinstance(spec, GroupSpec):
-            return self._enum(name, spec, item.place)
         cursor = _Cursor(union=item.kind == "union")
         self._members(cursor, spec.fields, item.place.at("fields"), "in", (), name)
-        return _finish("union" if cursor.union else "struct", name, cursor)
-
-    def _enum(self, name: str, spec: GroupSpec, place: Place) -> Layout:
-        """An enum is an ``int`` if it has a negative value, and ``unsigned int`` if not."""
-        signed = any(
-            self.evaluate(value.value, place) < 0
-            for alternatives in spec.values.values()
-            for value in alternatives
-            if self._active(value, place)
-        )
-        size = self._model.sizes["int"]
-        return Layout("int", name, size, size, signed)
+        return _finish(item.kind, name, cursor)
 
     def _members(
         self,
@@ -372,8 +351,6 @@ class Engine:
         layout = _finish(kind, name, inner)
         if _is_flexible(layout):
             raise place.error("a flexible array in a nested structure")
-        if spec.length is not None:
-            layout = self._array_of(layout, spec.length, place.at("length"))
         offset = cursor.place(layout.size, layout.align)
         if spec.name is None:
             cursor.fields += [
@@ -391,20 +368,6 @@ class Engine:
                     doc=spec.doc,
                 )
             )
-
-    def _array_of(self, element: Layout, text: str, place: Place) -> Layout:
-        """An array of a nested structure or union."""
-        length = self.evaluate(text, place)
-        if length < 1 or length * element.size > LARGEST:
-            raise place.error(f"array length {length}; expected 1 or more, below 1 GiB")
-        return Layout(
-            "array",
-            f"{element.name}[{text}]",
-            length * element.size,
-            element.align,
-            element=element,
-            length=length,
-        )
 
     def _primitive(self, name: str) -> Layout:
         done = self._named.get(name)
@@ -536,8 +499,9 @@ def _visible(specs: "Iterator[FieldSpec] | Sequence[FieldSpec]") -> tuple[str, .
     return tuple(found)
 
 
-def _finish(kind: Literal["struct", "union"], name: str, cursor: _Cursor) -> Layout:
+def _finish(kind: Literal["type", "struct", "union"], name: str, cursor: _Cursor) -> Layout:
     size = _up(cursor.end, cursor.align)
+    assert kind != "type"
     return Layout(kind, name, size, cursor.align, fields=tuple(cursor.fields))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from xenport.model import core
-from xenport.model.clock import VirtualClock
+from xenport.model.clock import Clock, VirtualClock
 from xenport.model.dispatch import Dispatcher, Runner
 from xenport.model.domain import Domain
 from xenport.model.errors import XenError
@@ -25,7 +25,7 @@ class Hypervisor:
     """One machine's hypervisor.
 
     ``console`` gets what guests write; ``overrides`` replaces handlers by command or hypercall name
-    (how the tests of the tests break the model).
+    (how the tests of the tests break the model). ``clock`` is a virtual one unless given.
     """
 
     def __init__(
@@ -35,13 +35,14 @@ class Hypervisor:
         *,
         console: Callable[[bytes], None],
         overrides: Mapping[str, Handler] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.abi = abi
         self.architecture = architecture
         self.console = console
         major, minor = abi.release.split(".")
         self.version = int(major) << 16 | int(minor)
-        self.clock = VirtualClock()
+        self.clock = clock or VirtualClock()
         self._hypercall_done = self.clock.hypercall
         self.policy = Policy()
         self.domains: dict[int, Domain] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from xenport.errors import InputError
 from xenport.model import runstate
@@ -19,6 +19,7 @@ from xenport.model.policy import Silo
 if TYPE_CHECKING:
     import xenport.abi
     from xenport.architecture import Architecture
+    from xenport.model.clock import Clock
     from xenport.model.cpu.base import Cpu
     from xenport.model.domain import Domain
     from xenport.model.handlers import Handler
@@ -61,8 +62,19 @@ def cpu_class(architecture: Architecture, guest: str) -> type[Cpu]:
     return cpus[guest]
 
 
+class Host(Protocol):
+    """Processors that are not Unicorn's."""
+
+    clock: Clock  #: their time
+
+    def cpu_class(self, architecture: Architecture, guest: str) -> type[Cpu]:
+        """The adapter for a kind of guest. Raises InputError for one that they do not run."""
+        ...
+
+
 class Machine:
-    """One run of one kernel. ``console`` gets the bytes that the domain prints."""
+    """One run of one kernel, on Unicorn unless a ``host`` is given. ``console`` gets the bytes that
+    the domain prints."""
 
     def __init__(
         self,
@@ -73,9 +85,16 @@ class Machine:
         command_line: str,
         console: Callable[[bytes], None],
         overrides: Mapping[str, Handler] | None = None,
+        host: Host | None = None,
     ) -> None:
-        adapter = cpu_class(architecture, guest.kind)
-        self.hypervisor = Hypervisor(abi, architecture, console=console, overrides=overrides)
+        adapter = (host.cpu_class if host else cpu_class)(architecture, guest.kind)
+        self.hypervisor = Hypervisor(
+            abi,
+            architecture,
+            console=console,
+            overrides=overrides,
+            clock=host.clock if host else None,
+        )
         self.hypervisor.ended = self._domain_ended
         self.hypervisor.powered_off = self._powered_off
         if adapter.silo:

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from xenport.model.cpu.unicorn_core import UnicornCore
+from typing import Protocol
 
 PAGE_SIZE = 4096  #: of the model's memory; all releases and architectures described use 4 KiB
 
@@ -46,6 +43,22 @@ class MemoryFault(Exception):
         self.address = address
 
 
+class Mapper(Protocol):
+    """What runs a guest and has to know where its memory is."""
+
+    def map(self, address: int, size: int, host_address: int, owner: Buffer) -> None:
+        """``size`` bytes at this address of the host's, part of ``owner``, are at ``address``."""
+        ...
+
+    def unmap(self, address: int, size: int) -> None:
+        """Nothing is there any more."""
+        ...
+
+    def flush_tlb(self) -> None:
+        """What is mapped has changed."""
+        ...
+
+
 class Memory:
     """RAM of ``size`` bytes from ``base`` (both multiples of the page size) plus replaced pages."""
 
@@ -54,7 +67,7 @@ class Memory:
         self.size = size
         self.ram = Buffer(size)
         self._replaced: dict[int, Page | None] = {}  # by frame number; None: a hole
-        self._cores: list[UnicornCore] = []
+        self._cores: list[Mapper] = []
 
     # ---- Access by the model ----
 
@@ -138,7 +151,7 @@ class Memory:
         for core in self._cores:
             self._update(core, frame, had)
 
-    def _update(self, core: UnicornCore, frame: int, had: bool) -> None:
+    def _update(self, core: Mapper, frame: int, had: bool) -> None:
         address = frame * PAGE_SIZE
         if had:
             core.unmap(address, PAGE_SIZE)
@@ -149,7 +162,7 @@ class Memory:
             core.map(address, PAGE_SIZE, self.ram.address + address - self.base, self.ram)
         core.flush_tlb()
 
-    def attach(self, core: UnicornCore) -> None:
+    def attach(self, core: Mapper) -> None:
         """Map everything into ``core``, now and after every change."""
         for start in range(0, self.size, MAPPING_SIZE):
             size = min(MAPPING_SIZE, self.size - start)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +29,20 @@ import xenport.abi
 from xenport import architecture
 from xenport.errors import InputError
 from xenport.model.errors import ModelError
-from xenport.model.machine import End, Guest, Machine
+from xenport.model.machine import End, Guest, Host, Machine
 
 REPORT = 3
 """The descriptor of the end record."""
 
 
-def boot(spec: dict[str, Any]) -> End:
-    """Boot what ``spec`` says; see the module."""
+def boot(spec: dict[str, Any], host: Host | None = None) -> End:
+    """Boot what ``spec`` says, on the processors of ``host`` if it is given; see the module."""
     try:
         arch = architecture.load(spec["architecture"])
         abi = xenport.abi.load(arch.name, spec["release"])
         image = Path(spec["image"]).read_bytes()
         guest = Guest(spec["guest"], control=spec["control"])
-        machine = Machine(abi, arch, guest, image, spec["command_line"], _write)
+        machine = Machine(abi, arch, guest, image, spec["command_line"], _write, host=host)
     except (InputError, OSError) as error:
         return End("error", str(error))
     try:
@@ -65,9 +66,9 @@ def _report(end: End) -> None:
         print(line, end="", file=sys.stderr)
 
 
-def main() -> int:
+def main(how: Callable[[dict[str, Any]], End] = boot) -> int:
     """Read the specification from standard input, boot, report."""
-    end = boot(json.load(sys.stdin))
+    end = how(json.load(sys.stdin))
     _report(end)
     return int(end.kind == "error")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xenport.model.clock import VirtualClock
+    from xenport.model.clock import Clock
     from xenport.model.vcpu import Vcpu
 
 RUNNING, RUNNABLE, BLOCKED, OFFLINE = range(4)
@@ -14,7 +14,7 @@ RUNNING, RUNNABLE, BLOCKED, OFFLINE = range(4)
 class Runstate:
     """State of one vcpu, since when, and the ns spent in each of the four states."""
 
-    def __init__(self, vcpu: Vcpu, clock: VirtualClock) -> None:
+    def __init__(self, vcpu: Vcpu, clock: Clock) -> None:
         self._vcpu = vcpu
         self._clock = clock
         self.state = OFFLINE

@@ -13,6 +13,7 @@ from pathlib import Path
 from xenport.errors import InputError
 from xenport.port.availability import Missing, fetch, missing, require_hypervisor
 from xenport.port.description import Environment, Port, load, names
+from xenport.port.hosted import HostedDriver
 from xenport.port.model import ModelDriver
 from xenport.port.qemu import QemuDriver
 from xenport.port.session import Boot, Bootable, Driver, Ended, EndKind, Event, Limits, Line
@@ -37,13 +38,8 @@ __all__ = [
 ]
 
 
-def open(
-    port: Port, *, hypervisor: Path | None = None, supervisor: Bootable | None = None
-) -> Driver:
+def open(port: Port, *, hypervisor: Path | None = None) -> Driver:
     """The driver of ``port``, with the image ``hypervisor`` in place of its own if given.
-
-    ``supervisor`` is the kernel of a dom0 that watches the domain under test; default is the kernel
-    under test, which will not do where that is of another architecture.
 
     Raises `InputError` if there is no image, or if it is not one that the port can boot.
     """
@@ -51,4 +47,8 @@ def open(
         if hypervisor is not None:
             raise InputError(f"{port.name} is a model and takes no hypervisor image")
         return ModelDriver(port)
-    return QemuDriver(port, hypervisor or require_hypervisor(port), supervisor)
+    if port.kind == "hosted":
+        if hypervisor is not None:
+            raise InputError(f"{port.name} hosts the model and takes no hypervisor image")
+        return HostedDriver(port)
+    return QemuDriver(port, hypervisor or require_hypervisor(port))

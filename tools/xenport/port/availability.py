@@ -79,10 +79,10 @@ def _missing_hypervisor(port: Port) -> Missing:
 
 
 def _programs(port: Port) -> dict[str, str]:
-    """The emulators that the port's environments use, and the package of each."""
-    machines = [
-        port.arch.machines[environment.machine]
-        for environment in port.environments.values()
-        if environment.machine is not None
-    ]
+    """The emulators that the port uses, and the package of each."""
+    arch = port.arch
+    names = {environment.machine for environment in port.environments.values()} - {None}
+    if port.kind == "hosted" and arch.hosted is not None:
+        names.add(arch.hosted.machine)
+    machines = [arch.machines[name] for name in sorted(filter(None, names))]
     return {machine.qemu: machine.package for machine in machines}

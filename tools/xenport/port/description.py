@@ -68,7 +68,6 @@ class Environment(Strict):
 
     doc: str
     guest: Name  # kind of caller: one of the architecture's `guests`
-    architecture: Name | None = None  # of a domain under test, where it is not that of the port
     provides: list[Name] = []
     machine: Name | None = None  # one of the architecture's `machines`
     hypervisor_args: list[str] = []  # after the port's own
@@ -93,7 +92,7 @@ class Port(Strict):
     """A port under test."""
 
     name: Name
-    kind: Literal["model", "qemu"]
+    kind: Literal["model", "hosted", "qemu"]  # hosted: the model behind a real machine
     doc: str
     architecture: Name
     release: str
@@ -111,13 +110,14 @@ class Port(Strict):
         return self._path
 
     @property
+    def is_model(self) -> bool:
+        """The hypervisor is the reference model, whatever runs its guests."""
+        return self.kind != "qemu"
+
+    @property
     def arch(self) -> Architecture:
         """The description of the port's architecture."""
         return architecture.load(self.architecture)
-
-    def guest_arch(self, environment: Environment) -> Architecture:
-        """The architecture of what is under test."""
-        return architecture.load(environment.architecture or self.architecture)
 
     def environment(self, name: str) -> Environment:
         """The environment ``name``. Raises ``InputError`` if the port has none of that name."""
@@ -172,16 +172,21 @@ def _check(document: Document, port: Port) -> None:
     if port.architecture not in architecture.names():
         known = suggestion(port.architecture, architecture.names())
         raise document.error(f"unknown architecture '{port.architecture}'{known}", "architecture")
-    _check_release(document, port, port.arch, "release")
+    arch = port.arch
+    if port.release not in arch.releases:
+        raise document.error(
+            f"{arch.name} is not described for release {port.release}"
+            f"; there are: {', '.join(arch.releases)}",
+            "release",
+        )
     if not port.environments:
         raise document.error("expected at least one environment", "environments")
     _check_hypervisor(document, port)
     for name, environment in port.environments.items():
         where = ("environments", name)
-        guest_arch = _check_architecture(document, port, environment, where)
-        if environment.guest not in guest_arch.guests:
-            known = suggestion(environment.guest, guest_arch.guests)
-            raise document.error(f"{guest_arch.name} has no such guest{known}", *where, "guest")
+        if environment.guest not in arch.guests:
+            known = suggestion(environment.guest, arch.guests)
+            raise document.error(f"{arch.name} has no such guest{known}", *where, "guest")
         _check_machine(document, port, environment, where)
         for index, end in enumerate(environment.ends):
             _check_end(document, end, *where, "ends", index)
@@ -196,36 +201,12 @@ def _check(document: Document, port: Port) -> None:
                 )
 
 
-def _check_release(document: Document, port: Port, arch: Architecture, *where: str) -> None:
-    if port.release not in arch.releases:
-        raise document.error(
-            f"{arch.name} is not described for release {port.release}"
-            f"; there are: {', '.join(arch.releases)}",
-            *where,
-        )
-
-
-def _check_architecture(
-    document: Document, port: Port, environment: Environment, where: tuple[str, str]
-) -> Architecture:
-    """The architecture of an environment."""
-    name = environment.architecture
-    if name is None:
-        return port.arch
-    here = (*where, "architecture")
-    if name not in architecture.names():
-        known = suggestion(name, architecture.names())
-        raise document.error(f"unknown architecture '{name}'{known}", *here)
-    if environment.domain is None:
-        raise document.error("only a domain besides dom0 has an architecture of its own", *here)
-    _check_release(document, port, architecture.load(name), *here)
-    return architecture.load(name)
-
-
 def _check_hypervisor(document: Document, port: Port) -> None:
-    if port.kind == "model":
+    if port.is_model:
         if port.hypervisor is not None:
             raise document.error("a model has no hypervisor image", "hypervisor", key=True)
+        if port.kind == "hosted" and port.arch.hosted is None:
+            raise document.error(f"{port.architecture} has no machine to host a model", "kind")
     elif port.hypervisor is None:
         raise document.error("the key 'hypervisor' is missing")
     elif (port.hypervisor.debian is None) == (port.hypervisor.file is None):
@@ -235,7 +216,7 @@ def _check_hypervisor(document: Document, port: Port) -> None:
 def _check_machine(
     document: Document, port: Port, environment: Environment, where: tuple[str, str]
 ) -> None:
-    if port.kind == "model":
+    if port.is_model:
         for key in ("machine", "domain"):
             if getattr(environment, key) is not None:
                 raise document.error(f"a model has no {key}", *where, key, key=True)
@@ -246,6 +227,8 @@ def _check_machine(
         raise document.error(
             f"{port.architecture} has no machine '{environment.machine}'{known}", *where, "machine"
         )
+    elif port.arch.machines[environment.machine].boot == "firmware":
+        raise document.error("this machine only hosts the model", *where, "machine")
 
 
 def _check_end(document: Document, end: End, *where: str | int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xenport.model.clock import VirtualClock
+from xenport.model.clock import Clock
 from xenport.model.cpu.arm64_core import system_register
 
 #: Ticks of the counters in a second: those of QEMU's machines, a whole number of ns each.
@@ -33,7 +33,7 @@ _WORD = (1 << 64) - 1
 _NEVER = 1 << 200
 
 
-def read_counter(clock: VirtualClock) -> int:
+def read_counter(clock: Clock) -> int:
     """What a read of either counter gives. Time passes with it."""
     return clock.read() // _TICK_NS
 
@@ -44,7 +44,7 @@ class GenericTimer:
     ``readers`` and ``writers`` are its registers: functions by number.
     """
 
-    def __init__(self, kind: int, clock: VirtualClock, expired: Callable[[], None]) -> None:
+    def __init__(self, kind: int, clock: Clock, expired: Callable[[], None]) -> None:
         self._clock = clock
         self._timer = clock.timer(expired)
         self._control = 0

@@ -16,7 +16,7 @@ What an adapter uses of the core:
     vcpu.domain.hypervisor      Hypervisor
         .hypercall(vcpu, number, args) -> int    the whole hypercall: dispatch, copies, result
                                   (negative errno on failure); `args` is a sequence of unsigned ints
-        .clock                  VirtualClock: .read() advances time a little and returns ns since
+        .clock                  Clock: .read() advances time a little and returns ns since
                                   boot (use it for every counter read), .now without advancing
         .clock.timer(callback)  Timer with .set(deadline_ns) and .cancel(); fires between two runs
     vcpu.domain                 .id, .guest ("pv" …), .is_control, .vcpus, .shared_info (Page),

@@ -19,24 +19,10 @@ from typing import NamedTuple
 from unicorn import UC_ARCH_PPC, UC_MODE_BIG_ENDIAN, UC_MODE_PPC64, ppc_const
 
 from xenport.errors import InputError
+from xenport.model.cpu.ppc64_guest import MSR_EE, MSR_HV, MSR_ME, MSR_RI, MSR_SF
 from xenport.model.cpu.unicorn_core import Context, UnicornCore
 from xenport.model.errors import ModelError
 from xenport.model.memory import PAGE_SIZE, Buffer
-
-MSR_SF = 1 << 63  # 64-bit mode
-MSR_HV = 1 << 60  # hypervisor state
-MSR_EE = 1 << 15  # external interrupts and the decrementer
-MSR_PR = 1 << 14  # problem state
-MSR_FP = 1 << 13
-MSR_ME = 1 << 12
-MSR_FE0 = 1 << 11
-MSR_SE = 1 << 10
-MSR_BE = 1 << 9
-MSR_FE1 = 1 << 8
-MSR_IR = 1 << 5  # translation of instruction addresses
-MSR_DR = 1 << 4  # and of data addresses
-MSR_PMM = 1 << 2
-MSR_RI = 1 << 1
 
 SPR_DSISR = 18
 SPR_DAR = 19

@@ -20,10 +20,6 @@ from xenport.model.memory import PAGE_SIZE, Memory
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
 
-#: Ticks of the timebase in a second. It divides a second's nanoseconds, so that Xen's conversion
-#: of ticks into system time, which multiplies by a rounded factor, is exact.
-TIMEBASE_FREQUENCY = 100_000_000
-
 _ELF_BIG_ENDIAN_64 = b"\x7fELF\x02\x02"
 _EM_PPC64 = 21
 
@@ -60,7 +56,7 @@ class Loaded:
     code: list[tuple[int, bytes]]  # executable segments, for the code traps
 
 
-def load(domain: Domain, image: bytes, command_line: str) -> Loaded:
+def load(domain: Domain, image: bytes, command_line: str, timebase_frequency: int) -> Loaded:
     """Give ``domain`` its memory with the kernel, its device tree and its shared page in it. Raises
     InputError for an image that is no kernel for this architecture or does not fit."""
     if not image.startswith(_ELF_BIG_ENDIAN_64) or image[18:20] != _EM_PPC64.to_bytes(2, "big"):
@@ -70,7 +66,7 @@ def load(domain: Domain, image: bytes, command_line: str) -> Loaded:
     end = max(segment.physical + len(segment.data) for segment in kernel.segments)
     size: int = domain.hypervisor.architecture.entry["real_mode_area"]
     shared_pages = SharedPages(size)
-    tree = device_tree(domain, shared_pages, command_line)
+    tree = device_tree(domain, shared_pages, command_line, timebase_frequency)
     tree_at = end + PAGE_SIZE - 1 & -PAGE_SIZE
     room = shared_pages.store - len(tree)
     if tree_at > room:
@@ -91,7 +87,9 @@ def load(domain: Domain, image: bytes, command_line: str) -> Loaded:
     return Loaded(kernel.entry, start, tree_at, kernel.code)
 
 
-def device_tree(domain: Domain, shared_pages: SharedPages, command_line: str) -> bytes:
+def device_tree(
+    domain: Domain, shared_pages: SharedPages, command_line: str, timebase_frequency: int
+) -> bytes:
     """The flattened device tree that the builder makes for a domain that is not domain 0."""
     tree = fdt.FDT()
     tree.entries = [
@@ -130,7 +128,7 @@ def device_tree(domain: Domain, shared_pages: SharedPages, command_line: str) ->
         "/cpus/PowerPC,970@0": {
             "device_type": "cpu",
             "reg": [0],
-            "timebase-frequency": [TIMEBASE_FREQUENCY],
+            "timebase-frequency": [timebase_frequency],
             "64-bit": None,
             "linux,phandle": [_CPU],
         },

@@ -1,0 +1,81 @@
+"""The memory of the machine, which is a file that QEMU and this process both map.
+
+The model makes its buffers (a domain's RAM, shared pages) as anonymous memory. What a guest is to
+see of them has to be part of the machine's memory; `Ram.adopt` replaces what is mapped at a
+buffer's address by a piece of the file. The buffer, and every view of it, stays where it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+
+from xenport.model.errors import ModelError
+from xenport.model.memory import PAGE_SIZE, Buffer
+
+_MAP_FIXED = 0x10
+_ALIGNMENT = 2 << 20  # so that buffers of this size and more can have large pages
+_PIECE = 64 << 10  # of a buffer, when it is looked through
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (
+    *(ctypes.c_void_p, ctypes.c_size_t),
+    *(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long),
+)
+
+
+class Ram:
+    """A machine's memory of ``size`` bytes, in the file ``descriptor``, from address 0.
+
+    The first ``reserved`` bytes are the shim's; the others are handed out.
+    """
+
+    def __init__(self, descriptor: int, size: int, reserved: int) -> None:
+        os.ftruncate(descriptor, size)
+        self._descriptor = descriptor
+        self.size = size
+        self.data = memoryview(mmap.mmap(descriptor, size))
+        self._next = reserved
+        self._adopted: dict[int, tuple[int, Buffer]] = {}  # address here -> address there
+
+    def allocate(self, size: int) -> int:
+        """The address of ``size`` bytes of the machine's memory that nobody has. Zero."""
+        alignment = _ALIGNMENT if size >= _ALIGNMENT else PAGE_SIZE
+        address = self._next + alignment - 1 & -alignment
+        end = address + (size + PAGE_SIZE - 1 & -PAGE_SIZE)
+        if end > self.size:
+            raise ModelError(f"the machine's {self.size >> 20} MiB are used up")
+        self._next = end
+        return address
+
+    def adopt(self, buffer: Buffer) -> int:
+        """Make ``buffer`` a part of the machine's memory, with what it holds; its address there.
+        One that is already is left alone."""
+        if buffer.address not in self._adopted:
+            self._adopted[buffer.address] = (self._move(buffer), buffer)
+        return self._adopted[buffer.address][0]
+
+    def _move(self, buffer: Buffer) -> int:
+        target = self.allocate(buffer.size)
+        copy = self.data[target : target + buffer.size]
+        for piece in _pieces_in_use(buffer):
+            copy[piece] = buffer.data[piece]
+        mapped = _libc.mmap(
+            buffer.address,
+            buffer.size,
+            mmap.PROT_READ | mmap.PROT_WRITE,
+            mmap.MAP_SHARED | _MAP_FIXED,
+            self._descriptor,
+            target,
+        )
+        if mapped != buffer.address:
+            raise ModelError(f"a buffer cannot be mapped: {os.strerror(ctypes.get_errno())}")
+        return target
+
+
+def _pieces_in_use(buffer: Buffer) -> list[slice]:
+    """The parts of it that hold anything but zeros."""
+    pieces = [slice(start, start + _PIECE) for start in range(0, buffer.size, _PIECE)]
+    return [piece for piece in pieces if any(buffer.data[piece].cast("Q"))]
