@@ -31,6 +31,8 @@ TEST(hypercall_returns, ENTER, "a hypercall goes in and returns a value")
     CHECK_EQ(hypercall_xen_version(XENVER_version, NULL), first);
 }
 
+#define ONES (~0ul / 15) /* 0x1111... */
+
 /*
  * Background: A hypercall gives the guest all registers back but the ones that the ABI lends to it.
  * A port that loses one breaks guests in places that have nothing to do with the hypercall.
@@ -42,9 +44,8 @@ TEST(hypercall_returns, ENTER, "a hypercall goes in and returns a value")
 TEST(hypercall_keeps_registers, ENTER, "a hypercall keeps all registers but those the ABI lends it")
 {
     static volatile unsigned long seed[12] = {
-        0x1111111111111111, 0x2222222222222222, 0x3333333333333333, 0x4444444444444444,
-        0x5555555555555555, 0x6666666666666666, 0x7777777777777777, 0x8888888888888888,
-        0x9999999999999999, 0xaaaaaaaaaaaaaaaa, 0xbbbbbbbbbbbbbbbb, 0xcccccccccccccccc,
+        ONES,     ONES * 2, ONES * 3, ONES * 4,  ONES * 5,  ONES * 6,
+        ONES * 7, ONES * 8, ONES * 9, ONES * 10, ONES * 11, ONES * 12,
     };
     static xen_extraversion_t text;
     unsigned long a = seed[0], b = seed[1], c = seed[2], d = seed[3], e = seed[4], f = seed[5];

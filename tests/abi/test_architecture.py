@@ -14,6 +14,7 @@ doc: A toy.
 releases: ["4.17"]
 guests: [hvm]
 header: arch-toy.h
+target: x86_64-freestanding-none
 data_model:
   endian: little
   sizes: {char: 1, short: 2, int: 4, long: 8, pointer: 8}
@@ -34,6 +35,15 @@ def test_read(tmp_path: Path) -> None:
     assert toy.folder == tmp_path / "toys"
 
 
+def test_a_variant_changes_what_it_names_from_its_release_on(tmp_path: Path) -> None:
+    text = TEXT.replace('["4.17"]', '["3.2", "4.17", "4.18"]')
+    text += 'variants:\n  - {since: "4.17", header: arch-new.h, target: other}\n'
+    toy = architecture.read(write(tmp_path, text))
+    assert toy.at("3.2").header == "arch-toy.h"
+    assert toy.at("4.18").header == "arch-new.h"
+    assert (toy.at("4.17").target, toy.at("4.17").data_model) == ("other", toy.data_model)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -43,10 +53,10 @@ def test_read(tmp_path: Path) -> None:
         (
             "endian: little",
             "endian: middle",
-            ":8:11: expected little or big, found the text 'middle'",
+            ":9:11: expected little or big, found the text 'middle'",
         ),
-        (", pointer: 8}", "}", ":9:10: the size of pointer is missing"),
-        ("long: 8", "long: 0", ":9:44: input should be greater than 0"),
+        (", pointer: 8}", "}", ":10:10: the size of pointer is missing"),
+        ("long: 8", "long: 0", ":10:44: input should be greater than 0"),
         ("doc: A toy.", "dco: A toy.", ":3:1: unknown key 'dco'; did you mean 'doc'?"),
     ],
 )

@@ -137,9 +137,8 @@ def _values(
 
 
 def _compiler(abi: Abi, headers: Path) -> list[str]:
-    toolchain = abi.architecture.toolchain
-    assert toolchain is not None
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", toolchain.target, "-std=gnu11"]
+    target = abi.architecture.target
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-std=gnu11"]
     return [*command, "-ffreestanding", "-w", "-D__XEN_TOOLS__", f"-I{headers}"]
 
 

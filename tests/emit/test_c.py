@@ -36,9 +36,7 @@ def compile_(command: list[str], source: Path, *options: str) -> None:
 
 
 def zig(abi: Abi, language: str) -> list[str]:
-    toolchain = abi.architecture.toolchain
-    assert toolchain is not None
-    return [*ZIG, language, "-target", toolchain.target, "-ffreestanding", *WARNINGS]
+    return [*ZIG, language, "-target", abi.architecture.target, "-ffreestanding", *WARNINGS]
 
 
 def use_everything(abi: Abi, folder: Path) -> str:

@@ -82,7 +82,8 @@ print(f"LIST='{os.environ['FAKE_APT']}/sources.list'")
 print(f"PARTS='{os.environ['FAKE_APT']}/sources.list.d/'")
 """
 
-# Does what the file `error` says; keeps what it was told and the sources it saw.
+# Does what the file `error` says; has no security updates if there is `no-security`; keeps what it
+# was told and the sources it saw.
 APT_GET = """
 import os, shutil, sys
 from pathlib import Path
@@ -93,6 +94,8 @@ shutil.copy("xenport.sources", here / "seen.sources")
 shutil.copy("apt.conf", here / "seen.conf")
 if (here / "error").exists():
     sys.exit((here / "error").read_text())
+if (here / "no-security").exists() and "-security" in Path("xenport.sources").read_text():
+    sys.exit("E: Failed to fetch Packages.xz  File has unexpected size")
 if "download" in sys.argv:
     shutil.copy(here / "xen.deb", "xen_1_arm64.deb")
 """
@@ -157,6 +160,15 @@ def test_fetch(apt: Path, package: Callable[[str], None], tmp_path: Path) -> Non
     assert "URIs: http://mirror.invalid/debian/\nSuites: bookworm\n" in sources
     assert "URIs: http://mirror.invalid/debian-security\nSuites: bookworm-security\n" in sources
     assert 'APT::Architecture "arm64";' in (apt / "seen.conf").read_text()
+
+
+def test_security_updates_are_half_there(apt: Path, package: Callable[[str], None]) -> None:
+    package("boot/xen.gz")
+    (apt / "no-security").touch()
+    said: list[str] = []
+    assert debian.fetch_image(IMAGE, said.append).read_bytes() == b"image"
+    assert any("unexpected size; going on without security updates" in line for line in said)
+    assert "-security" not in (apt / "seen.sources").read_text()
 
 
 def test_fetch_again_does_nothing(apt: Path, package: Callable[[str], None]) -> None:

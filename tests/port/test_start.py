@@ -148,6 +148,28 @@ def test_device_tree_of_dom0(tree: Callable[..., tuple[fdt.FDT, list[str]]]) -> 
     assert len(devices) == 2
 
 
+def test_device_tree_of_a_domain_with_another_kernel(
+    tree: Callable[..., tuple[fdt.FDT, list[str]]],
+) -> None:
+    payload = Payload(b"xen", "a", b"k" * 3, "tests=1", DOMAIN, supervisor=b"s" * 5)
+    made, devices = tree(payload)
+    chosen = made.get_node("chosen")
+    assert list(chosen.get_subnode("module@4a000000").get_property("reg"))[3] == 5
+    module = chosen.get_subnode("domU1").get_subnode("module@4a200000")
+    assert list(module.get_property("reg"))[3] == 3
+    assert len({device.split(",")[1] for device in devices[1::2]}) == 2
+
+
+def test_formats_of_images() -> None:
+    image = bytes(0x24) + bytes.fromhex("18286f01") + bytes(32)
+    assert [devicetree.is_hypervisor(image, kind) for kind in ("arm64-image", "arm32-zimage")] == [
+        False,
+        True,
+    ]
+    assert devicetree.is_hypervisor(bytes(0x38) + b"ARM\x64", "arm64-image")
+    assert devicetree.wanted("arm32-zimage") == "a 32-bit Arm zImage"
+
+
 def test_device_tree_of_a_domain(tree: Callable[..., tuple[fdt.FDT, list[str]]]) -> None:
     made, devices = tree(Payload(b"xen", "a", b"k" * 0x200001, "tests=1", DOMAIN))
     chosen = made.get_node("chosen")

@@ -16,7 +16,7 @@ from rich.console import Console
 from xenport import port as ports
 from xenport.errors import InputError
 from xenport.port import Ended
-from xenport.suite import plugin, session
+from xenport.suite import kernels, session
 from xenport.suite.session import Options
 
 PORT = """\
@@ -56,8 +56,7 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     def build(*_args: Any, **_options: Any) -> Any:
         return kernel
 
-    monkeypatch.setattr(session, "build", build)
-    monkeypatch.setattr(plugin, "build", build)
+    monkeypatch.setattr(kernels, "build", build)
 
     def run(scripts: dict[str, Script], extra: str = "", **options: Any) -> tuple[int, str]:
         file = tmp_path / "fake.yaml"

@@ -11,6 +11,7 @@ from xenport.errors import InputError
 from xenport.yamlsource import Document, Strict, suggestion
 
 Bytes = Annotated[int, Field(gt=0)]
+ImageFormat = Literal["elf", "arm64-image", "arm32-zimage"]
 CType = Literal["char", "short", "int", "long", "pointer"]
 
 
@@ -43,7 +44,6 @@ class DataModel(Strict):
 class Toolchain(Strict):
     """How a test kernel is compiled; paths are relative to the architecture's folder."""
 
-    target: str  # zig cc -target
     cpu: str | None = None  # zig cc -mcpu: it ignores -mgeneral-regs-only and -mno-sse
     cflags: list[str] = []
     ldflags: list[str] = []
@@ -76,6 +76,18 @@ class Machine(Strict):
         return self
 
 
+class Variant(Strict):
+    """What is different from a release on, where a later port of Xen took the name over."""
+
+    since: str
+    doc: str | None = None
+    guests: list[str] | None = None
+    header: str | None = None
+    target: str | None = None
+    data_model: DataModel | None = None
+    toolchain: Toolchain | None = None  # none: no test kernel for these releases
+
+
 class Hosted(Strict):
     """A real machine that can host the model's guests, behind a shim that is its firmware."""
 
@@ -101,15 +113,17 @@ class Architecture(Strict):
     releases: list[str]
     guests: list[str]  # kinds of caller
     header: str  # the header of the architecture that xen.h includes
+    target: str  # zig cc -target
     data_model: DataModel
     toolchain: Toolchain | None = None
-    image: Literal["elf", "arm64-image", "arm32-zimage"] = "elf"  # what a domain builder loads
+    image: ImageFormat = "elf"  # what a domain builder loads
     registers: dict[str, Any] = {}
     hypercall: dict[str, Any] = {}
     entry: dict[str, Any] = {}
     vectors: dict[str, Any] = {}
     machines: dict[str, Machine] = {}
     model: dict[str, Any] = {}
+    variants: list[Variant] = []  # in the order of their releases
     hosted: Hosted | None = None
     _path: Path = PrivateAttr()
 
@@ -117,6 +131,24 @@ class Architecture(Strict):
     def folder(self) -> Path:
         """``arch/FAMILY``: where the paths of the description start."""
         return self._path.parent
+
+    def at(self, release: str) -> "Architecture":
+        """The architecture as it is at ``release``, which is one of ``releases``."""
+        since = self.releases.index(release)
+        found = self
+        for variant in self.variants:
+            if self.releases.index(variant.since) <= since:
+                changes = {name: getattr(variant, name) for name in variant.model_fields_set}
+                changes = {"toolchain": None, **changes}
+                found = found.model_copy(update={k: v for k, v in changes.items() if k != "since"})
+        return found
+
+    @model_validator(mode="after")
+    def _variants_of_releases(self) -> Self:
+        for variant in self.variants:
+            if variant.since not in self.releases:
+                raise ValueError(f"a variant since '{variant.since}', which is not in 'releases'")
+        return self
 
 
 def names() -> tuple[str, ...]:

@@ -9,10 +9,12 @@
 #include <timer.h>
 #include <timing.h>
 
+#include "registers.h"
+
 static void hvc_other(void *unused)
 {
     (void)unused;
-    __asm__ volatile("hvc #0xEA2" ::: "x0", "x16", "memory");
+    arch_unknown_call();
 }
 
 /*
@@ -32,39 +34,6 @@ TEST(arm_hvc_unknown_immediate, ENTER, "hvc with an unknown immediate is an unde
 }
 
 /*
- * Makes the hypercall xen_version(XENVER_version) with x5 to x15 and x17 to x28 loaded from
- * registers[], and stores what they are afterwards.
- */
-void hypercall_with_registers(uint64_t registers[29]);
-
-__asm__("    .text\n"
-        "hypercall_with_registers:\n"
-        "    stp x29, x30, [sp, #-112]!\n"
-        "    stp x19, x20, [sp, #16]\n"
-        "    stp x21, x22, [sp, #32]\n"
-        "    stp x23, x24, [sp, #48]\n"
-        "    stp x25, x26, [sp, #64]\n"
-        "    stp x27, x28, [sp, #80]\n"
-        "    mov x29, x0\n"
-        "    .irp n, 5,6,7,8,9,10,11,12,13,14,15,17,18,19,20,21,22,23,24,25,26,27,28\n"
-        "    ldr x\\n, [x29, #8 * \\n]\n"
-        "    .endr\n"
-        "    mov x0, #0\n" /* XENVER_version */
-        "    mov x1, #0\n"
-        "    mov x16, #17\n" /* __HYPERVISOR_xen_version */
-        "    hvc #0xEA1\n"
-        "    .irp n, 5,6,7,8,9,10,11,12,13,14,15,17,18,19,20,21,22,23,24,25,26,27,28\n"
-        "    str x\\n, [x29, #8 * \\n]\n"
-        "    .endr\n"
-        "    ldp x19, x20, [sp, #16]\n"
-        "    ldp x21, x22, [sp, #32]\n"
-        "    ldp x23, x24, [sp, #48]\n"
-        "    ldp x25, x26, [sp, #64]\n"
-        "    ldp x27, x28, [sp, #80]\n"
-        "    ldp x29, x30, [sp], #112\n"
-        "    ret\n");
-
-/*
  * Provoked by: a hypercall with all registers filled that are neither its arguments nor its number.
  * Expected: they are as before.
  * Source: arch-arm.h, the calling convention.
@@ -72,23 +41,24 @@ __asm__("    .text\n"
 TEST(arm_hypercall_keeps_registers, ENTER, "a hypercall changes no registers but its own",
      .needs = "arm")
 {
-    static const uint64_t pattern = 0x1111111100000000ull;
-    uint64_t registers[29];
+    static const unsigned long pattern = (unsigned long)0x1111111122222200ull;
+    unsigned long registers[REGISTERS];
 
-    for (unsigned int n = 0; n < 29; n++)
+    for (unsigned int n = FIRST_KEPT; n < REGISTERS; n++)
         registers[n] = pattern + n;
     hypercall_with_registers(registers);
-    for (unsigned int n = 5; n < 29; n++)
-        if (n != 16 && registers[n] != pattern + n)
-            FAIL("x%u is 0x%llx", n, (unsigned long long)registers[n]);
+    for (unsigned int n = FIRST_KEPT; n < REGISTERS; n++)
+        if (n != HYPERCALL_NUMBER && registers[n] != pattern + n)
+            FAIL("register %u is 0x%lx", n, registers[n]);
 }
 
-/* Guest-physical addresses that Xen keeps free for what a guest maps of other domains. */
+/* In what Xen keeps free for the grant table; no test has a grant table as long as this. */
 static volatile uint32_t *nowhere(void)
 {
-    if (!machine.foreign[1].size)
-        SKIP("the device tree names no free addresses");
-    return (volatile uint32_t *)(uintptr_t)(machine.foreign[1].start + 0x1000000);
+    const struct region *free = &machine.foreign[0];
+
+    CHECK(free->size);
+    return (volatile uint32_t *)(uintptr_t)(free->start + free->size - 0x1000);
 }
 
 static void read_nowhere(void *address)

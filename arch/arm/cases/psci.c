@@ -8,11 +8,13 @@
 #include <timing.h>
 
 /* Functions; those that take addresses or affinities have a second number for 64-bit arguments. */
+#define WITH_ADDRESSES(function) ((sizeof(long) == 8 ? 0x40000000u : 0) | (function))
+
 #define SMCCC_VERSION       0x80000000u
 #define PSCI_VERSION        0x84000000u
-#define PSCI_CPU_SUSPEND_64 0xc4000001u
-#define PSCI_CPU_ON_64      0xc4000003u
-#define PSCI_AFFINITY_64    0xc4000004u
+#define PSCI_CPU_SUSPEND    WITH_ADDRESSES(0x84000001u)
+#define PSCI_CPU_ON         WITH_ADDRESSES(0x84000003u)
+#define PSCI_AFFINITY_INFO  WITH_ADDRESSES(0x84000004u)
 #define PSCI_SYSTEM_OFF     0x84000008u
 #define PSCI_SYSTEM_RESET   0x84000009u
 #define PSCI_FEATURES       0x8400000au
@@ -50,7 +52,7 @@ TEST(psci_version, IDENTIFY, "PSCI 1.x and SMC calling convention 1.1 or later",
  */
 TEST(psci_features, IDENTIFY, "PSCI_FEATURES tells which functions there are", .needs = "arm")
 {
-    static const unsigned int required[] = {PSCI_VERSION, PSCI_CPU_SUSPEND_64, PSCI_CPU_ON_64,
+    static const unsigned int required[] = {PSCI_VERSION, PSCI_CPU_SUSPEND, PSCI_CPU_ON,
                                             PSCI_SYSTEM_OFF, PSCI_SYSTEM_RESET, PSCI_FEATURES};
 
     for (unsigned int i = 0; i < sizeof(required) / sizeof(required[0]); i++)
@@ -77,8 +79,8 @@ TEST(psci_unknown_function, POWER, "an unknown function is refused with NOT_SUPP
 TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refused",
      .needs = "arm")
 {
-    CHECK_EQ(psci(PSCI_CPU_ON_64, 0, 0, 0), ALREADY_ON);
-    CHECK_EQ(psci(PSCI_CPU_ON_64, NO_CPU, 0, 0), INVALID_PARAMETERS);
+    CHECK_EQ(psci(PSCI_CPU_ON, 0, 0, 0), ALREADY_ON);
+    CHECK_EQ(psci(PSCI_CPU_ON, NO_CPU, 0, 0), INVALID_PARAMETERS);
 }
 
 /*
@@ -89,8 +91,8 @@ TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refu
  */
 TEST(psci_affinity_info, POWER, "the calling vcpu is on", .needs = "arm")
 {
-    CHECK_EQ(psci(PSCI_AFFINITY_64, 0, 0, 0), 0);
-    CHECK_EQ(psci(PSCI_AFFINITY_64, 0, 4, 0), INVALID_PARAMETERS);
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, 0, 0), 0);
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, 4, 0), INVALID_PARAMETERS);
 }
 
 /*
@@ -106,7 +108,7 @@ TEST(psci_cpu_suspend, POWER, "CPU_SUSPEND waits for an interrupt", .needs = "ar
 
     arch_events_disable();
     timer_start(TIMER_VIRTUAL, MILLISECONDS(1));
-    CHECK_EQ(psci(PSCI_CPU_SUSPEND_64, 0, 0, 0), 0);
+    CHECK_EQ(psci(PSCI_CPU_SUSPEND, 0, 0, 0), 0);
     CHECK(arch_monotonic_ns() - begin >= MILLISECONDS(1));
     CHECK_EQ(timer_count(TIMER_VIRTUAL), 0);
     arch_events_enable();

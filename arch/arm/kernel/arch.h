@@ -8,7 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __aarch64__
 #include "arm64/cpu.h"
+#else
+#include "arm32/cpu.h"
+#endif
 
 /* Hypercalls take guest virtual addresses, and the kernel runs identity-mapped. */
 static inline unsigned long arch_guest_address(const volatile void *pointer)

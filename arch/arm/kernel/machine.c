@@ -1,6 +1,7 @@
 /*
  * Reads the device tree that Xen makes for its guests. Bindings: arm,gic-v3 and arm,gic-400,
- * arm,armv8-timer (second and third entry: the physical and the virtual timer), xen,xen.
+ * arm,armv8-timer or arm,armv7-timer (second and third entry: the physical and the virtual timer),
+ * xen,xen.
  */
 #include "machine.h"
 
@@ -77,6 +78,8 @@ void machine_read(const void *fdt)
     fdt_node_t hypervisor = fdt_find_with(fdt, "compatible", "xen,xen");
     fdt_node_t timers = fdt_find_with(fdt, "compatible", "arm,armv8-timer");
 
+    if (timers == FDT_NONE)
+        timers = fdt_find_with(fdt, "compatible", "arm,armv7-timer");
     read_regions(fdt, fdt_find_with(fdt, "device_type", "memory"), machine.ram);
     read_regions(fdt, hypervisor, machine.foreign);
     machine.event_interrupt = read_interrupt(fdt, hypervisor, 0);

@@ -1,4 +1,4 @@
-/* The kernel's page tables; the code is the architecture's (arm64/mmu.c). */
+/* The kernel's page tables. */
 #ifndef MMU_H
 #define MMU_H
 

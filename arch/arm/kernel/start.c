@@ -26,7 +26,7 @@ _Noreturn void kernel_entry(const void *fdt)
         boot_info.fdt = fdt;
         machine_read(fdt);
     } else {
-        boot_problem("x0 at entry is %p, not the address of a device tree", fdt);
+        boot_problem("the entry argument is %p, not the address of a device tree", fdt);
     }
     if (!machine.ram[0].size) /* run in what is surely there */
         machine.ram[0] = (struct region){(uintptr_t)_start, (uintptr_t)(_end - _start)};

@@ -66,6 +66,7 @@ class Command:
     privilege: Literal["any", "control"]
     errors: tuple[Error, ...]
     returns: str | None  # what success returns; None: 0
+    rules: tuple[str, ...]  # behaviour that depends on the release
     doc: str
 
 
@@ -258,6 +259,7 @@ class _Builder:
             spec.privilege or self._spec.privilege,
             (*self._errors, *own),
             spec.returns.doc if spec.returns else None,
+            tuple(rule.doc for rule, _ in self._abi.select(spec.rules, place.at("rules"))),
             spec.doc,
         )
 

@@ -50,10 +50,7 @@ def check_headers(abi: Abi, headers: Path, compiler: Sequence[str] | None = None
 
 
 def _zig(abi: Abi) -> list[str]:
-    toolchain = abi.architecture.toolchain
-    if toolchain is None:
-        raise InputError(f"{abi.architecture.name} names no compiler target")
-    return [sys.executable, "-m", "ziglang", "cc", "-target", toolchain.target]
+    return [sys.executable, "-m", "ziglang", "cc", "-target", abi.architecture.target]
 
 
 def _numbers(abi: Abi) -> dict[str, int]:

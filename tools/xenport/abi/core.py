@@ -11,11 +11,15 @@ from xenport.abi.constants import Constant, ConstantItem, Constants, Source, is_
 from xenport.abi.layout import Engine, Item, Layout, Place
 from xenport.abi.reach import Reach
 from xenport.abi.releases import Range, rank
+from xenport.abi.rings import types_of
 from xenport.abi.schema import (
+    ByteRingSpec,
     FileSpec,
     GroupSpec,
     HypercallSpec,
+    MacroSpec,
     Ranged,
+    RingSpec,
     StructSpec,
     TypeSpec,
 )
@@ -26,6 +30,7 @@ from xenport.yamlsource import suggestion
 
 _SUFFIX_BITS = {"U": 32, "ULL": 64}
 R = TypeVar("R", bound=Ranged)
+AnyRing = TypeVar("AnyRing", RingSpec, ByteRingSpec)
 
 
 @dataclass
@@ -34,8 +39,20 @@ class Group:
 
     name: str
     kind: Literal["defines", "enum"]
+    typedef: bool
     doc: str
     constants: list[ConstantItem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SaveRecord:
+    """A record of a saved HVM domain; ``compat``: the type of an older form that is still read."""
+
+    name: str
+    code: int
+    type: str
+    compat: str | None
+    doc: str
 
 
 @dataclass
@@ -49,6 +66,9 @@ class Header:
     includes: list[str] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     types: dict[str, Item] = field(default_factory=dict)  # typedefs, structures, unions
+    rings: dict[str, RingSpec | ByteRingSpec] = field(default_factory=dict)
+    save_records: dict[str, SaveRecord] = field(default_factory=dict)
+    macros: dict[str, MacroSpec] = field(default_factory=dict)
     hypercalls: list[tuple[str, HypercallSpec, Place]] = field(default_factory=list)
 
 
@@ -62,6 +82,7 @@ class Abi:
         self.architecture = architecture
         self.release = release
         self._rank = rank(release)
+        self._named = {architecture.name, architecture.family}
         self._views: dict[str, type[View]] = {}
         self._sources = [source for source in sources if self._holds_here(source.spec)]
         self._constants = Constants(self._sources, self._in_range, self._active)
@@ -161,10 +182,39 @@ class Abi:
             )
         return self._views[type_text]
 
+    def struct(self, type_text: str) -> Any:
+        """The type as a construct of the package ``construct``: ``.parse(data)``, ``.build(obj)``.
+
+        What types become, and what a mapping to build from may leave out, is documented in
+        ``xenport.emit.python`` and ``xenport.emit.structures``. Raises ``InputError``.
+        """
+        return self._constructs.of(type_text)
+
+    @cached_property
+    def _constructs(self) -> Any:
+        from xenport.emit.python import Constructs  # who does not ask need not wait for it
+
+        return Constructs(self)
+
     @property
     def structures(self) -> tuple[str, ...]:
         """The tags of all structures and unions."""
-        return tuple(name for name, (item, _) in self._types.items() if item.kind != "type")
+        return tuple(
+            name for name, (item, _) in self._types.items() if item.kind in ("struct", "union")
+        )
+
+    def is_helper(self, name: str) -> bool:
+        """Whether the structure ``name`` is private to one side and never crosses the boundary."""
+        spec = self._types[name][0].spec if name in self._types else None
+        return isinstance(spec, StructSpec) and spec.helper
+
+    def rules(self, name: str) -> tuple[str, ...]:
+        """What holds of the structure ``name`` at this release that its layout does not show."""
+        item = self._types[name][0]
+        if not isinstance(item.spec, StructSpec):
+            return ()
+        place = item.place.at("rules")
+        return tuple(rule.doc for rule, _ in self.select(item.spec.rules, place))
 
     def header_of(self, name: str) -> str | None:
         """The header that defines the type or constant ``name``."""
@@ -232,15 +282,22 @@ class Abi:
         for name, (type_item, header) in self._types.items():
             self.engine.named(name)
             reach.definition(type_item, header)
+        for described in self._headers.values():
+            for record in described.save_records.values():
+                for text in (record.type, record.compat):
+                    if text is not None:
+                        self.layout(text)
         _ = self.hypercall_by_number
 
     # Selection
 
     def _holds_here(self, spec: FileSpec) -> bool:
-        here = spec.arches is None or self.architecture.name in spec.arches
-        return here and self._in_range(spec)
+        return self._in_range(spec)
 
     def _in_range(self, spec: Ranged) -> bool:
+        """Whether ``spec`` is there on this architecture at this release."""
+        if spec.arches is not None and not self._named.intersection(spec.arches):
+            return False
         if spec.since is None and spec.until is None:
             return True
         first, last = Range.of(spec)
@@ -302,6 +359,18 @@ class Abi:
                 self._collect_type(header, name, "struct", structs, top.at("structs", name))
             for name, unions in spec.unions.items():
                 self._collect_type(header, name, "union", unions, top.at("unions", name))
+            self._collect_rings(header, spec.rings, top.at("rings"))
+            self._collect_rings(header, spec.byte_rings, top.at("byte_rings"))
+            for name, records in spec.save_records.items():
+                record = self.one(records, top.at("save_records", name), name)
+                if record is not None:
+                    header.save_records[name] = SaveRecord(
+                        name, record[0].code, record[0].type, record[0].compat, record[0].doc
+                    )
+            for name, macros in spec.macros.items():
+                macro = self.one(macros, top.at("macros", name), name)
+                if macro is not None:
+                    header.macros[name] = macro[0]
             for name, calls in spec.hypercalls.items():
                 one = self.one(calls, top.at("hypercalls", name), name)
                 if one is not None:
@@ -316,13 +385,15 @@ class Abi:
     def _collect_group(self, header: Header, spec: GroupSpec, place: Place) -> None:
         if not self._active(spec, place):
             return
-        group = Group(spec.name, spec.kind, spec.doc)
+        group = Group(spec.name, spec.kind, spec.typedef, spec.doc)
         for name in spec.values:
             item = self.constant_item(name)
             if item is not None and item.place.is_inside(place):
                 group.constants.append(item)
         if group.constants:
             header.groups.append(group)
+        if spec.kind == "enum":
+            self._add_type(header, spec.name, Item(spec, "enum", place))
 
     def _collect_type(
         self,
@@ -335,10 +406,26 @@ class Abi:
         one = self.one(specs, place, name)
         if one is None:
             return
+        self._add_type(header, name, Item(one[0], kind, one[1]))  # type: ignore[arg-type]
+
+    def _collect_rings(
+        self,
+        header: Header,
+        specs: Mapping[str, Sequence[AnyRing]],
+        place: Place,
+    ) -> None:
+        for name, alternatives in specs.items():
+            one = self.one(alternatives, place.at(name), name)
+            if one is not None:
+                header.rings[name] = one[0]
+                for made in types_of(name, one[0]):
+                    self._add_type(header, made.name, Item(made.spec, made.kind, one[1], name))
+
+    def _add_type(self, header: Header, name: str, item: Item) -> None:
         if name in expressions.PRIMITIVES:
-            raise one[1].error(f"{name} is a type of the grammar itself")
+            raise item.place.error(f"{name} is a type of the grammar itself")
         if name in self._types:
-            raise one[1].error(f"{name} is already defined at {self._types[name][0].place.name()}")
-        item = Item(one[0], kind, one[1])  # type: ignore[arg-type]
+            other = self._types[name][0].place.name()
+            raise item.place.error(f"{name} is already defined at {other}")
         self._types[name] = (item, header.path)
         header.types[name] = item

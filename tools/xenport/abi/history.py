@@ -88,7 +88,7 @@ class Inventory:
                 for constant in group.constants:
                     yield Thing("constant", constant.name), Seen(header, constant)
             for name, item in header.types.items():
-                yield Thing(item.kind, name), Seen(header, item)
+                yield Thing("type" if item.kind == "enum" else item.kind, name), Seen(header, item)
             for name, spec, _ in header.hypercalls:
                 yield Thing("hypercall", name), Seen(header, None)
                 for command in spec.commands:

@@ -13,7 +13,14 @@ from typing import Literal, NamedTuple
 
 from xenport.abi import expressions
 from xenport.abi.expressions import Array, Handle, Named, Primitive, Type
-from xenport.abi.schema import Direction, FieldSpec, StructSpec, TypeSpec
+from xenport.abi.schema import (
+    Direction,
+    FieldSpec,
+    GroupSpec,
+    Ranged,
+    StructSpec,
+    TypeSpec,
+)
 from xenport.architecture import DataModel
 from xenport.errors import InputError
 from xenport.yamlsource import Document, Key, suggestion
@@ -55,11 +62,12 @@ class Place(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A definition and its place."""
+    """A definition of a type and its place; ``ring``: the ring that it is made for."""
 
-    spec: TypeSpec | StructSpec
-    kind: Literal["type", "struct", "union"]
+    spec: TypeSpec | StructSpec | GroupSpec
+    kind: Literal["type", "struct", "union", "enum"]
     place: Place
+    ring: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +184,7 @@ class Engine:
         self,
         model: DataModel,
         find: Callable[[str], Item | None],
-        active: Callable[[FieldSpec, Place], bool],
+        active: Callable[[Ranged, Place], bool],
         constant: Callable[[str, Place | None], int],
         known: Callable[[], Sequence[str]],
     ) -> None:
@@ -241,9 +249,22 @@ class Engine:
             if layout.kind == "void":
                 raise place.error("a typedef of void")
             return replace(layout, name=name, resource=spec.resource or layout.resource)
+        if isinstance(spec, GroupSpec):
+            return self._enum(name, spec, item.place)
         cursor = _Cursor(union=item.kind == "union")
         self._members(cursor, spec.fields, item.place.at("fields"), "in", (), name)
-        return _finish(item.kind, name, cursor)
+        return _finish("union" if cursor.union else "struct", name, cursor)
+
+    def _enum(self, name: str, spec: GroupSpec, place: Place) -> Layout:
+        """An enum is an ``int`` if it has a negative value, and ``unsigned int`` if not."""
+        signed = any(
+            self.evaluate(value.value, place) < 0
+            for alternatives in spec.values.values()
+            for value in alternatives
+            if self._active(value, place)
+        )
+        size = self._model.sizes["int"]
+        return Layout("int", name, size, size, signed)
 
     def _members(
         self,
@@ -351,6 +372,8 @@ class Engine:
         layout = _finish(kind, name, inner)
         if _is_flexible(layout):
             raise place.error("a flexible array in a nested structure")
+        if spec.length is not None:
+            layout = self._array_of(layout, spec.length, place.at("length"))
         offset = cursor.place(layout.size, layout.align)
         if spec.name is None:
             cursor.fields += [
@@ -368,6 +391,20 @@ class Engine:
                     doc=spec.doc,
                 )
             )
+
+    def _array_of(self, element: Layout, text: str, place: Place) -> Layout:
+        """An array of a nested structure or union."""
+        length = self.evaluate(text, place)
+        if length < 1 or length * element.size > LARGEST:
+            raise place.error(f"array length {length}; expected 1 or more, below 1 GiB")
+        return Layout(
+            "array",
+            f"{element.name}[{text}]",
+            length * element.size,
+            element.align,
+            element=element,
+            length=length,
+        )
 
     def _primitive(self, name: str) -> Layout:
         done = self._named.get(name)
@@ -499,9 +536,8 @@ def _visible(specs: "Iterator[FieldSpec] | Sequence[FieldSpec]") -> tuple[str, .
     return tuple(found)
 
 
-def _finish(kind: Literal["type", "struct", "union"], name: str, cursor: _Cursor) -> Layout:
+def _finish(kind: Literal["struct", "union"], name: str, cursor: _Cursor) -> Layout:
     size = _up(cursor.end, cursor.align)
-    assert kind != "type"
     return Layout(kind, name, size, cursor.align, fields=tuple(cursor.fields))
 
 

@@ -1,7 +1,7 @@
 """The description as a whole: which files there are, and the ABIs they describe."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from xenport import architecture, content
@@ -47,7 +47,7 @@ class Description:
                     f"release '{release}' of {arch} is not described; there are:"
                     f" {', '.join(one.releases)}"
                 )
-            self._abis[key] = Abi(one, release, self._sources(one.family))
+            self._abis[key] = Abi(one.at(release), release, self._sources(one.family))
         return self._abis[key]
 
     def abis(self) -> Iterator[Abi]:
@@ -69,7 +69,7 @@ class Description:
             headers={source.spec.header for source in sources}
             | {one.header for one in self.architectures.values()},
             guests=guests,
-            arches=list(self.architectures),
+            arches=_arches(self.architectures.values()),
         )
         for source in sources:
             _check_file(source, facts)
@@ -111,15 +111,33 @@ def load_description() -> Description:
 
 
 class _Facts:
-    """What there is in the whole description."""
+    """What there is in the whole description; ``arches`` maps a name to what it stands for."""
 
     def __init__(
-        self, constants: set[str], headers: set[str], guests: list[str], arches: list[str]
+        self,
+        constants: set[str],
+        headers: set[str],
+        guests: list[str],
+        arches: dict[str, frozenset[str]],
     ) -> None:
         self.constants = constants
         self.headers = headers
         self.guests = guests
         self.arches = arches
+
+    def arches_of(self, spec: Ranged) -> frozenset[str]:
+        """The architectures that ``spec`` is for."""
+        named = self.arches if spec.arches is None else spec.arches
+        return frozenset().union(*(self.arches[name] for name in named))
+
+
+def _arches(all_of_them: Iterable[Architecture]) -> dict[str, frozenset[str]]:
+    """Each architecture by its name, and those of each family by the family's."""
+    found: dict[str, frozenset[str]] = {}
+    for one in all_of_them:
+        found[one.name] = frozenset({one.name})
+        found[one.family] = found.get(one.family, frozenset()) | {one.name}
+    return found
 
 
 def _architecture(path: Path) -> Architecture:
@@ -153,11 +171,6 @@ def _constant_names(sources: Sequence[Source]) -> set[str]:
 def _check_file(source: Source, facts: _Facts) -> None:
     """What can be said about a file without choosing an architecture and a release."""
     spec, top = source.spec, source.place
-    for index, name in enumerate(spec.arches or []):
-        if name not in facts.arches:
-            raise top.error(
-                f"unknown architecture '{name}'{suggestion(name, facts.arches)}", "arches", index
-            )
     for index, name in enumerate(spec.includes):
         if name != "arch" and name not in facts.headers:
             raise top.error(
@@ -179,6 +192,10 @@ def _check_file(source: Source, facts: _Facts) -> None:
             _check_alternatives(alternatives, place, facts)
             for index, struct in enumerate(alternatives):
                 _check_fields(struct.fields, place.at(index, "fields"), facts)
+                _check_list(struct.rules, place.at(index, "rules"), facts)
+    for section in ("rings", "byte_rings", "save_records", "macros"):
+        for name, things in getattr(spec, section).items():
+            _check_alternatives(things, top.at(section, name), facts)
     for name, calls in spec.hypercalls.items():
         place = top.at("hypercalls", name)
         _check_alternatives(calls, place, facts)
@@ -192,11 +209,17 @@ def _check_file(source: Source, facts: _Facts) -> None:
                 inner = here.at("commands", command_name)
                 _check_alternatives(commands, inner, facts)
                 for number, command in enumerate(commands):
+                    _check_list(command.rules, inner.at(number, "rules"), facts)
                     _check_errors(command.errors, inner.at(number, "errors"), facts)
                     _check_callers(command.callers or [], inner.at(number, "callers"), facts)
 
 
 def _check_conditions(spec: Ranged, place: Place, facts: _Facts) -> None:
+    for index, name in enumerate(spec.arches or []):
+        if name not in facts.arches:
+            raise place.error(
+                f"unknown architecture '{name}'{suggestion(name, facts.arches)}", "arches", index
+            )
     for key in ("requires", "unless"):
         name = getattr(spec, key)
         if name is not None and name not in facts.constants:
@@ -215,13 +238,13 @@ def _check_alternatives(specs: Sequence[Ranged], place: Place, facts: _Facts) ->
     """Alternatives without conditions have disjoint ranges."""
     _check_list(specs, place, facts)
     plain = [
-        (index, Range.of(spec))
+        (index, Range.of(spec), facts.arches_of(spec))
         for index, spec in enumerate(specs)
         if spec.requires is None and spec.unless is None
     ]
-    for number, (index, one) in enumerate(plain):
-        for _, other in plain[:number]:
-            if one.overlaps(other):
+    for number, (index, one, here) in enumerate(plain):
+        for _, other, there in plain[:number]:
+            if one.overlaps(other) and here & there:
                 raise place.error(
                     "the releases overlap with those of an entry above; give since and until",
                     index,

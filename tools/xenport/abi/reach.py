@@ -9,12 +9,13 @@ from xenport.abi.expressions import (
     Handle,
     Named,
     Type,
+    expression,
     names,
     type_expression,
     types as types_in,
 )
 from xenport.abi.layout import Item, Place
-from xenport.abi.schema import FieldSpec, Ranged, TypeSpec
+from xenport.abi.schema import FieldSpec, GroupSpec, Ranged, TypeSpec
 
 R = TypeVar("R", bound=Ranged)
 
@@ -35,6 +36,8 @@ class Reach:
 
     def definition(self, item: Item, header: str) -> None:
         """A type that ``header`` defines."""
+        if isinstance(item.spec, GroupSpec):
+            return  # its values are constants
         if isinstance(item.spec, TypeSpec):
             self._type(type_expression(item.spec.type), header, item.place.at("type"))
         else:
@@ -49,6 +52,8 @@ class Reach:
 
     def _fields(self, specs: Sequence[FieldSpec], header: str, place: Place) -> None:
         for spec, here in self._abi.select(specs, place):
+            if spec.length is not None:
+                self.expression(expression(spec.length), header, here.at("length"))
             if spec.type is not None:
                 self._type(type_expression(spec.type), header, here.at("type"))
             self._fields(spec.union or [], header, here.at("union"))

@@ -162,6 +162,7 @@ class Ranged(Strict):
 
     since: ReleaseName | None = None
     until: ReleaseName | None = None
+    arches: list[str] | None = None  # architectures, or families of them
     requires: str | None = None
     unless: str | None = None
 
@@ -196,6 +197,7 @@ class GroupSpec(Ranged):
 
     name: str
     kind: Literal["defines", "enum"] = "defines"
+    typedef: bool = False  # of an enum: its name is a typedef as well
     doc: str = ""
     values: dict[Identifier, Values]
 
@@ -203,6 +205,8 @@ class GroupSpec(Ranged):
     def _tag(self) -> "GroupSpec":
         if self.kind == "enum":
             _identifier(self.name)
+        elif self.typedef:
+            raise ValueError("typedef stands only on an enum")
         return self
 
 
@@ -213,6 +217,7 @@ class FieldSpec(Ranged):
     type: TypeText | None = None
     union: "list[FieldSpec] | None" = None
     struct: "list[FieldSpec] | None" = None
+    length: ExpressionText | None = None  # of an array of nested structures
     dir: Direction | None = None
     bits: int | None = None
     count: ExpressionText | None = None
@@ -228,7 +233,15 @@ class FieldSpec(Ranged):
             raise ValueError("a member of a type needs a name")
         if self.bits is not None and self.type is None:
             raise ValueError("bits stands only on a member of a type")
+        if self.length is not None and (self.type is not None or self.name is None):
+            raise ValueError("length stands only on a named union or struct")
         return self
+
+
+class RuleSpec(Ranged):
+    """Behaviour that a layout does not show, and that may change from release to release."""
+
+    doc: str
 
 
 class StructSpec(Ranged):
@@ -236,6 +249,8 @@ class StructSpec(Ranged):
 
     doc: str = ""
     typedef: Identifier | Literal[False] | None = None
+    helper: bool = False  # private to one side: it never crosses the boundary
+    rules: list[RuleSpec] = []
     fields: list[FieldSpec]
 
 
@@ -302,6 +317,7 @@ class CommandSpec(Ranged):
     callers: Callers | None = None
     privilege: Literal["any", "control"] | None = None
     returns: ReturnsSpec | None = None
+    rules: list[RuleSpec] = []
     errors: list[ErrorSpec] = []
 
 
@@ -323,18 +339,59 @@ class HypercallSpec(Ranged):
     commands: dict[Identifier, Commands] = {}
 
 
+class MacroSpec(Ranged):
+    """A macro of C that is no constant: with parameters, or another name for something."""
+
+    params: list[Identifier] | None = None
+    value: str
+    doc: str = ""
+
+
+class RingSpec(Ranged):
+    """A ring of requests and responses: the types that DEFINE_RING_TYPES makes."""
+
+    request: TypeText
+    response: TypeText
+    doc: str = ""
+
+
+class ByteRingSpec(Ranged):
+    """Two rings of bytes: the types that DEFINE_XEN_FLEX_RING makes, with the page of indexes."""
+
+    interface: bool = False  # DEFINE_XEN_FLEX_RING_AND_INTF
+    doc: str = ""
+
+
+class SaveRecordSpec(Ranged):
+    """A record of a saved HVM domain: DECLARE_HVM_SAVE_TYPE."""
+
+    code: int
+    type: TypeText
+    compat: TypeText | None = None  # an older form that is still read
+    doc: str = ""
+
+
+Macros = Annotated[list[MacroSpec], BeforeValidator(_alternatives("value"))]
+Rings = Annotated[list[RingSpec], BeforeValidator(_alternatives())]
+ByteRings = Annotated[list[ByteRingSpec], BeforeValidator(_alternatives())]
+SaveRecords = Annotated[list[SaveRecordSpec], BeforeValidator(_alternatives())]
+
+
 class FileSpec(Ranged):
     """One public header."""
 
     header: HeaderPath
     doc: str = ""
     includes: list[str] = []
-    arches: list[str] | None = None
     tools: bool = False
     types: dict[Identifier, Annotated[list[TypeSpec], BeforeValidator(_alternatives("type"))]] = {}
     constants: list[GroupSpec] = []
     structs: dict[Identifier, Structs] = {}
     unions: dict[Identifier, Structs] = {}
+    rings: dict[Identifier, Rings] = {}
+    byte_rings: dict[Identifier, ByteRings] = {}
+    save_records: dict[Identifier, SaveRecords] = {}
+    macros: dict[Identifier, Macros] = {}
     hypercalls: dict[
         Identifier, Annotated[list[HypercallSpec], BeforeValidator(_alternatives())]
     ] = {}

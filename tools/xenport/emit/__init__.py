@@ -10,7 +10,7 @@ from pathlib import Path
 from xenport.abi import Abi
 from xenport.emit.tree import write_tree
 
-LANGUAGES = ("c", "asm")
+LANGUAGES = ("c", "asm", "python")
 
 
 def write(abi: Abi, language: str, out: Path) -> None:

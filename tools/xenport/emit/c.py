@@ -31,7 +31,9 @@ from xenport.abi.expressions import (
     types as sizes,
 )
 from xenport.abi.layout import Item, Place, expression_text
-from xenport.abi.schema import FieldSpec, StructSpec, TypeSpec
+from xenport.abi.releases import rank
+from xenport.abi.rings import types_of
+from xenport.abi.schema import FieldSpec, GroupSpec, RingSpec, StructSpec, TypeSpec
 
 COMMON = "xenport.h"
 """The header that is the same for all others."""
@@ -78,6 +80,7 @@ class _GroupText:
 
     comment: str
     tag: str = ""
+    typedef: bool = False
     defines: Sequence[str] = ()
     enumerators: Sequence[str] = ()
     bare: Sequence[str] = ()
@@ -142,8 +145,38 @@ class _Emitter:
             early=[posixpath.relpath(path, folder) for path in early],
             includes=[posixpath.relpath(path, folder) for path in late],
             groups=[*self._numbers(header), *(self._group(group) for group in header.groups)],
+            extra=self._extra(header.path),
             types=list(_TypesOfHeader(self._types, self._names, header, self._abi).texts()),
+            macros=list(self._macros(header)),
+            records=list(self._save_records(header)),
         )
+
+    def _extra(self, path: str) -> str:
+        """Macros that are no facts about the ABI but that whoever includes ``path`` counts on."""
+        try:
+            template = self._templates.get_template(f"macros/{path}.j2")
+        except jinja2.TemplateNotFound:
+            return ""
+        here = rank(self._abi.release)
+        return template.render(since=lambda release: rank(release) <= here)
+
+    def _macros(self, header: Header) -> Iterator[str]:
+        """Macros of C, in the order of the file."""
+        for name, spec in header.macros.items():
+            parameters = "" if spec.params is None else f"({', '.join(spec.params)})"
+            if spec.doc:
+                yield _comment(spec.doc)
+            yield f"#define {name}{parameters} {spec.value}"
+
+    def _save_records(self, header: Header) -> Iterator[str]:
+        for record in header.save_records.values():
+            if record.doc:
+                yield _comment(record.doc)
+            declare = "DECLARE_HVM_SAVE_TYPE" + ("_COMPAT" if record.compat else "")
+            types = [record.type, *([record.compat] if record.compat else [])]
+            args = [self._names.declaration(type_expression(text), "") for text in types]
+            fix = ["0"] if record.compat else []  # only Xen itself converts
+            yield f"{declare}({', '.join([record.name, str(record.code), *args, *fix])});"
 
     # Constants
 
@@ -178,7 +211,9 @@ class _Emitter:
         values = [(item, self._names.value(item.spec.value)) for item in group.constants]
         enumerators = [(f"    {item.name} = {value},", item.spec.doc) for item, value in values]
         bare = [f"#define {item.name} {value}" for item, value in values]
-        return _GroupText(comment, group.name, enumerators=_commented(enumerators), bare=bare)
+        return _GroupText(
+            comment, group.name, group.typedef, enumerators=_commented(enumerators), bare=bare
+        )
 
     def _defines(self, constants: Sequence[ConstantItem]) -> list[str]:
         width = max(len(item.name) for item in constants)
@@ -214,8 +249,10 @@ class _Names:
             case Primitive():
                 return _C_NAMES[tree.name]
             case Named():
-                kind = self._types[tree.name].kind
-                return tree.name if kind == "type" else f"{kind} {tree.name}"
+                item = self._types[tree.name]
+                if isinstance(item.spec, GroupSpec) and item.spec.typedef:
+                    return tree.name
+                return tree.name if item.kind == "type" else f"{item.kind} {tree.name}"
             case Handle():
                 macro = "XEN_GUEST_HANDLE_64" if tree.wide else "XEN_GUEST_HANDLE"
                 const = "const_" if tree.const else ""
@@ -229,7 +266,9 @@ class _Names:
             return tree.name if tree.name in ("uint", "ulong", "ushort") else _C_NAMES[tree.name]
         assert isinstance(tree, Named)
         item = self._types[tree.name]
-        return tree.name if item.kind == "type" else _typedef_name(tree.name, item) or tree.name
+        if item.kind in ("type", "enum"):
+            return tree.name
+        return _typedef_name(tree.name, item) or tree.name
 
     def value(self, value: int | str, suffix: str | None = None) -> str:
         """The value of a constant as it stands in ``#define``."""
@@ -272,6 +311,9 @@ class _TypesOfHeader:
         item = self._header.types.get(name)
         if item is None or name in self._done:
             return
+        if item.ring is not None:
+            self._emit_ring(item.ring)
+            return
         self._open.add(name)
         for needed, by_handle in self._needs(item):
             if needed in self._open:
@@ -281,13 +323,32 @@ class _TypesOfHeader:
                 self._emit(needed)
         self._open.discard(name)
         self._done.add(name)
-        self._texts.append(self._definition(name, item))
+        text = self._definition(name, item)
+        if text:
+            self._texts.append(text)
+
+    def _emit_ring(self, ring: str) -> None:
+        """Emit the macro that makes the types of ``ring``, and first what they need."""
+        spec = self._header.rings[ring]
+        made = [made.name for made in types_of(ring, spec)]
+        self._done.update(made)
+        lines = [_comment(spec.doc)] if spec.doc else []
+        if isinstance(spec, RingSpec):
+            trees = [type_expression(text) for text in (spec.request, spec.response)]
+            for tree in trees:
+                for needed, _ in _named(tree, False):
+                    self._emit(needed)
+            args = ", ".join([ring, *(self._c.declaration(tree, "") for tree in trees)])
+            lines.append(f"DEFINE_RING_TYPES({args});")
+        else:
+            lines.append(f"DEFINE_XEN_FLEX_RING{'_AND_INTF' if spec.interface else ''}({ring});")
+        self._texts.append("\n".join(lines))
 
     def _needs(self, item: Item) -> Iterator[tuple[str, bool]]:
         """The types ``item`` names, and whether it is enough that they are declared."""
         if isinstance(item.spec, TypeSpec):
             yield from _named(type_expression(item.spec.type), False)
-        else:
+        elif isinstance(item.spec, StructSpec):
             yield from self._needs_of(item.spec.fields, item.place.at("fields"))
 
     def _needs_of(self, specs: Sequence[FieldSpec], place: Place) -> Iterator[tuple[str, bool]]:
@@ -318,7 +379,8 @@ class _TypesOfHeader:
             lines.append(f"typedef {self._c.declaration(type_expression(spec.type), name)};")
             lines.append(f"DEFINE_XEN_GUEST_HANDLE({name});")
             return "\n".join(lines)
-        assert isinstance(spec, StructSpec)
+        if isinstance(spec, GroupSpec):
+            return ""  # stands with the constants
         lines.append(f"{item.kind} {name} {{")
         members = self._members(spec.fields, item.place.at("fields"), 1)
         lines += members or ["    __extension__ char xen_nothing[0]; /* so C++ has size 0 too */"]
@@ -344,7 +406,8 @@ class _TypesOfHeader:
             extension = "" if spec.name else "__extension__ "  # not in ISO C++
             lines.append(f"{indent}{extension}{kind} {{")
             lines += self._members(inner or [], here.at(kind), depth + 1)
-            lines.append(f"{indent}}} {spec.name};" if spec.name else f"{indent}}};")
+            length = f"[{spec.length}]" if spec.length is not None else ""
+            lines.append(f"{indent}}} {spec.name}{length};" if spec.name else f"{indent}}};")
         return lines + _commented(plain)
 
     def _member(self, spec: FieldSpec) -> str:

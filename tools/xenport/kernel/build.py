@@ -54,15 +54,18 @@ def build(
     architecture. Raises ``InputError`` for a release that is not described, and with the compiler's
     first error.
     """
-    if arch.toolchain is None:
-        raise InputError(f"{arch.name} has no test kernel: its description has no 'toolchain'")
     if release not in arch.releases:
         raise InputError(
             f"release '{release}' of {arch.name} is not described; there are:"
             f" {', '.join(arch.releases)}"
         )
+    arch = arch.at(release)
+    if arch.toolchain is None:
+        raise InputError(
+            f"{arch.name} has no test kernel at {release}: its description has no 'toolchain'"
+        )
     inputs = _Inputs(arch, release, arch.toolchain, cases)
-    compiler_of = compilers.Compiler.find(arch.toolchain, compiler)
+    compiler_of = compilers.Compiler.find(arch, compiler)
     start = Fingerprint(compiler_of.identity, *compilers.FLAGS, *arch.toolchain.cflags)
     kernel = content.cache_folder() / "kernels" / f"{inputs.key(start)}.elf"
     elf = publish_file(kernel, lambda path: _make(inputs, compiler_of, start, path))

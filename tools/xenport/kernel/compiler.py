@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xenport import content
-from xenport.architecture import Toolchain
+from xenport.architecture import Architecture
 from xenport.errors import InputError
 
 #: What every test kernel is compiled with: no library behind it, no code that needs one, and no
@@ -53,15 +53,15 @@ class Compiler:
     identity: str  # changes when its output may change
 
     @classmethod
-    def find(cls, toolchain: Toolchain, name: str | None) -> "Compiler":
+    def find(cls, arch: Architecture, name: str | None) -> "Compiler":
         """The compiler ``name``: a command, which has to know by itself what to compile for.
 
         Default is the zig of the ``ziglang`` package. Raises ``InputError`` if it does not run.
         """
         if name is None:
-            cpu = [f"-mcpu={toolchain.cpu}"] if toolchain.cpu else []
+            cpu = arch.toolchain.cpu if arch.toolchain else None
             return cls(
-                command=(*_ZIG, "cc", "-target", toolchain.target, *cpu),
+                command=(*_ZIG, "cc", "-target", arch.target, *([f"-mcpu={cpu}"] if cpu else [])),
                 identity=f"ziglang {importlib.metadata.version('ziglang')}",
             )
         command = tuple(shlex.split(name))

@@ -38,17 +38,18 @@ __all__ = [
 ]
 
 
-def open(port: Port, *, hypervisor: Path | None = None) -> Driver:
+def open(
+    port: Port, *, hypervisor: Path | None = None, supervisor: Bootable | None = None
+) -> Driver:
     """The driver of ``port``, with the image ``hypervisor`` in place of its own if given.
+
+    ``supervisor`` is the kernel of a dom0 that watches the domain under test; default is the kernel
+    under test, which will not do where that is of another architecture.
 
     Raises `InputError` if there is no image, or if it is not one that the port can boot.
     """
-    if port.kind == "model":
+    if port.is_model:
         if hypervisor is not None:
             raise InputError(f"{port.name} is a model and takes no hypervisor image")
-        return ModelDriver(port)
-    if port.kind == "hosted":
-        if hypervisor is not None:
-            raise InputError(f"{port.name} hosts the model and takes no hypervisor image")
-        return HostedDriver(port)
-    return QemuDriver(port, hypervisor or require_hypervisor(port))
+        return HostedDriver(port) if port.kind == "hosted" else ModelDriver(port)
+    return QemuDriver(port, hypervisor or require_hypervisor(port), supervisor)

@@ -226,24 +226,42 @@ def _private_apt(suites: Sequence[str], architecture: str, say: Say) -> Iterator
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise InputError("this machine has no apt; give the hypervisor's image with --hypervisor")
     sources = _machine_sources()
-    stanzas = []
+    stanzas = {}
     for suite in suites:
         source = _source_for(suite, sources)
         if source is not None:
-            stanzas.append(source.stanza(suite, architecture))
-        elif not suite.endswith("-security"):
+            stanzas[suite] = source.stanza(suite, architecture)
+        elif not _is_optional(suite):
             raise InputError(f"apt's sources on this machine have no Debian mirror for {suite}")
     with tempfile.TemporaryDirectory(prefix="apt-", dir=content.cache_folder()) as name:
         root = Path(name)
         for folder in ("state/lists/partial", "cache/archives/partial"):
             (root / folder).mkdir(parents=True)
         (root / "status").touch()
-        (root / "xenport.sources").write_text("\n".join(stanzas))
         (root / "apt.conf").write_text(_configuration(root, architecture))
         apt = _Apt(root, root / "apt.conf", say)
-        say(f"reading the package lists of {', '.join(suites)} for {architecture}")
-        apt.update()
+        try:
+            _read_lists(apt, root, stanzas, architecture, say)
+        except InputError as error:
+            needed = {suite: text for suite, text in stanzas.items() if not _is_optional(suite)}
+            if len(needed) == len(stanzas):
+                raise
+            say(f"{error}; going on without security updates")
+            _read_lists(apt, root, needed, architecture, say)
         yield apt
+
+
+def _is_optional(suite: str) -> bool:
+    """Security updates: a mirror may lack them, or have them half."""
+    return suite.endswith("-security")
+
+
+def _read_lists(
+    apt: _Apt, root: Path, stanzas: Mapping[str, str], architecture: str, say: Say
+) -> None:
+    (root / "xenport.sources").write_text("\n".join(stanzas.values()))
+    say(f"reading the package lists of {', '.join(stanzas)} for {architecture}")
+    apt.update()
 
 
 def _configuration(root: Path, architecture: str) -> str:

@@ -68,6 +68,7 @@ class Environment(Strict):
 
     doc: str
     guest: Name  # kind of caller: one of the architecture's `guests`
+    architecture: Name | None = None  # of a domain under test, where it is not that of the port
     provides: list[Name] = []
     machine: Name | None = None  # one of the architecture's `machines`
     hypervisor_args: list[str] = []  # after the port's own
@@ -118,6 +119,10 @@ class Port(Strict):
     def arch(self) -> Architecture:
         """The description of the port's architecture."""
         return architecture.load(self.architecture)
+
+    def guest_arch(self, environment: Environment) -> Architecture:
+        """The architecture of what is under test."""
+        return architecture.load(environment.architecture or self.architecture)
 
     def environment(self, name: str) -> Environment:
         """The environment ``name``. Raises ``InputError`` if the port has none of that name."""
@@ -172,21 +177,16 @@ def _check(document: Document, port: Port) -> None:
     if port.architecture not in architecture.names():
         known = suggestion(port.architecture, architecture.names())
         raise document.error(f"unknown architecture '{port.architecture}'{known}", "architecture")
-    arch = port.arch
-    if port.release not in arch.releases:
-        raise document.error(
-            f"{arch.name} is not described for release {port.release}"
-            f"; there are: {', '.join(arch.releases)}",
-            "release",
-        )
+    _check_release(document, port, port.arch, "release")
     if not port.environments:
         raise document.error("expected at least one environment", "environments")
     _check_hypervisor(document, port)
     for name, environment in port.environments.items():
         where = ("environments", name)
-        if environment.guest not in arch.guests:
-            known = suggestion(environment.guest, arch.guests)
-            raise document.error(f"{arch.name} has no such guest{known}", *where, "guest")
+        guest_arch = _check_architecture(document, port, environment, where)
+        if environment.guest not in guest_arch.guests:
+            known = suggestion(environment.guest, guest_arch.guests)
+            raise document.error(f"{guest_arch.name} has no such guest{known}", *where, "guest")
         _check_machine(document, port, environment, where)
         for index, end in enumerate(environment.ends):
             _check_end(document, end, *where, "ends", index)
@@ -199,6 +199,32 @@ def _check(document: Document, port: Port) -> None:
                     f"no environment '{name}'{suggestion(name, port.environments)}",
                     *("known_failures", index, "environments", number),
                 )
+
+
+def _check_release(document: Document, port: Port, arch: Architecture, *where: str) -> None:
+    if port.release not in arch.releases:
+        raise document.error(
+            f"{arch.name} is not described for release {port.release}"
+            f"; there are: {', '.join(arch.releases)}",
+            *where,
+        )
+
+
+def _check_architecture(
+    document: Document, port: Port, environment: Environment, where: tuple[str, str]
+) -> Architecture:
+    """The architecture of an environment."""
+    name = environment.architecture
+    if name is None:
+        return port.arch
+    here = (*where, "architecture")
+    if name not in architecture.names():
+        known = suggestion(name, architecture.names())
+        raise document.error(f"unknown architecture '{name}'{known}", *here)
+    if environment.domain is None:
+        raise document.error("only a domain besides dom0 has an architecture of its own", *here)
+    _check_release(document, port, architecture.load(name), *here)
+    return architecture.load(name)
 
 
 def _check_hypervisor(document: Document, port: Port) -> None:

@@ -8,27 +8,44 @@ module of its own.
 import hashlib
 import os
 import subprocess
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import fdt
 
 from xenport import content
-from xenport.architecture import DeviceTree, Machine
+from xenport.architecture import DeviceTree, ImageFormat, Machine
 from xenport.errors import InputError
 from xenport.port.description import Domain
 from xenport.port.emulator import Emulator
 from xenport.port.files import Files
 from xenport.port.payload import Payload
 
-IMAGE = "an arm64 Image"
-
 _ALIGN = 0x200000  # bytes; where modules may start
 _PATIENCE = 60  # seconds for QEMU to write its device tree
 
 
-def is_hypervisor(image: bytes) -> bool:
-    """Whether ``image`` can be booted in this way."""
-    return image[0x38:0x3C] == b"ARM\x64"
+#: Where each format has its magic number, and which.
+_MAGIC: Mapping[ImageFormat, tuple[int, bytes]] = {
+    "arm64-image": (0x38, b"ARM\x64"),
+    "arm32-zimage": (0x24, bytes.fromhex("18286f01")),
+}
+_NAMES: Mapping[ImageFormat, str] = {
+    "arm64-image": "an arm64 Image",
+    "arm32-zimage": "a 32-bit Arm zImage",
+}
+
+
+def wanted(kind: ImageFormat) -> str:
+    """What a hypervisor's image has to be, in words."""
+    return _NAMES[kind]
+
+
+def is_hypervisor(image: bytes, kind: ImageFormat) -> bool:
+    """Whether ``image`` can be booted in this way, where kernels are of this kind."""
+    offset, magic = _MAGIC[kind]
+    return image[offset : offset + len(magic)] == magic
 
 
 def options(payload: Payload, machine: Machine, emulator: Emulator, files: Files) -> list[str]:
@@ -40,25 +57,29 @@ def options(payload: Payload, machine: Machine, emulator: Emulator, files: Files
     for node in list(tree.root.nodes):
         if node.name.partition("@")[0] in (*description.strip, "chosen"):
             tree.root.remove_subnode(node.name)
-    size = len(payload.kernel)
-    dom0 = description.modules
-    domain = dom0 + (size + _ALIGN - 1) // _ALIGN * _ALIGN
+    at = description.modules
     chosen = _chosen(description, payload.hypervisor_args)
+    kernels = {at: payload.kernel}
     if payload.domain is None:
-        chosen.append(_module(dom0, size, payload.command_line))
+        chosen.append(_module(at, len(payload.kernel), payload.command_line))
     else:
-        chosen.append(_module(dom0, size, payload.domain.supervisor))
-        chosen.append(_domain(payload.domain, _module(domain, size, payload.command_line)))
+        supervisor = payload.supervisor or payload.kernel
+        domain = at + (len(supervisor) + _ALIGN - 1) // _ALIGN * _ALIGN
+        kernels = {at: supervisor, domain: payload.kernel}
+        chosen.append(_module(at, len(supervisor), payload.domain.supervisor))
+        module = _module(domain, len(payload.kernel), payload.command_line)
+        chosen.append(_domain(payload.domain, module))
     tree.root.append(chosen)
-    kernel = files.add(payload.kernel)
-    addresses = [dom0] if payload.domain is None else [dom0, domain]
     return [
         *("-kernel", files.add(payload.hypervisor)),
         *("-dtb", files.add(tree.to_dtb(version=17))),
         *(
             word
-            for address in addresses
-            for word in ("-device", f"loader,file={kernel},addr={address:#x},force-raw=on")
+            for address, kernel in kernels.items()
+            for word in (
+                "-device",
+                f"loader,file={files.add(kernel)},addr={address:#x},force-raw=on",
+            )
         ),
     ]
 
@@ -108,7 +129,7 @@ def _machine_tree(machine: Machine, emulator: Emulator) -> bytes:
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.dtb"
     if not path.is_file():
         folder.mkdir(exist_ok=True)
-        new = Path(f"{path.name}.{os.getpid()}")
+        new = Path(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             # Relative to the folder, whose own name may have a comma in it.
             _dump(machine, emulator, folder, new.name)

@@ -2,19 +2,22 @@
 
 import struct
 
-from xenport.architecture import Machine
+from xenport.architecture import ImageFormat, Machine
 from xenport.errors import InputError
 from xenport.port.emulator import Emulator
 from xenport.port.files import Files
 from xenport.port.payload import Payload
 
-IMAGE = "a multiboot ELF file"
-
 _MAGIC = 0x1BADB002
 _SEARCHED = 8192  # bytes; the header is somewhere in them, aligned to 4
 
 
-def is_hypervisor(image: bytes) -> bool:
+def wanted(kind: ImageFormat) -> str:  # noqa: ARG001 (all protocols have one interface)
+    """What a hypervisor's image has to be, in words."""
+    return "a multiboot ELF file"
+
+
+def is_hypervisor(image: bytes, kind: ImageFormat) -> bool:  # noqa: ARG001
     """Whether ``image`` can be booted in this way."""
     if not image.startswith(b"\x7fELF"):
         return False
@@ -27,7 +30,7 @@ def is_hypervisor(image: bytes) -> bool:
 
 def options(
     payload: Payload,
-    machine: Machine,  # noqa: ARG001 (all protocols have one interface)
+    machine: Machine,  # noqa: ARG001
     emulator: Emulator,  # noqa: ARG001
     files: Files,
 ) -> list[str]:

@@ -14,3 +14,4 @@ class Payload:
     kernel: bytes
     command_line: str
     domain: Domain | None
+    supervisor: bytes | None = None  # dom0's kernel, where it is another one

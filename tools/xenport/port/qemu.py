@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
 
-from xenport.architecture import Machine
+from xenport.architecture import ImageFormat, Machine
 from xenport.errors import InputError
 from xenport.port import devicetree, emulator, multiboot
 from xenport.port.boot import ControlError, NoBoot, ProcessBoot, Report
@@ -31,10 +31,9 @@ logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())  # we tell of it
 class BootProtocol(Protocol):
     """How a hypervisor and its first kernel get into a machine."""
 
-    IMAGE: str
-    """What a hypervisor's image has to be, in words."""
+    def wanted(self, kind: ImageFormat) -> str: ...
 
-    def is_hypervisor(self, image: bytes) -> bool: ...
+    def is_hypervisor(self, image: bytes, kind: ImageFormat) -> bool: ...
 
     def options(
         self, payload: Payload, machine: Machine, emulator: Emulator, files: Files
@@ -47,14 +46,18 @@ _PROTOCOLS: Mapping[str, BootProtocol] = {"multiboot": multiboot, "devicetree": 
 class QemuDriver:
     """Starts a hypervisor under QEMU, in a new machine for each boot."""
 
-    def __init__(self, port: Port, hypervisor: Path) -> None:
+    def __init__(self, port: Port, hypervisor: Path, supervisor: Bootable | None = None) -> None:
         """Raises `InputError` if ``hypervisor`` cannot be booted on the port's machines."""
         self._port = port
         self._hypervisor = read_unpacked(hypervisor)
+        self._supervisor = supervisor
+        kind = port.arch.image
         for environment in port.environments.values():
             protocol = _protocol(self._machine(environment))
-            if not protocol.is_hypervisor(self._hypervisor):
-                raise InputError(f"not {protocol.IMAGE}, plain or packed by gzip", hypervisor)
+            if not protocol.is_hypervisor(self._hypervisor, kind):
+                raise InputError(
+                    f"not {protocol.wanted(kind)}, plain or packed by gzip", hypervisor
+                )
 
     @contextmanager
     def boot(
@@ -74,6 +77,7 @@ class QemuDriver:
             kernel=kernel.image().read_bytes(),
             command_line=command_line,
             domain=described.domain,
+            supervisor=self._supervisor.image().read_bytes() if self._supervisor else None,
         )
         program = emulator.find(machine.qemu)
         if program is None:

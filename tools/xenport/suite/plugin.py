@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from xenport import port as ports
-from xenport.kernel import Kernel, Test, build
+from xenport.kernel import Kernel, Test
 from xenport.port import Driver, Limits, Port
 from xenport.suite import ladder, plan
 from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
+from xenport.suite.kernels import kernels
 from xenport.suite.results import Outcome, Result, Verdict
 
 RESULT = pytest.StashKey[Result]()
@@ -56,9 +57,12 @@ class PortFile(pytest.File):
         """One node an environment."""
         port = ports.load(self.path)
         option = self.config.option
-        kernel = build(port.arch, port.release, compiler=option.xenport_compiler)
-        driver = ports.open(port, hypervisor=option.xenport_hypervisor)
-        for name in port.environments:
+        built = kernels(port, option.xenport_compiler)
+        driver = ports.open(
+            port, hypervisor=option.xenport_hypervisor, supervisor=built[port.architecture]
+        )
+        for name, environment in port.environments.items():
+            kernel = built[port.guest_arch(environment).name]
             yield EnvironmentNode.from_parent(
                 self, name=name, port=port, kernel=kernel, driver=driver
             )

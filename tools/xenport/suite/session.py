@@ -18,9 +18,9 @@ from rich.console import Console
 
 from xenport import content, port as ports
 from xenport.errors import InputError
-from xenport.kernel import build
 from xenport.port import Port
 from xenport.suite import plugin, reports
+from xenport.suite.kernels import kernels
 from xenport.suite.progress import Display, print_summary
 from xenport.suite.results import Run
 
@@ -64,7 +64,7 @@ def _check_ready(chosen: Sequence[Port], options: Options, console: Console) -> 
         for missing in ports.missing(port, hypervisor=options.hypervisor):
             raise InputError(f"port {port.name} needs {missing.what}; get it: {missing.command}")
         with console.status(f"building the test kernel for {port.architecture} {port.release}"):
-            build(port.arch, port.release, compiler=options.compiler)
+            kernels(port, options.compiler)
 
 
 @contextmanager

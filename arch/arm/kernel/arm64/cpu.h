@@ -1,6 +1,6 @@
 /*
  * What the shared code of the Arm kernels needs of an arm64 CPU: system registers, hypercall,
- * firmware call, barriers.
+ * firmware call, barriers, address translation.
  */
 #ifndef ARM64_CPU_H
 #define ARM64_CPU_H
@@ -64,6 +64,12 @@ static inline long arch_firmware_call(unsigned long function, unsigned long a1, 
                      : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
                        "x15", "x16", "x17", "memory");
     return (long)x0;
+}
+
+/* A call that is neither. */
+static inline void arch_unknown_call(void)
+{
+    __asm__ volatile("hvc #0xEA2" ::: "x0", "x16", "memory");
 }
 
 static inline void arch_illegal_instruction(void)
@@ -138,6 +144,44 @@ static inline uint32_t gicv3_interface_acknowledge(void)
 static inline void gicv3_interface_end(uint32_t acknowledged)
 {
     write_register("S3_0_C12_C12_1", acknowledged); /* ICC_EOIR1_EL1 */
+}
+
+/* Address translation. */
+#define MMU_ADDRESS_BITS 39
+
+/*
+ * TCR_EL1: T0SZ, write-back walks, inner shareable, 4 KiB granule, TTBR1 off, 40-bit physical
+ * addresses.
+ */
+#define TCR_VALUE                                                                                 \
+    (64 - MMU_ADDRESS_BITS | 1ull << 8 | 1ull << 10 | 3ull << 12 | 1ull << 23 | 2ull << 32)
+
+#define SCTLR_MMU               (1ull << 0)
+#define SCTLR_DATA_CACHE        (1ull << 2)
+#define SCTLR_SP_ALIGNMENT      (1ull << 3)
+#define SCTLR_INSTRUCTION_CACHE (1ull << 12)
+
+/* Bytes in the smallest line of a data cache. */
+static inline uint64_t cache_line(void)
+{
+    return 4ull << (read_register("ctr_el0") >> 16 & 0xf);
+}
+
+/* Forgets the line at an address, which is not written back. */
+static inline void cache_forget(uintptr_t address)
+{
+    __asm__ volatile("dc ivac, %0" ::"r"(address) : "memory");
+}
+
+/* Turns address translation and the caches on; `attributes` are those of MAIR_EL1. */
+static inline void translation_enable(const uint64_t *tables, uint64_t attributes)
+{
+    write_register("mair_el1", attributes);
+    write_register("tcr_el1", TCR_VALUE);
+    write_register("ttbr0_el1", (uintptr_t)tables);
+    __asm__ volatile("tlbi vmalle1\n\tdsb sy\n\tisb" ::: "memory");
+    write_register("sctlr_el1", read_register("sctlr_el1") | SCTLR_MMU | SCTLR_DATA_CACHE |
+                                    SCTLR_SP_ALIGNMENT | SCTLR_INSTRUCTION_CACHE);
 }
 
 /* Single loads and stores: a hypervisor cannot emulate the forms that leave no syndrome. */

@@ -1,26 +1,25 @@
 /*
- * Identity map of arm64: 4 KiB pages, 39-bit addresses, three levels of tables, each with 512
- * entries.
+ * Identity map: 4 KiB pages, three levels of tables, each with 512 entries. 64-bit Arm and 32-bit Arm
+ * with long descriptors have the same tables; of the latter's top there are four entries.
  *
  * Xen requires what a hypercall points to in memory that is mapped as Normal, Inner Write-Back,
  * Inner Shareable.
  */
-#include "../mmu.h"
+#include "mmu.h"
 
 #include <arch.h>
 #include <boot.h>
 #include <stddef.h>
 
-#include "../machine.h"
+#include "machine.h"
 
 #define PAGE_SHIFT   12
 #define PAGE_SIZE    (1ull << PAGE_SHIFT)
 #define TABLE_BITS   9
 #define TABLE_SIZE   (1u << TABLE_BITS)
-#define TOP_LEVEL    1 /* of 39-bit addresses */
+#define TOP_LEVEL    1 /* of addresses of 31 to 39 bits */
 #define LAST_LEVEL   3
-#define ADDRESS_BITS 39
-#define ADDRESS_END  (1ull << ADDRESS_BITS)
+#define ADDRESS_END  (1ull << MMU_ADDRESS_BITS)
 
 /* Descriptors. */
 #define VALID         (1ull << 0)
@@ -32,22 +31,11 @@
 #define NEVER_EXECUTE (3ull << 53)
 #define ADDRESS_MASK  0x0000fffffffff000ull
 
-/* Attributes by index in MAIR_EL1. */
-#define MAIR_DEVICE 0x04ull /* 0: Device-nGnRE */
-#define MAIR_NORMAL 0xffull /* 1: Normal, write-back, allocating */
+/* Attributes by index in MAIR. */
+#define MAIR_DEVICE 0x04u /* 0: Device-nGnRE */
+#define MAIR_NORMAL 0xffu /* 1: Normal, write-back, allocating */
 #define DEVICE      (ATTRIBUTES(0) | NEVER_EXECUTE)
 #define NORMAL      (ATTRIBUTES(1) | SHARED_INNER)
-
-/*
- * TCR_EL1: T0SZ, write-back walks, inner shareable, 4 KiB granule, TTBR1 off, 40-bit physical
- * addresses.
- */
-#define TCR (64 - ADDRESS_BITS | 1ull << 8 | 1ull << 10 | 3ull << 12 | 1ull << 23 | 2ull << 32)
-
-#define SCTLR_MMU               (1ull << 0)
-#define SCTLR_DATA_CACHE        (1ull << 2)
-#define SCTLR_SP_ALIGNMENT      (1ull << 3)
-#define SCTLR_INSTRUCTION_CACHE (1ull << 12)
 
 /* One for the top, a few for each region that does not fill its GiB and its 2 MiB. */
 #define TABLES 32
@@ -129,27 +117,22 @@ static void map_region(const struct region *region, uint64_t attributes)
  */
 static void forget_cached(void)
 {
-    uint64_t line = 4ull << (read_register("ctr_el0") >> 16 & 0xf);
+    uintptr_t line = cache_line();
 
-    for (uint64_t at = (uintptr_t)_start & ~(line - 1); at < (uintptr_t)_end; at += line)
-        __asm__ volatile("dc ivac, %0" ::"r"(at) : "memory");
+    for (uintptr_t at = (uintptr_t)_start & ~(line - 1); at < (uintptr_t)_end; at += line)
+        cache_forget(at);
 }
 
 void mmu_enable(void)
 {
     for (unsigned int i = 0; i < MACHINE_REGIONS; i++) {
         map_ram(machine.ram[i].start, machine.ram[i].start + machine.ram[i].size);
-        map_region(&machine.foreign[i], NORMAL | NEVER_EXECUTE);
+        map_region(&machine.foreign[i], NORMAL);
     }
     map_region(&machine.gic_distributor, DEVICE);
     map_region(&machine.gic_cpu, DEVICE);
 
     __asm__ volatile("dsb sy" ::: "memory");
     forget_cached();
-    write_register("mair_el1", MAIR_DEVICE | MAIR_NORMAL << 8);
-    write_register("tcr_el1", TCR);
-    write_register("ttbr0_el1", (uintptr_t)tables[0]);
-    __asm__ volatile("tlbi vmalle1\n\tdsb sy\n\tisb" ::: "memory");
-    write_register("sctlr_el1", read_register("sctlr_el1") | SCTLR_MMU | SCTLR_DATA_CACHE |
-                                    SCTLR_SP_ALIGNMENT | SCTLR_INSTRUCTION_CACHE);
+    translation_enable(tables[0], MAIR_DEVICE | MAIR_NORMAL << 8);
 }

@@ -1,0 +1,18 @@
+"""The test kernels of a port: its own, and those of domains of another architecture."""
+
+from xenport.kernel import Kernel, build
+from xenport.port import Port
+
+
+def kernels(port: Port, compiler: str | None) -> dict[str, Kernel]:
+    """The kernels that the port's environments need, by the name of the architecture; always that
+    of the port itself. ``compiler`` is for that one: it knows one architecture. Raises InputError.
+    """
+    names = {port.architecture: port.arch}
+    for environment in port.environments.values():
+        arch = port.guest_arch(environment)
+        names[arch.name] = arch
+    return {
+        name: build(arch, port.release, compiler=compiler if name == port.architecture else None)
+        for name, arch in names.items()
+    }
