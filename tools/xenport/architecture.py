@@ -96,6 +96,7 @@ class Hosted(Strict):
     endian: Literal["little", "big"]  # of the shim
     counter_frequency: Bytes  # Hz
     guest: str  # what the guest's side is: a module of the model's CPU adapters
+    target: str  # zig cc -target, for the shim
     toolchain: Toolchain  # of the shim
     registers: list[str]  # of a vcpu, in the order in which the shim keeps them
 

@@ -59,13 +59,17 @@ class Compiler:
         Default is the zig of the ``ziglang`` package. Raises ``InputError`` if it does not run.
         """
         if name is None:
-            cpu = arch.toolchain.cpu if arch.toolchain else None
-            return cls(
-                command=(*_ZIG, "cc", "-target", arch.target, *([f"-mcpu={cpu}"] if cpu else [])),
-                identity=f"ziglang {importlib.metadata.version('ziglang')}",
-            )
+            return cls.zig(arch.target, arch.toolchain.cpu if arch.toolchain else None)
         command = tuple(shlex.split(name))
         return cls(command=command, identity=_version(command))
+
+    @classmethod
+    def zig(cls, target: str, cpu: str | None) -> "Compiler":
+        """The one of the ``ziglang`` package, for a target and a kind of processor of its."""
+        return cls(
+            command=(*_ZIG, "cc", "-target", target, *([f"-mcpu={cpu}"] if cpu else [])),
+            identity=f"ziglang {importlib.metadata.version('ziglang')}",
+        )
 
     def compile(self, source: Path, to: Path, flags: Sequence[str]) -> None:
         """Compile ``source`` (.c, .S) to the object file ``to``.

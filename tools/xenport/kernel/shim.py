@@ -36,8 +36,14 @@ def build(arch: Architecture, hosted: Hosted, header: str) -> Shim:
     toolchain = hosted.toolchain
     sources = [path for glob in toolchain.sources for path in sorted(arch.folder.glob(glob))]
     script = arch.folder / toolchain.linker_script
-    compiler = compilers.Compiler.find(toolchain, None)
-    key = Fingerprint(compiler.identity, *compilers.FLAGS, *toolchain.cflags, *toolchain.ldflags)
+    compiler = compilers.Compiler.zig(hosted.target, toolchain.cpu)
+    key = Fingerprint(
+        *compiler.command,
+        compiler.identity,
+        *compilers.FLAGS,
+        *toolchain.cflags,
+        *toolchain.ldflags,
+    )
     key.texts(header)
     key.files(arch.folder, {*sources, script, *script.parent.glob("*.h")})
 
