@@ -2,7 +2,7 @@
 # make test    set up QEMU and the real Xen images too, check the code, run all tests
 # make slow    the tests that take minutes, marked `slow`
 # make bench   figures: the model's speed, seconds per test on each port
-# make format  rewrite the Python sources in the one style
+# make format  rewrite the Python sources and the ABI's YAML in the one style of each
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,10 +28,12 @@ check: setup
 	$(BIN)/ruff format --check tools tests
 	$(BIN)/ruff check tools tests
 	$(BIN)/mypy
+	$(XENPORT) abi fmt --check
 
 format: setup
 	$(BIN)/ruff format tools tests
 	$(BIN)/ruff check --fix tools tests
+	$(XENPORT) abi fmt
 
 setup: $(VENV)/installed
 

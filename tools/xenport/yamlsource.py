@@ -93,12 +93,20 @@ else:  # PyYAML was built without libyaml: the same, ten times slower
 class Document:
     """A YAML file that was read: its data, and the place of everything in it."""
 
-    def __init__(self, path: Path) -> None:
-        """Read ``path``. Raises ``InputError`` for anything that is not well-formed."""
+    def __init__(self, path: Path, source: str | None = None) -> None:
+        """Read ``path``, or ``source`` in its place.
+
+        Raises ``InputError`` for anything that is not well-formed.
+        """
         self.path = path
-        text = _text(path)
-        self._root = _compose(path, text)
+        self.source = _text(path) if source is None else source
+        self._root = _compose(path, self.source)
         self.data: Any = self._construct(self._root)
+
+    @property
+    def root(self) -> yaml.Node:
+        """The nodes of the file: the same shape as ``data``, in the same order."""
+        return self._root
 
     def error(self, message: str, *where: Key, key: bool = False) -> InputError:
         """The error ``message`` at the place ``where`` leads to: mapping keys and list indexes.
