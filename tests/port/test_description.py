@@ -27,13 +27,14 @@ def test_all_ports_load() -> None:
 
 
 def test_a_model_has_the_environments_of_its_real_ports() -> None:
-    """So that a test that passes on one can be looked for on the other."""
+    """So that a test that passes on one can be looked for on the other. Not variants."""
     real = {
         port.architecture: port for port in map(ports.load, ports.names()) if port.kind == "qemu"
     }
     for model in (port for port in map(ports.load, ports.names()) if port.kind == "model"):
         if model.architecture in real:
-            assert list(model.environments) == list(real[model.architecture].environments)
+            own = real[model.architecture].environments.items()
+            assert list(model.environments) == [name for name, found in own if not found.like]
 
 
 def test_by_file(port_file: Path) -> None:
@@ -98,6 +99,48 @@ def test_mistakes(port_file: Path, old: str, new: str, message: str) -> None:
     assert text.startswith(str(port_file))
     assert re.search(message, text), text
     assert "\n" not in text
+
+
+VARIANT = """\
+  variant:
+    like: dom0
+    doc: dom0, and some more
+    provides: [dom0, more]
+    machine_args: [-m, 2G]
+"""
+
+
+def test_variants_of_an_environment(port_file: Path) -> None:
+    port_file.write_text(PORT + VARIANT)
+    port = ports.load(port_file)
+    base, variant = port.environment("dom0"), port.environment("variant")
+    assert (variant.guest, variant.ends) == (base.guest, base.ends)
+    assert variant.words == {"pv", "dom0", "more"}
+    assert port.machine(variant).args == [*port.machine(base).args, "-m", "2G"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("like: dom0", "like: domo", "16:11: no environment 'domo'; did you mean 'dom0'"),
+        ("like: dom0", "like: variant", "16:11: variant is itself like another"),
+        ("    like: dom0\n", "", "15:3: the key 'guest' is missing"),
+        ("machine_args: [-m, 2G]", "architecture: arm64", "only a domain besides dom0"),
+        ("machine_args: [-m, 2G]", "architecture: arm46", "unknown architecture 'arm46'.*arm64"),
+    ],
+)
+def test_mistakes_of_variants(port_file: Path, old: str, new: str, message: str) -> None:
+    assert old in VARIANT
+    port_file.write_text(PORT + VARIANT.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        ports.load(port_file)
+
+
+def test_architecture_of_a_domain() -> None:
+    port = ports.load("xen-4.17-arm64")
+    archs = {name: port.guest_arch(found).name for name, found in port.environments.items()}
+    assert archs["domU"] == archs["dom0"] == "arm64"
+    assert archs["domU32"] == "arm32"
 
 
 def test_known_failure_elsewhere(port_file: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from xenport import architecture, content
-from xenport.architecture import Architecture
+from xenport.architecture import Architecture, Machine
 from xenport.errors import InputError
 from xenport.yamlsource import Document, Strict, suggestion
 
@@ -67,10 +67,12 @@ class Environment(Strict):
     """A kind of guest that a port offers."""
 
     doc: str
-    guest: Name  # kind of caller: one of the architecture's `guests`
+    like: Name | None = None  # another environment: what is not given here is as there
+    guest: Name | Literal[""] = ""  # kind of caller: one of the architecture's `guests`
     architecture: Name | None = None  # of a domain under test, where it is not that of the port
     provides: list[Name] = []
     machine: Name | None = None  # one of the architecture's `machines`
+    machine_args: list[str] = []  # QEMU's options after the machine's own
     hypervisor_args: list[str] = []  # after the port's own
     domain: Domain | None = None
     ends: list[End] = []  # looked at before the port's own
@@ -120,6 +122,12 @@ class Port(Strict):
         """The description of the port's architecture."""
         return architecture.load(self.architecture)
 
+    def machine(self, environment: Environment) -> Machine:
+        """The machine that an environment runs on; for ports under QEMU."""
+        assert environment.machine is not None  # checked when the description was read
+        machine = self.arch.machines[environment.machine]
+        return machine.model_copy(update={"args": [*machine.args, *environment.machine_args]})
+
     def guest_arch(self, environment: Environment) -> Architecture:
         """The architecture of what is under test."""
         return architecture.load(environment.architecture or self.architecture)
@@ -164,12 +172,32 @@ def _folder() -> Path:
 @functools.cache
 def _read(path: Path) -> Port:
     document = Document(path)
-    port = document.parse(Port)
+    port = _complete(document, document.parse(Port))
     port._path = path
     if path.parent == _folder() and port.name != path.stem:
         raise document.error(f"expected {path.stem}, the name of the file", "name")
     _check(document, port)
     return port
+
+
+def _complete(document: Document, port: Port) -> Port:
+    """The port, with every environment whole that is `like` another one."""
+    whole = {}
+    for name, environment in port.environments.items():
+        whole[name] = environment
+        where = ("environments", name)
+        if environment.like is not None:
+            base = port.environments.get(environment.like)
+            if base is None:
+                known = suggestion(environment.like, port.environments)
+                raise document.error(f"no environment '{environment.like}'{known}", *where, "like")
+            if base.like is not None:
+                raise document.error(f"{environment.like} is itself like another", *where, "like")
+            own = {key: getattr(environment, key) for key in environment.model_fields_set}
+            whole[name] = base.model_copy(update=own)
+        if not whole[name].guest:
+            raise document.error("the key 'guest' is missing", *where)
+    return port.model_copy(update={"environments": whole})
 
 
 def _check(document: Document, port: Port) -> None:

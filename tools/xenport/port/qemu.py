@@ -16,7 +16,7 @@ from xenport.port import devicetree, emulator, multiboot
 from xenport.port.boot import ControlError, NoBoot, ProcessBoot, Report
 from xenport.port.child import spawn
 from xenport.port.console import Writers
-from xenport.port.description import Environment, Port
+from xenport.port.description import Port
 from xenport.port.emulator import Emulator
 from xenport.port.ends import Ends
 from xenport.port.files import Files, read_unpacked
@@ -53,7 +53,7 @@ class QemuDriver:
         self._supervisor = supervisor
         kind = port.arch.image
         for environment in port.environments.values():
-            protocol = _protocol(self._machine(environment))
+            protocol = _protocol(port.machine(environment))
             if not protocol.is_hypervisor(self._hypervisor, kind):
                 raise InputError(
                     f"not {protocol.wanted(kind)}, plain or packed by gzip", hypervisor
@@ -70,7 +70,7 @@ class QemuDriver:
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
         described = self._port.environment(environment)
-        machine = self._machine(described)
+        machine = self._port.machine(described)
         payload = Payload(
             hypervisor=self._hypervisor,
             hypervisor_args=" ".join([*self._port.hypervisor_args, *described.hypervisor_args]),
@@ -110,10 +110,6 @@ class QemuDriver:
             theirs.close()
             with child, ProcessBoot(child, _Monitor(ours), writers, ends, log, limits) as boot:
                 yield boot
-
-    def _machine(self, environment: Environment) -> Machine:
-        assert environment.machine is not None  # checked when the description was read
-        return self._port.arch.machines[environment.machine]
 
 
 def _protocol(machine: Machine) -> BootProtocol:

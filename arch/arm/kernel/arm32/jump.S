@@ -4,6 +4,8 @@
  *
  * struct arch_jump (cpu.h) holds r4 to r11, SP and LR of supervisor mode, and CPSR.
  */
+#include "address.h"
+
 #define MODE_SUPERVISOR 0x13
 
     .text
@@ -19,6 +21,9 @@ arch_jump_save:
     .globl  arch_jump_to
 arch_jump_to:
     cpsid   i, #MODE_SUPERVISOR
+    address r2, fault_is_handled
+    mov     r3, #0
+    str     r3, [r2]
     ldmia   r0!, {r4-r11}
     ldr     sp, [r0], #4
     ldmia   r0, {r2, lr}
