@@ -124,7 +124,7 @@ def test_variants_of_an_environment(port_file: Path) -> None:
     [
         ("like: dom0", "like: domo", "16:11: no environment 'domo'; did you mean 'dom0'"),
         ("like: dom0", "like: variant", "16:11: variant is itself like another"),
-        ("    like: dom0\n", "", "15:3: the key 'guest' is missing"),
+        ("    like: dom0\n", "", "16:5: the key 'guest' is missing"),
         ("machine_args: [-m, 2G]", "architecture: arm64", "only a domain besides dom0"),
         ("machine_args: [-m, 2G]", "architecture: arm46", "unknown architecture 'arm46'.*arm64"),
     ],
