@@ -258,14 +258,16 @@ def test_the_way_back_turns_every_change(made: Description) -> None:
 
 def test_history(made: Description) -> None:
     history = History(made.abis())
+    tools = Thing("struct", "tools_op")
+    same = Thing("struct", "pointer_only")
     assert history.presence(Thing("struct", "gone")) == {
         "little64": ("4.14",),
         "little32": ("4.14",),
     }
-    found = steps(history, Thing("struct", "tools_op"))
+    found = steps(history.things[tools], tools)
     assert [(step.old, step.new) for step in found] == [("4.14", "4.17"), ("4.17", "4.20")]
     assert set(found[0].arches) == {"little64", "little32"}
-    assert steps(history, Thing("struct", "pointer_only")) == []
+    assert steps(history.things[same], same) == []
 
 
 def test_find(made: Description) -> None:

@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from xenport.abi.contract import Contract, Refusal
-from xenport.abi.history import History, Inventory, StructFace, Thing, TypeFace, ValueFace
+from xenport.abi.history import Inventory, StructFace, Thing, TypeFace, ValueFace
+from xenport.abi.releases import rank
 from xenport.abi.rows import Row
 
 Effect = Literal["breaks", "behaviour", "source", "extends"]
@@ -181,11 +182,11 @@ class Step:
     arches: tuple[str, ...]
 
 
-def steps(history: History, thing: Thing) -> list[Step]:
-    """Every change of ``thing`` while it existed, oldest first."""
+def steps(places: Iterable[Inventory], thing: Thing) -> list[Step]:
+    """Every change of ``thing``, which is in all of ``places``, oldest first."""
     found: dict[tuple[str, str, tuple[Detail, ...]], list[str]] = {}
     by_arch: dict[str, list[Inventory]] = {}
-    for place in history.things.get(thing, ()):
+    for place in places:
         by_arch.setdefault(place.abi.architecture.name, []).append(place)
     for arch, places in by_arch.items():
         for before, after in pairwise(places):
@@ -193,9 +194,8 @@ def steps(history: History, thing: Thing) -> list[Step]:
             if details:
                 key = (before.abi.release, after.abi.release, details)
                 found.setdefault(key, []).append(arch)
-    rank = {release: number for number, release in enumerate(history.all_releases)}
     made = [Step(*key, tuple(arches)) for key, arches in found.items()]
-    return sorted(made, key=lambda step: (rank[step.new], rank[step.old]))
+    return sorted(made, key=lambda step: (rank(step.new), rank(step.old)))
 
 
 def compare(before: Inventory, after: Inventory, thing: Thing) -> tuple[Detail, ...]:
@@ -225,7 +225,7 @@ def worst(details: Iterable[Detail]) -> Effect:
 
 
 def _changes(before: Inventory, after: Inventory) -> Iterator[Change]:
-    old_readers, new_readers = _Readers(before), _Readers(after)
+    old_readers, new_readers = Readers(before), Readers(after)
     arches = (before.abi.architecture.name,)
     for thing in {**before.things, **after.things}:
         if thing.kind == "group":
@@ -378,7 +378,7 @@ def _errno(refusal: Refusal) -> str:
 # Whom it concerns
 
 
-class _Readers:
+class Readers:
     """Who looks at the things of one ABI."""
 
     def __init__(self, place: Inventory) -> None:

@@ -186,6 +186,20 @@ class Inventory:
             case _:
                 return None
 
+    def doc(self, thing: Thing) -> str:
+        """What the description says of ``thing``."""
+        header, item = self.things[thing]
+        match thing.kind:
+            case "header":
+                return header.doc
+            case "hypercall":
+                return self.abi.hypercalls[thing.name].doc
+            case "command":
+                return self.command(thing.name).doc
+        if isinstance(item, Group):
+            return item.doc
+        return item.spec.doc if item is not None else ""
+
     def command(self, name: str) -> Command:
         """The command ``name``."""
         return self._commands[name]
@@ -272,6 +286,29 @@ class History:
 _KINDS: tuple[Kind, ...] = (
     *("struct", "union", "type", "hypercall", "command", "constant", "header", "group"),
 )
+
+
+def _callers(face: Hashable) -> tuple[str, ...]:
+    assert isinstance(face, contract.Contract)
+    return face.callers
+
+
+def callable_places(thing: Thing, places: Sequence[Inventory]) -> Sequence[Inventory]:
+    """``places`` without those where nobody has the call ``thing``, if anybody has it at all.
+
+    There only its number is known.
+    """
+    if thing.kind not in ("hypercall", "command"):
+        return places
+    return [place for place in places if _callers(place.face(thing))] or places
+
+
+def where(places: Iterable[Inventory]) -> str:
+    """Architectures and releases in words: ``x86_64, arm64 4.17; ppc64 3.2``."""
+    by_release: dict[str, list[str]] = {}
+    for place in places:
+        by_release.setdefault(place.abi.release, []).append(place.abi.architecture.name)
+    return "; ".join(f"{', '.join(arches)} {release}" for release, arches in by_release.items())
 
 
 def spans(releases: Sequence[str], described: Sequence[str]) -> str:

@@ -3,11 +3,12 @@
 import click
 
 from xenport.abi_cli.diff import diff
+from xenport.abi_cli.docs import docs
 from xenport.abi_cli.fmt import fmt
 from xenport.abi_cli.show import show
 
 abi = click.Group(
     "abi",
     help="Ask what Xen's guest ABI is and how it differs, and keep its description in shape.",
-    commands={"diff": diff, "fmt": fmt, "show": show},
+    commands={"diff": diff, "docs": docs, "fmt": fmt, "show": show},
 )

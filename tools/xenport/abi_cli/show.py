@@ -1,6 +1,6 @@
 """``xenport abi show``: what a name stands for, on one architecture or on all."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import click
@@ -8,7 +8,6 @@ from rich.console import Console
 
 from xenport.abi.constants import ConstantItem
 from xenport.abi.contract import Contract, count_text
-from xenport.abi.core import Group
 from xenport.abi.detail_text import condensed
 from xenport.abi.diff import steps
 from xenport.abi.history import (
@@ -18,9 +17,10 @@ from xenport.abi.history import (
     Thing,
     TypeFace,
     ValueFace,
+    callable_places,
     spans,
+    where,
 )
-from xenport.abi.layout import Item
 from xenport.abi.load import description
 from xenport.abi.rows import Row, merged
 from xenport.abi_cli.tables import add, put, say, table
@@ -66,10 +66,10 @@ def _places(
 
 
 def _nowhere(history: History, name: str, arch: str | None, release: str | None) -> str:
-    where = [f"on {arch}"] if arch else []
-    where += [f"in release {release}"] if release else []
+    asked = [f"on {arch}"] if arch else []
+    asked += [f"in release {release}"] if release else []
     there = "; ".join(exists(history, thing) for thing in history.find(name))
-    return f"there is no '{name}' {' '.join(where)}; it exists {there}"
+    return f"there is no '{name}' {' '.join(asked)}; it exists {there}"
 
 
 def exists(history: History, thing: Thing) -> str:
@@ -81,14 +81,6 @@ def exists(history: History, thing: Thing) -> str:
     for arch, releases in presence.items():
         texts.setdefault(spans(releases, history.releases[arch]), []).append(arch)
     return "; ".join(f"on {', '.join(arches)} in {text}" for text, arches in texts.items())
-
-
-def _names(places: Iterable[Inventory]) -> str:
-    """Architectures and releases: ``x86_64, arm64 4.17; ppc64 3.2``."""
-    by_release: dict[str, list[str]] = {}
-    for place in places:
-        by_release.setdefault(place.abi.release, []).append(place.abi.architecture.name)
-    return "; ".join(f"{', '.join(arches)} {release}" for release, arches in by_release.items())
 
 
 def _groups(
@@ -115,10 +107,10 @@ class _Printer:
     def _thing(self, thing: Thing, places: list[Inventory]) -> None:
         seen = places[-1].things[thing]
         paths = dict.fromkeys(place.things[thing].header.path for place in places)
-        where = "" if thing.kind == "header" else f"  in {', '.join(paths)}"
+        source = "" if thing.kind == "header" else f"  in {', '.join(paths)}"
         tools = "  (for tool stacks)" if seen.header.tools else ""
-        say(self._console, f"{thing}{where}{tools}", style="bold")
-        doc = self._doc(thing, places[-1])
+        say(self._console, f"{thing}{source}{tools}", style="bold")
+        doc = places[-1].doc(thing)
         if doc:
             say(self._console, doc)
         match thing.kind:
@@ -139,37 +131,20 @@ class _Printer:
     def _steps(self, thing: Thing) -> None:
         """How it changed from release to release."""
         described = tuple(self._history.presence(thing))
-        for step in steps(self._history, thing):
+        for step in steps(self._history.things[thing], thing):
             on = "" if step.arches == described else f" on {', '.join(step.arches)}"
             say(self._console, f"Changed in {step.new} (before: {step.old}){on}:")
             for line in condensed(step.details):
                 say(self._console, f"  {line}")
 
-    @staticmethod
-    def _doc(thing: Thing, place: Inventory) -> str:
-        header, item = place.things[thing]
-        match thing.kind:
-            case "header":
-                return header.doc
-            case "hypercall":
-                return place.abi.hypercalls[thing.name].doc
-            case "command":
-                return place.command(thing.name).doc
-            case _:
-                if isinstance(item, Group):
-                    return item.doc
-                if isinstance(item, (Item, ConstantItem)):
-                    return item.spec.doc
-                return ""
-
     def _agreement(self, groups: Sequence[object], places: Sequence[Inventory]) -> None:
         """Whether the architectures agree."""
         if len(groups) > 1:
-            say(self._console, f"Differs between architectures: {_names(places)}.")
+            say(self._console, f"Differs between architectures: {where(places)}.")
         elif len(places) > 1:
-            say(self._console, f"Identical on {_names(places)}.")
+            say(self._console, f"Identical on {where(places)}.")
         else:
-            say(self._console, f"On {_names(places)}.")
+            say(self._console, f"On {where(places)}.")
 
     # Structures
 
@@ -218,7 +193,7 @@ class _Printer:
         for face, members in groups:
             assert isinstance(face, TypeFace)
             resource = members[0].abi.engine.named(thing.name).resource or ""
-            add(made, face.text, str(face.size), str(face.align), resource, _names(members))
+            add(made, face.text, str(face.size), str(face.align), resource, where(members))
         put(self._console, made)
 
     def _constant(self, thing: Thing, places: list[Inventory]) -> None:
@@ -230,24 +205,28 @@ class _Printer:
             item = members[0].things[thing].item
             assert isinstance(item, ConstantItem)
             written = str(getattr(item.spec.value, "text", item.spec.value))
-            add(made, *_value_cells(face.value), written, item.group, _names(members))
+            add(made, *_value_cells(face.value), written, item.group, where(members))
         put(self._console, made)
 
     # Contracts
 
     def _contract(self, thing: Thing, places: list[Inventory]) -> None:
+        called = callable_places(thing, places)
         faces = []
-        for place in places:
+        for place in called:
             face = place.face(thing)
             assert isinstance(face, Contract)
             faces.append(face)
         # Kinds of guest belong to architectures: they alone make no difference.
-        groups = _groups(places, [replace(face, callers=()) for face in faces])
-        self._agreement(groups, places)
+        groups = _groups(called, [replace(face, callers=()) for face in faces])
+        self._agreement(groups, called)
+        nobody = [place for place in places if place not in called]
+        if nobody:
+            say(self._console, f"Nobody has it on {where(nobody)}.")
         for face, members in groups:
             assert isinstance(face, Contract)
             if len(groups) > 1:
-                say(self._console, f"\nOn {_names(members)}:", style="bold")
+                say(self._console, f"\nOn {where(members)}:", style="bold")
             self._contract_of(thing, face, members)
         if thing.kind == "hypercall":
             self._commands(thing, places)
@@ -294,14 +273,14 @@ class _Printer:
         for name, found in commands.items():
             face = found[-1].face(Thing("command", name))
             assert isinstance(face, Contract)
-            on = [] if everywhere else ["all" if len(found) == len(places) else _names(found)]
+            on = [] if everywhere else ["all" if len(found) == len(places) else where(found)]
             add(made, str(face.number), name, face.argument or "-", *on)
         put(self._console, made)
 
     # Listings
 
     def _listing(self, thing: Thing, place: Inventory) -> None:
-        say(self._console, f"On {_names([place])}.")
+        say(self._console, f"On {where([place])}.")
         made = table(self._console, ["kind", "name", "value or size", "notes"], (2,))
         for inner, (header, item) in place.things.items():
             if inner.kind in ("header", "group") or header is not place.things[thing].header:
@@ -310,7 +289,7 @@ class _Printer:
                 isinstance(item, ConstantItem) and item.group == thing.name
             ):
                 continue
-            add(made, inner.kind, inner.name, _measure(place.face(inner)), self._doc(inner, place))
+            add(made, inner.kind, inner.name, _measure(place.face(inner)), place.doc(inner))
         put(self._console, made)
 
 
