@@ -37,14 +37,25 @@ structs:
       - {name: old_name, type: uint32, until: "4.14", dir: in}
       - {name: new_name, type: uint32, since: "4.17", dir: in}
   outer: {fields: [{name: inner, type: moved}, {name: same, type: renamed}]}
+  ruled:
+    rules:
+      - {until: "4.14", doc: The first half is read.}
+      - {since: "4.17", doc: All of it is read.}
+    fields: [{name: a, type: uint32}]
+  private: {helper: true, fields: [{name: a, type: uint8}, {name: b, type: ulong, since: "4.17"}]}
   gone: {until: "4.14", fields: [{name: a, type: uint32}]}
   pointer_only: {fields: [{name: a, type: ulong}]}
 constants:
+  - name: colour
+    kind: enum
+    values: {RED: 0, GREEN: {value: 1, since: "4.17"}}
   - name: values
     values:
       CHANGED: [{value: 1, until: "4.14"}, {value: 2, since: "4.17"}]
       XEN_OP_MAX: [{value: 1, until: "4.14"}, {value: 2, since: "4.17"}]
       FRESH: {value: 3, since: "4.17"}
+macros:
+  op_size: [{params: [x], value: (x), until: "4.14"}, {params: [x], value: (x) + 1, since: "4.17"}]
 hypercalls:
   some_op:
     number: 5
@@ -69,6 +80,7 @@ hypercalls:
           - {errno: EINVAL, when: {b: {above: 3}}, until: "4.14"}
           - {errno: ERANGE, when: {b: {above: 3}}, since: "4.17"}
           - {errno: EPERM, when: it is late, since: "4.17"}
+      OP_ruled: {number: 7, rules: [{since: "4.17", doc: It may be restarted.}]}
       OP_gone: {number: 6, until: "4.14"}
 """
 TOOLS = """
@@ -99,6 +111,12 @@ hypercalls:
 """
 RING = """
 header: io/ring.h
+includes: [op.h]
+types: {RING_IDX: uint}
+rings:
+  sample:
+    - {request: ring_request, response: uint32, until: "4.14"}
+    - {request: ring_request, response: uint64, since: "4.17"}
 structs:
   ring_request: {fields: [{name: a, type: uint32}, {name: b, type: uint32, since: "4.17"}]}
 """
@@ -146,9 +164,10 @@ def compared(made: Description, old: str = "4.14", new: str = "4.17") -> Differe
 
 
 def changes(made: Description, old: str = "4.14", new: str = "4.17") -> dict[str, Change]:
-    found = compared(made, old, new).changes
-    assert len({str(change.thing) for change in found}) == len(found)
-    return {change.thing.name: change for change in found if change.thing.kind != "hypercall"}
+    """What changes on little64 by name, without hypercalls (they share names with structures)."""
+    found = [one for one in compared(made, old, new).changes if "little64" in one.arches]
+    assert len({one.thing for one in found}) == len(found)
+    return {one.thing.name: one for one in found if one.thing.kind != "hypercall"}
 
 
 def facts(change: Change) -> list[str]:
@@ -239,6 +258,34 @@ def test_tool_stacks(made: Description) -> None:
     [unchanged] = compared(made, "4.17", "4.20").versions
     assert (unchanged.old, unchanged.new) == (2, 2)
     assert one.broken()["tool stack"] == 2  # the structure and its version
+
+
+def test_rules(made: Description) -> None:
+    found = changes(made)
+    assert facts(found["ruled"]) == [
+        "rule removed: The first half is read.",
+        "rule added: All of it is read.",
+    ]
+    assert facts(found["OP_ruled"]) == ["rule added: It may be restarted."]
+    assert found["ruled"].effect == found["OP_ruled"].effect == "behaviour"
+
+
+def test_what_never_crosses_the_boundary_breaks_no_one(made: Description) -> None:
+    change = changes(made)["private"]
+    assert facts(change)[0].startswith("size: 1 -> ") and change.effect == "source"
+
+
+def test_macros_and_rings(made: Description) -> None:
+    found = changes(made)
+    assert facts(found["op_size"]) == ["definition: (x) (x) -> (x) (x) + 1"]
+    assert found["op_size"].effect == "source"
+    assert found["sample"].audience == ("frontend and backend",)
+    assert facts(found["sample"]) == [
+        "definition: requests ring_request, responses uint32"
+        " -> requests ring_request, responses uint64"
+    ]
+    assert facts(found["sample_sring_entry"])[0] == "size: 4 -> 8"
+    assert "colour" not in found and found["GREEN"].what == "added"
 
 
 def test_rings_are_between_domains(made: Description) -> None:

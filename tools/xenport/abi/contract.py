@@ -29,6 +29,7 @@ class Contract:
     returns: str
     refusals: tuple[Refusal, ...]
     unknown_command: str = ""
+    rules: tuple[str, ...] = ()
     inherited: int = field(default=0, compare=False)  # how many refusals are the hypercall's
 
     @property
@@ -46,6 +47,7 @@ def of_command(command: Command, hypercall: Hypercall) -> Contract:
         argument_text(command.arg) if command.arg else "",
         command.returns or "0",
         _refusals(command.errors, command.callers),
+        rules=command.rules,
         inherited=len(hypercall.errors),
     )
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from xenport.abi.contract import Contract, Refusal
-from xenport.abi.history import Inventory, StructFace, Thing, TypeFace, ValueFace
+from xenport.abi.history import Inventory, StructFace, TextFace, Thing, TypeFace, ValueFace
 from xenport.abi.releases import rank
 from xenport.abi.rows import Row
 
@@ -211,6 +211,9 @@ def compare(before: Inventory, after: Inventory, thing: Thing) -> tuple[Detail, 
         case ValueFace(), ValueFace():
             effect: Effect = "extends" if _LIMIT.search(thing.name) else "breaks"
             return (_changed("value", "", _value(old.value), _value(new.value), effect),)
+        case TextFace(), TextFace():
+            worst_of: Effect = "source" if thing.kind == "macro" else "breaks"
+            return (_changed("definition", "", old.text, new.text, worst_of),)
         case Contract(), Contract():
             return tuple(_contracts(old, new))
     raise AssertionError(f"{thing} has no face")
@@ -236,6 +239,8 @@ def _changes(before: Inventory, after: Inventory) -> Iterator[Change]:
             if details:
                 readers = dict.fromkeys([*old_readers.of(thing), *new_readers.of(thing)])
                 path, effect = new.header.path, worst(details)
+                if effect == "breaks" and after.abi.is_helper(thing.name):
+                    effect = "source"  # nobody else looks at it
                 yield Change(thing, path, "changed", effect, tuple(readers), details, arches)
         elif new is not None:
             who = new_readers.of(thing)
@@ -285,6 +290,7 @@ def _structures(old: StructFace, new: StructFace) -> Iterator[Detail]:
     for path, row in before.items():
         if path in after:
             yield from _members(path, row, after[path])
+    yield from _rules(old.rules, new.rules)
 
 
 def _same_place(one: Row, other: Row) -> bool:
@@ -349,6 +355,16 @@ def _contracts(old: Contract, new: Contract) -> Iterator[Detail]:
     if old.unknown_command != new.unknown_command:
         yield _changed("unknown command", "", old.unknown_command, new.unknown_command, "behaviour")
     yield from _errors(old.own, new.own)
+    yield from _rules(old.rules, new.rules)
+
+
+def _rules(old: Sequence[str], new: Sequence[str]) -> Iterator[Detail]:
+    for rule in old:
+        if rule not in new:
+            yield Detail("rule", "", rule, None, "behaviour")
+    for rule in new:
+        if rule not in old:
+            yield Detail("rule", "", None, rule, "behaviour")
 
 
 def _errors(old: Sequence[Refusal], new: Sequence[Refusal]) -> Iterator[Detail]:

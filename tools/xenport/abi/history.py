@@ -12,16 +12,29 @@ from typing import Literal, NamedTuple
 from xenport.abi import contract
 from xenport.abi.calls import Command
 from xenport.abi.constants import ConstantItem
-from xenport.abi.core import Abi, Group, Header
+from xenport.abi.core import Abi, Group, Header, SaveRecord
 from xenport.abi.expressions import Array, Handle, Named, Type, type_expression
 from xenport.abi.layout import Item, Layout
 from xenport.abi.releases import rank
 from xenport.abi.rows import Row, rows
-from xenport.abi.schema import StructSpec, TypeSpec
+from xenport.abi.schema import ByteRingSpec, MacroSpec, RingSpec, StructSpec, TypeSpec
 from xenport.errors import InputError
 from xenport.yamlsource import suggestion
 
-Kind = Literal["header", "struct", "union", "type", "group", "constant", "hypercall", "command"]
+Kind = Literal[
+    "header",
+    "struct",
+    "union",
+    "type",
+    "enum",
+    "ring",
+    "record",  # of a saved HVM domain
+    "macro",
+    "group",  # of constants
+    "constant",
+    "hypercall",
+    "command",
+]
 
 
 class Thing(NamedTuple):
@@ -36,7 +49,7 @@ class Thing(NamedTuple):
 
 @dataclass(frozen=True)
 class StructFace:
-    """A structure or union: sizes in bytes, and its members as ``rows`` gives them.
+    """A structure or union: sizes in bytes, its members as ``rows`` gives them, and its rules.
 
     Structures that are defined elsewhere are not looked into; they have faces of their own.
     """
@@ -44,11 +57,12 @@ class StructFace:
     size: int
     align: int
     rows: tuple[Row, ...]
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TypeFace:
-    """A typedef: what it stands for, and its size and alignment in bytes."""
+    """A typedef or enum: what it stands for, and its size and alignment in bytes."""
 
     text: str
     size: int
@@ -62,11 +76,18 @@ class ValueFace:
     value: int | str
 
 
+@dataclass(frozen=True)
+class TextFace:
+    """What is defined by text alone: a macro, a ring, a record of a saved domain."""
+
+    text: str
+
+
 class Seen(NamedTuple):
     """A thing in one ABI: the header it is in, and its definition where there is one."""
 
     header: Header
-    item: Item | ConstantItem | Group | None
+    item: Item | ConstantItem | Group | SaveRecord | MacroSpec | RingSpec | ByteRingSpec | None
 
 
 class Inventory:
@@ -88,7 +109,13 @@ class Inventory:
                 for constant in group.constants:
                     yield Thing("constant", constant.name), Seen(header, constant)
             for name, item in header.types.items():
-                yield Thing("type" if item.kind == "enum" else item.kind, name), Seen(header, item)
+                yield Thing(item.kind, name), Seen(header, item)
+            for name, ring in header.rings.items():
+                yield Thing("ring", name), Seen(header, ring)
+            for name, record in header.save_records.items():
+                yield Thing("record", name), Seen(header, record)
+            for name, macro in header.macros.items():
+                yield Thing("macro", name), Seen(header, macro)
             for name, spec, _ in header.hypercalls:
                 yield Thing("hypercall", name), Seen(header, None)
                 for command in spec.commands:
@@ -132,7 +159,7 @@ class Inventory:
                 continue
             if isinstance(seen.item.spec, TypeSpec):
                 self._reach(type_expression(seen.item.spec.type), caller, found)
-            else:
+            elif isinstance(seen.item.spec, StructSpec):
                 self._reach_layout(self.abi.engine.named(name), caller, found)
 
     def _reach_layout(self, layout: Layout, caller: str, found: dict[str, dict[str, None]]) -> None:
@@ -171,13 +198,19 @@ class Inventory:
         match thing.kind:
             case "struct" | "union":
                 layout = self.abi.engine.named(thing.name)
-                return StructFace(layout.size, layout.align, self.rows(thing.name, expand=False))
-            case "type":
-                assert isinstance(seen.item, Item) and isinstance(seen.item.spec, TypeSpec)
+                table = self.rows(thing.name, expand=False)
+                return StructFace(layout.size, layout.align, table, self.abi.rules(thing.name))
+            case "type" | "enum":
+                assert isinstance(seen.item, Item)
                 layout = self.abi.engine.named(thing.name)
-                return TypeFace(seen.item.spec.type, layout.size, layout.align)
+                spec = seen.item.spec
+                enum = "int" if layout.signed else "uint"
+                text = spec.type if isinstance(spec, TypeSpec) else enum
+                return TypeFace(text, layout.size, layout.align)
             case "constant":
                 return ValueFace(self.abi.constants[thing.name].value)
+            case "ring" | "record" | "macro":
+                return TextFace(_text(seen.item))
             case "hypercall":
                 return contract.of_hypercall(self.abi.hypercalls[thing.name])
             case "command":
@@ -196,9 +229,9 @@ class Inventory:
                 return self.abi.hypercalls[thing.name].doc
             case "command":
                 return self.command(thing.name).doc
-        if isinstance(item, Group):
-            return item.doc
-        return item.spec.doc if item is not None else ""
+        if isinstance(item, (Item, ConstantItem)):
+            return item.spec.doc
+        return item.doc if item is not None else ""
 
     def command(self, name: str) -> Command:
         """The command ``name``."""
@@ -211,6 +244,21 @@ class Inventory:
             for hypercall in self.abi.hypercalls.values()
             for name, command in hypercall.commands.items()
         }
+
+
+def _text(item: object) -> str:
+    """A macro, a ring or a record in words."""
+    match item:
+        case MacroSpec():
+            return item.value if item.params is None else f"({', '.join(item.params)}) {item.value}"
+        case RingSpec():
+            return f"requests {item.request}, responses {item.response}"
+        case ByteRingSpec():
+            return "bytes both ways" + (", and their page of indexes" if item.interface else "")
+        case SaveRecord():
+            older = f", or the older {item.compat}" if item.compat else ""
+            return f"code {item.code}, {item.type}{older}"
+    raise AssertionError(f"{item} has no text")
 
 
 class History:
@@ -284,7 +332,8 @@ class History:
 
 
 _KINDS: tuple[Kind, ...] = (
-    *("struct", "union", "type", "hypercall", "command", "constant", "header", "group"),
+    *("struct", "union", "type", "enum", "ring", "record", "macro"),
+    *("hypercall", "command", "constant", "header", "group"),
 )
 
 

@@ -22,7 +22,7 @@ class Row:
     depth: int  # 0: a member of the outermost structure
     offset: int  # bytes from its start; in an array, those of the first element
     size: int  # bytes; of a bit field and a hole inside a unit those it touches
-    type: str = ""  # "struct" or "union" where it is written in place
+    type: str = ""  # "struct", "union" or an array of these where it is written in place
     elements: tuple[int, int] | None = None  # of an array: how many of how many bytes
     bits: tuple[int, int] | None = None  # of a bit field: lowest and number, by value of its unit
     start: int = field(default=0, compare=False)  # first bit, counted along memory
@@ -54,6 +54,16 @@ def rows(layout: Layout, endian: str, *, directed: bool, expand: bool) -> tuple[
 def is_inline(layout: Layout) -> bool:
     """Whether a structure is written where it is used: it has no name of its own."""
     return layout.kind in ("struct", "union") and "." in layout.name
+
+
+def _type_text(layout: Layout) -> str:
+    """The type of a member: as in a type expression, or what is written in place."""
+    element = layout
+    while element.element is not None:
+        element = element.element
+    if is_inline(element):
+        return element.kind + layout.name.removeprefix(element.name)
+    return layout.name
 
 
 class _Table:
@@ -110,7 +120,7 @@ class _Table:
             depth,
             base + member.offset,
             member.size,
-            member.layout.kind if is_inline(member.layout) else member.layout.name,
+            _type_text(member.layout),
             self._elements(member.layout),
             (member.bit_offset or 0, member.bits or 0) if is_bits else None,
             base * 8 + extent[0],

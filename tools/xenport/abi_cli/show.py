@@ -14,6 +14,7 @@ from xenport.abi.history import (
     History,
     Inventory,
     StructFace,
+    TextFace,
     Thing,
     TypeFace,
     ValueFace,
@@ -116,12 +117,14 @@ class _Printer:
         match thing.kind:
             case "struct" | "union":
                 self._structure(thing, places)
-            case "type":
+            case "type" | "enum":
                 self._type(thing, places)
             case "constant":
                 self._constant(thing, places)
             case "hypercall" | "command":
                 self._contract(thing, places)
+            case "ring" | "record" | "macro":
+                self._text(thing, places)
             case "group" | "header":
                 self._listing(thing, places[-1])
         say(self._console, f"Exists {exists(self._history, thing)}.")
@@ -150,7 +153,12 @@ class _Printer:
 
     def _structure(self, thing: Thing, places: list[Inventory]) -> None:
         faces = [
-            StructFace(layout.size, layout.align, place.rows(thing.name, expand=True))
+            StructFace(
+                layout.size,
+                layout.align,
+                place.rows(thing.name, expand=True),
+                place.abi.rules(thing.name),
+            )
             for place in places
             for layout in [place.abi.engine.named(thing.name)]
         ]
@@ -181,8 +189,18 @@ class _Printer:
         users = list(
             dict.fromkeys(user for place in places for user in place.arguments.get(thing.name, ()))
         )
+        if all(place.abi.is_helper(thing.name) for place in places):
+            say(self._console, "Private to one side: it never crosses the boundary.")
+        for face, members in groups:
+            assert isinstance(face, StructFace)
+            self._rules(face.rules, members if len(groups) > 1 else [])
         if users:
             say(self._console, f"Argument, or part of one, of {', '.join(users)}.")
+
+    def _rules(self, rules: Sequence[str], places: Sequence[Inventory]) -> None:
+        for rule in rules:
+            on = f" (on {where(places)})" if places else ""
+            say(self._console, f"Rule: {rule}{on}")
 
     # Values
 
@@ -194,6 +212,17 @@ class _Printer:
             assert isinstance(face, TypeFace)
             resource = members[0].abi.engine.named(thing.name).resource or ""
             add(made, face.text, str(face.size), str(face.align), resource, where(members))
+        put(self._console, made)
+        if thing.kind == "enum":
+            self._listing(thing, places[-1])
+
+    def _text(self, thing: Thing, places: list[Inventory]) -> None:
+        groups = _groups(places, [place.face(thing) for place in places])
+        self._agreement(groups, places)
+        made = table(self._console, ["definition", "on"])
+        for face, members in groups:
+            assert isinstance(face, TextFace)
+            add(made, face.text, where(members))
         put(self._console, made)
 
     def _constant(self, thing: Thing, places: list[Inventory]) -> None:
@@ -247,6 +276,7 @@ class _Printer:
         if face.unknown_command:
             add(made, "unknown command", face.unknown_command)
         put(self._console, made)
+        self._rules(face.rules, [])
         if not face.refusals:
             return
         say(self._console, "Errors, the first that holds:")
@@ -285,7 +315,7 @@ class _Printer:
         for inner, (header, item) in place.things.items():
             if inner.kind in ("header", "group") or header is not place.things[thing].header:
                 continue
-            if thing.kind == "group" and not (
+            if thing.kind in ("group", "enum") and not (
                 isinstance(item, ConstantItem) and item.group == thing.name
             ):
                 continue
@@ -301,6 +331,8 @@ def _measure(face: Hashable) -> str:
             return str(face.value)
         case Contract():
             return str(face.number)
+        case TextFace():
+            return face.text
         case _:
             return ""
 

@@ -38,12 +38,17 @@ _TEMPLATES = Path(__file__).parent / "templates" / "docs"
 _CELL = 9  # pixels of a release in a bar
 _SHADES = 3  # colours of a bar that follow each other where the thing changed
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_LINKED: tuple[Kind, ...] = ("struct", "union", "type", "command", "constant", "hypercall")
+_LINKED: tuple[Kind, ...] = (
+    *("struct", "union", "type", "enum", "command", "constant", "hypercall", "ring", "macro"),
+)
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Hypercalls", ("hypercall",)),
     ("Commands", ("command",)),
+    ("Rings", ("ring",)),
+    ("Records of a saved domain", ("record",)),
     ("Structures and unions", ("struct", "union")),
-    ("Types", ("type",)),
+    ("Types", ("type", "enum")),
+    ("Macros", ("macro",)),
 )
 
 
@@ -86,6 +91,7 @@ class Entry:
     elsewhere: list[str]  # other headers that define it, for other architectures
     lines: list[list[Row | None]] = field(default_factory=list)  # of a structure, side by side
     users: list[Thing] = field(default_factory=list)  # whose argument a structure is
+    helper: bool = False  # private to one side
 
 
 @dataclass
@@ -244,6 +250,7 @@ class _Site:
         faces = [face for face in groups if isinstance(face, StructFace)]
         entry.lines = merged([face.rows for face in faces])
         if faces:
+            entry.helper = all(place.abi.is_helper(entry.thing.name) for place in entry.places)
             names = dict.fromkeys(
                 user for place in entry.places for user in place.arguments.get(entry.thing.name, ())
             )
