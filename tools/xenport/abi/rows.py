@@ -35,11 +35,11 @@ class Row:
 
     @property
     def is_padding(self) -> bool:
-        """Whether nobody reads it: room between members, or a member that is called padding."""
-        return self.kind != "member" or self.name.lstrip("_").rstrip("0123456789") in _PADDING
+        """Whether nobody reads it: room between members, or a member that its name says is room."""
+        return self.kind != "member" or self.name.strip("_0123456789") in _PADDING
 
 
-_PADDING = ("pad", "padding", "_pad")
+_PADDING = ("pad", "padding", "reserved", "rsvd", "unused")
 
 
 def rows(layout: Layout, endian: str, *, directed: bool, expand: bool) -> tuple[Row, ...]:
