@@ -233,6 +233,24 @@ def test_comments_stay_before_what_they_are_about(path: Path) -> None:
     assert len(expected) > 1
 
 
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.name)
+def test_comments_behind_something_are_kept(path: Path) -> None:
+    """They move before it, and stay there."""
+    random_ = random.Random(path.name)
+    lines = path.read_text().splitlines()
+    count = 0
+    for index, line in enumerate(lines):
+        no_fold = "{" in line or line[:-1].strip().isidentifier() or line.endswith((">-", "]"))
+        if no_fold and line.endswith(("}", "]", ":", ",", ">-")) and random_.random() < 0.5:
+            lines[index] += f"  # number {count}"
+            count += 1
+    text = formatted("\n".join(lines) + "\n")
+    assert formatted(text) == text
+    kept = [line.strip() for line in text.splitlines() if line.lstrip().startswith("# number")]
+    assert sorted(kept) == sorted(f"# number {number}" for number in range(count))
+    assert count > 0
+
+
 def test_comment_of_what_becomes_short_is_kept() -> None:
     text = "header: x.h\ntypes:\n  a:\n    # About the type.\n    type: uint8\n"
     assert formatted(text) == "header: x.h\n\ntypes:\n  # About the type.\n  a: uint8\n"

@@ -27,7 +27,8 @@ def fmt(check: bool, files: tuple[Path, ...]) -> None:
         if (text := _formatted(document)) != document.source
     }
     for path, text in changed.items():
-        click.echo(str(path) if check else f"formatted {path}")
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        click.echo(str(shown) if check else f"formatted {shown}")
         if not check:
             _replace(path, text)
     sys.exit(1 if check and changed else 0)
