@@ -11,7 +11,7 @@ ARCHES = ("little64", "little32", "big64", "wide32")
 def table(small: Description, arch: str, name: str, *, expand: bool = True) -> tuple[Row, ...]:
     abi = small.abi(arch, "4.17")
     endian = abi.architecture.data_model.endian
-    return rows(abi.layout(name), endian, directed=True, expand=expand)
+    return rows(abi.layout(name), endian, expand=expand)
 
 
 @pytest.mark.parametrize("arch", ARCHES)

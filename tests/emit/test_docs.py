@@ -129,7 +129,7 @@ def boxes(small: Description, arch: str, name: str) -> Iterator[tuple[int, int, 
     """Start and end (bits) of every box that is drawn, with the member's name."""
     abi = small.abi(arch, "4.17")
     layout = abi.layout(name)
-    table = rows(layout, abi.architecture.data_model.endian, directed=False, expand=False)
+    table = rows(layout, abi.architecture.data_model.endian, expand=False)
     offset = 0
     for line in draw(table, layout.size):
         if line.offset is not None:

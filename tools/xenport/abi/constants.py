@@ -5,24 +5,13 @@ The number of every hypercall and command is a constant too.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from xenport.abi.layout import Place
 from xenport.abi.schema import FileSpec, HypercallSpec, Ranged, ValueSpec
 from xenport.errors import InputError
 from xenport.yamlsource import Document, suggestion
-
-
-class Source(NamedTuple):
-    """A file of the description."""
-
-    document: Document
-    spec: FileSpec
-
-    @property
-    def place(self) -> Place:
-        """The whole file."""
-        return Place(self.document, ())
 
 
 @dataclass(frozen=True)
@@ -48,10 +37,67 @@ class ConstantItem:
 
 
 class _Candidate(NamedTuple):
-    """A definition, and what must hold for it, outermost first."""
+    """A definition, and of what must hold for it: what has releases or architectures, and what
+    has conditions, outermost first."""
 
     item: ConstantItem
-    chain: tuple[tuple[Ranged, Place], ...]
+    ranged: tuple[Ranged, ...]
+    conditional: tuple[tuple[Ranged, Place], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A file of the description."""
+
+    document: Document
+    spec: FileSpec
+
+    @property
+    def place(self) -> Place:
+        """The whole file."""
+        return Place(self.document, ())
+
+    @cached_property
+    def candidates(self) -> tuple[_Candidate, ...]:
+        """Every definition of a constant, for any architecture and release."""
+        return tuple(self._candidates())
+
+    def _candidates(self) -> Iterator[_Candidate]:
+        top = self.place
+        file = (self.spec, top)
+        for index, group in enumerate(self.spec.constants):
+            place = top.at("constants", index)
+            for name, values in group.values.items():
+                for number, value in enumerate(values):
+                    there = place.at("values", name, number)
+                    yield self._candidate(
+                        name, value, group.name, file, (group, place), (value, there)
+                    )
+        for name, calls in self.spec.hypercalls.items():
+            for index, call in enumerate(calls):
+                place = top.at("hypercalls", name, index)
+                value = ValueSpec(value=call.number, doc=call.doc)
+                chain = (file, (call, place))
+                yield self._candidate(f"__HYPERVISOR_{name}", value, "hypercalls", *chain)
+                yield from self._commands(name, call, *chain)
+
+    def _commands(
+        self, name: str, call: HypercallSpec, *chain: tuple[Ranged, Place]
+    ) -> Iterator[_Candidate]:
+        for command_name, commands in call.commands.items():
+            for number, command in enumerate(commands):
+                place = chain[-1][1].at("commands", command_name, number)
+                value = ValueSpec(value=command.number, doc=command.doc)
+                yield self._candidate(command_name, value, name, *chain, (command, place))
+
+    def _candidate(
+        self, name: str, spec: ValueSpec, group: str, *chain: tuple[Ranged, Place]
+    ) -> _Candidate:
+        return _Candidate(
+            ConstantItem(name, spec, chain[-1][1], self.spec.header, group),
+            tuple(one for one, _ in chain if one.since or one.until or one.arches is not None),
+            tuple((one, place) for one, place in chain if one.requires or one.unless),
+        )
 
 
 class Constants:
@@ -67,7 +113,6 @@ class Constants:
         in_range: Callable[[Ranged], bool],
         active: Callable[[Ranged, Place], bool],
     ) -> None:
-        self._in_range = in_range
         self._active = active
         self.evaluate: Callable[[ConstantItem], int]
         self._candidates: dict[str, list[_Candidate]] = {}
@@ -75,7 +120,9 @@ class Constants:
         self._values: dict[str, int | str] = {}
         self._open: list[str] = []  # what is being looked up, to find circles
         for source in sources:
-            self._collect(source)
+            for candidate in source.candidates:
+                if all(map(in_range, candidate.ranged)):
+                    self._candidates.setdefault(candidate.item.name, []).append(candidate)
 
     def items(self) -> Iterator[ConstantItem]:
         """Every definition that holds."""
@@ -91,8 +138,8 @@ class Constants:
         self._open.append(name)
         try:
             found: ConstantItem | None = None
-            for item, chain in self._candidates[name]:
-                if all(self._active(spec, place) for spec, place in chain):
+            for item, _, conditional in self._candidates[name]:
+                if all(self._active(spec, place) for spec, place in conditional):
                     if found is not None:
                         raise item.place.error(f"{name} is already defined at {found.place.name()}")
                     found = item
@@ -135,40 +182,6 @@ class Constants:
         finally:
             self._open.pop()
         return self._values[name]
-
-    def _collect(self, source: Source) -> None:
-        """Take every definition of ``source`` that is one at this release."""
-        top = source.place
-        file = (source.spec, top)
-        for index, group in enumerate(source.spec.constants):
-            place = top.at("constants", index)
-            for name, values in group.values.items():
-                for number, value in enumerate(values):
-                    there = place.at("values", name, number)
-                    self._add(source, name, value, group.name, file, (group, place), (value, there))
-        for name, calls in source.spec.hypercalls.items():
-            for index, call in enumerate(calls):
-                place = top.at("hypercalls", name, index)
-                value = ValueSpec(value=call.number, doc=call.doc)
-                chain = (file, (call, place))
-                self._add(source, f"__HYPERVISOR_{name}", value, "hypercalls", *chain)
-                self._collect_commands(source, name, call, *chain)
-
-    def _collect_commands(
-        self, source: Source, name: str, call: HypercallSpec, *chain: tuple[Ranged, Place]
-    ) -> None:
-        for command_name, commands in call.commands.items():
-            for number, command in enumerate(commands):
-                place = chain[-1][1].at("commands", command_name, number)
-                value = ValueSpec(value=command.number, doc=command.doc)
-                self._add(source, command_name, value, name, *chain, (command, place))
-
-    def _add(
-        self, source: Source, name: str, spec: ValueSpec, group: str, *chain: tuple[Ranged, Place]
-    ) -> None:
-        if all(self._in_range(one) for one, _ in chain):
-            item = ConstantItem(name, spec, chain[-1][1], source.spec.header, group)
-            self._candidates.setdefault(name, []).append(_Candidate(item, chain))
 
 
 def is_expression(value: int | str) -> bool:

@@ -179,7 +179,6 @@ class Inventory:
         return rows(
             self.abi.engine.named(name),
             self.abi.architecture.data_model.endian,
-            directed=name in self.arguments,
             expand=expand,
         )
 

@@ -27,7 +27,7 @@ class Row:
     bits: tuple[int, int] | None = None  # of a bit field: lowest and number, by value of its unit
     start: int = field(default=0, compare=False)  # first bit, counted along memory
     end: int = field(default=0, compare=False)  # the one behind its last
-    direction: str | None = None  # in, out, inout; None where it has no meaning
+    direction: str | None = None  # in, out, inout; None between members
     count: str | None = None
     resource: str | None = None
     varies: bool = False
@@ -42,13 +42,13 @@ class Row:
 _PADDING = ("pad", "padding", "reserved", "rsvd", "unused")
 
 
-def rows(layout: Layout, endian: str, *, directed: bool, expand: bool) -> tuple[Row, ...]:
+def rows(layout: Layout, endian: str, *, expand: bool) -> tuple[Row, ...]:
     """The table of the structure or union ``layout``.
 
-    ``directed``: it is (part of) an argument, so directions have a meaning. With ``expand`` the
-    members of structures that are defined elsewhere follow too, not only of those written in place.
+    Directions have a meaning only if it is (part of) an argument. With ``expand`` the members of
+    structures that are defined elsewhere follow too, not only of those written in place.
     """
-    return tuple(_Table(endian, directed, expand).of(layout, "", 0, 0))
+    return tuple(_Table(endian, expand).of(layout, "", 0, 0))
 
 
 def is_inline(layout: Layout) -> bool:
@@ -67,9 +67,8 @@ def _type_text(layout: Layout) -> str:
 
 
 class _Table:
-    def __init__(self, endian: str, directed: bool, expand: bool) -> None:
+    def __init__(self, endian: str, expand: bool) -> None:
         self._endian = endian
-        self._directed = directed
         self._expand = expand
 
     def of(self, layout: Layout, prefix: str, base: int, depth: int) -> Iterator[Row]:
@@ -125,7 +124,7 @@ class _Table:
             (member.bit_offset or 0, member.bits or 0) if is_bits else None,
             base * 8 + extent[0],
             base * 8 + extent[1],
-            member.direction if self._directed else None,
+            member.direction,
             member.count,
             member.resource,
             member.varies,

@@ -172,13 +172,15 @@ class _Printer:
             prefix = f"{title}\n" if len(groups) > 1 else ""
             headings += [f"{prefix}offset", "size"]
         right = range(len(headings))
-        has_direction = any(row and row.direction for line in lines for row in line)
-        headings += ["type", "name", *(["dir"] if has_direction else []), "notes"]
+        users = list(
+            dict.fromkeys(user for place in places for user in place.arguments.get(thing.name, ()))
+        )
+        headings += ["type", "name", *(["dir"] if users else []), "notes"]
         made = table(self._console, headings, right)
         for line in lines:
             row = next(row for row in line if row is not None)
             cells = [cell for one in line for cell in _place_cells(one)]
-            direction = [row.direction or ""] if has_direction else []
+            direction = [row.direction or ""] if users else []
             alike = len({(one.offset, one.size) if one else None for one in line}) == 1
             style = "dim" if row.is_padding else "" if alike else "yellow"
             add(made, *cells, row.type, _name(row), *direction, _notes(row), style=style)
@@ -186,9 +188,6 @@ class _Printer:
         aligns = ", ".join(dict.fromkeys(str(face.align) for face in tables))
         add(made, *total, "", f"aligned to {aligns}", style="bold")
         put(self._console, made)
-        users = list(
-            dict.fromkeys(user for place in places for user in place.arguments.get(thing.name, ()))
-        )
         if all(place.abi.is_helper(thing.name) for place in places):
             say(self._console, "Private to one side: it never crosses the boundary.")
         for face, members in groups:
