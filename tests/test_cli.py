@@ -66,6 +66,11 @@ def test_no_test_of_that_name() -> None:
     assert "no test matches" in said
 
 
+def test_release_that_is_not_described() -> None:
+    assert "4.17" in refused("run", "--port", "model-arm64", "--release", "4.99")
+    assert "there are: 3.2, 4.14" in refused("run", "--release", "4.99")
+
+
 def test_expression_that_is_none() -> None:
     assert "-k" in refused("run", "--port", "model-arm64", "-k", "a and (")
 

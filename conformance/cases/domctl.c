@@ -83,18 +83,24 @@ TEST(domctl_pause_refused, CONTROL, "a domain cannot pause itself: EINVAL", .nee
  * Background: The interface has no promise of stability; instead, each call names the version that
  * it means.
  * Provoked by: another version; an argument at no address; a command that does not exist.
- * Expected: -EACCES; -EFAULT; -ENOSYS.
- * Source: domctl.h (XEN_DOMCTL_INTERFACE_VERSION); common/domctl.c, do_domctl().
+ * Expected: -EACCES; -EFAULT; -ENOSYS. Until 4.14 the IOMMU's commands are looked for last, and where
+ * the domain has none that fails with -EOPNOTSUPP.
+ * Source: domctl.h (XEN_DOMCTL_INTERFACE_VERSION); common/domctl.c, do_domctl(); 4.14's
+ * drivers/passthrough/iommu.c, iommu_do_domctl().
  */
 TEST(domctl_refused, CONTROL, "domctl of another version: EACCES; unknown: ENOSYS",
      .needs = "dom0")
 {
+    long unknown;
+
     memset(&request, 0, sizeof(request));
     request.cmd = XEN_DOMCTL_getdomaininfo;
     request.interface_version = XEN_DOMCTL_INTERFACE_VERSION + 1;
     CHECK_ERRNO(hypercall_domctl(&request), EACCES);
     CHECK_ERRNO(hypercall_domctl(arch_unmapped_pointer()), EFAULT);
-    CHECK_ERRNO(domctl(9999, own_domain()), ENOSYS);
+    unknown = domctl(9999, own_domain());
+    if (RELEASE_IS_AT_LEAST(4, 15) || unknown != -XEN_EOPNOTSUPP)
+        CHECK_ERRNO(unknown, ENOSYS);
 }
 
 /*

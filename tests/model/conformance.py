@@ -74,7 +74,12 @@ ENVIRONMENTS = {
         Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True)),
         Environment("arm64-domu", "arm64", "4.17", Guest("arm", control=False)),
         Environment("ppc64-domu", "ppc64", "3.2", Guest("ppc", control=False)),
+        Environment("pv64-dom0-4.14", "x86_64", "4.14", Guest("pv", control=True)),
         Environment("pv64-dom0-4.20", "x86_64", "4.20", Guest("pv", control=True)),
+        Environment("pvh64-dom0-4.14", "x86_64", "4.14", Guest("hvm", control=True)),
+        Environment("pvh64-dom0-4.20", "x86_64", "4.20", Guest("hvm", control=True)),
+        Environment("arm64-domu-4.14", "arm64", "4.14", Guest("arm", control=False)),
+        Environment("arm64-domu-4.20", "arm64", "4.20", Guest("arm", control=False)),
     )
 }
 

@@ -9,14 +9,15 @@ from fake_machine import PORT
 from xenport import port as ports
 from xenport.errors import InputError
 
+RELEASES = ("4.14", "4.17", "4.20")  # of Debian 11, 12 and 13
+
 
 def test_all_ports_load() -> None:
     assert {
         "model-arm64",
         "model-ppc64",
         "model-x86_64",
-        "xen-4.17-amd64",
-        "xen-4.17-arm64",
+        *(f"xen-{release}-{cpu}" for release in RELEASES for cpu in ("amd64", "arm64")),
     } <= set(ports.names())
     for name in ports.names():
         port = ports.load(name)
@@ -56,6 +57,45 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_unknown_environment(port_file: Path) -> None:
     with pytest.raises(InputError, match="no environment 'domo'; did you mean 'dom0'"):
         ports.load(port_file).environment("domo")
+
+
+@pytest.mark.parametrize("name", ["xen-4.14-amd64", "xen-4.20-arm64"])
+def test_a_port_like_another(name: str) -> None:
+    port = ports.load(name)
+    assert port.like is not None
+    other = ports.load(port.like)
+    same = {"kind", "architecture", "console", "hypervisor_args", "ends", "environments"}
+    for key in same:
+        assert getattr(port, key) == getattr(other, key)
+    for key in {"name", "doc", "release", "hypervisor"}:
+        assert getattr(port, key) != getattr(other, key)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("like: xen-4.17-amd64\n", "port.yaml:1:1: the key 'name' is missing"),
+        ("name: x\nlike: xen-4.17-amd46\n", "port.yaml:2:7: .*did you mean 'xen-4.17-amd64'"),
+        ("name: x\nlike: 7\n", "port.yaml:2:7: no such port"),
+        ("name: x\nlike: [a]\n", "port.yaml:2:7: no such port"),
+        ("name: x\nlike: xen-4.20-amd64\n", "port.yaml:2:7: .*itself like another"),
+        ("name: x\nlike: xen-4.17-amd64\nrelease: '4.99'\n", "port.yaml:3:10: .*release 4.99"),
+        ("name: x\nlike: xen-4.17-amd64\narchitecture: arm64\n", "no such guest"),
+    ],
+)
+def test_mistakes_of_a_port_like_another(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "port.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        ports.load(path)
+
+
+def test_another_release(port_file: Path) -> None:
+    port = ports.load(port_file, "4.20")
+    assert (port.release, port.name, port.path) == ("4.20", "fake", port_file)
+    assert ports.load(port_file).release == "4.17"
+    with pytest.raises(InputError, match=r"not described for release 4\.99"):
+        ports.load(port_file, "4.99")
 
 
 def test_known_failures(port_file: Path) -> None:

@@ -47,6 +47,11 @@ main.add_command(abi)
     help="Port to test; may be repeated. Default: the reference model, all architectures.",
 )
 @click.option(
+    "--release",
+    metavar="R",
+    help="Test against the ABI of this release of Xen instead of the port's own.",
+)
+@click.option(
     "--hypervisor",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Hypervisor image to test in place of the port's own.",
@@ -69,6 +74,7 @@ main.add_command(abi)
 )
 def run(
     chosen: tuple[str, ...],
+    release: str | None,
     hypervisor: Path | None,
     expression: str | None,
     report: Path | None,
@@ -77,9 +83,21 @@ def run(
     silence: float | None,
 ) -> None:
     """Run the conformance suite and say how far each port is."""
-    names = chosen or tuple(name for name in ports.names() if ports.load(name).kind == "model")
-    options = session.Options(names, hypervisor, expression, report, compiler, slow, silence)
+    names = chosen or _models(release)
+    options = session.Options(
+        names, release, hypervisor, expression, report, compiler, slow, silence
+    )
     sys.exit(session.run(options, Console()))
+
+
+def _models(release: str | None) -> tuple[str, ...]:
+    """The reference model's ports, or those of them that are described for ``release``."""
+    models = [port for port in map(ports.load, ports.names()) if port.kind == "model"]
+    described = [port.name for port in models if release in (None, *port.arch.releases)]
+    if not described:
+        known = {known for port in models for known in port.arch.releases}
+        raise InputError(f"no model of release {release}; there are: {', '.join(sorted(known))}")
+    return tuple(described)
 
 
 @main.command()

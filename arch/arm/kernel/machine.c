@@ -8,6 +8,8 @@
 #include <fdt.h>
 #include <stddef.h>
 
+#include <xen.h>
+
 struct machine machine;
 
 /*
@@ -73,6 +75,19 @@ static void read_gic(const void *fdt)
     }
 }
 
+/* Before 4.17, Xen tells nothing of itself to the domains that it builds; they find it where all
+ * domains but the first do. */
+static void read_hypervisor(const void *fdt, fdt_node_t node)
+{
+    if (node == FDT_NONE) {
+        machine.foreign[0] = (struct region){GUEST_GNTTAB_BASE, GUEST_GNTTAB_SIZE};
+        machine.event_interrupt = GUEST_EVTCHN_PPI;
+        return;
+    }
+    read_regions(fdt, node, machine.foreign);
+    machine.event_interrupt = read_interrupt(fdt, node, 0);
+}
+
 void machine_read(const void *fdt)
 {
     fdt_node_t hypervisor = fdt_find_with(fdt, "compatible", "xen,xen");
@@ -81,8 +96,7 @@ void machine_read(const void *fdt)
     if (timers == FDT_NONE)
         timers = fdt_find_with(fdt, "compatible", "arm,armv7-timer");
     read_regions(fdt, fdt_find_with(fdt, "device_type", "memory"), machine.ram);
-    read_regions(fdt, hypervisor, machine.foreign);
-    machine.event_interrupt = read_interrupt(fdt, hypervisor, 0);
+    read_hypervisor(fdt, hypervisor);
     machine.timer_interrupts[TIMER_PHYSICAL] = read_interrupt(fdt, timers, PHYSICAL_TIMER);
     machine.timer_interrupts[TIMER_VIRTUAL] = read_interrupt(fdt, timers, VIRTUAL_TIMER);
     read_gic(fdt);

@@ -31,7 +31,7 @@ static long map(const volatile void *page, unsigned long frame, unsigned long fl
 /* The number by which the guest counts its pages, in which its own memory has no holes. */
 static unsigned long pfn_of(const volatile void *page)
 {
-    return ((unsigned long)page - LINK_ADDRESS) / PAGE_SIZE;
+    return (unsigned long)page / PAGE_SIZE;
 }
 
 static const unsigned long *machphys_table(void)
@@ -167,7 +167,7 @@ static const unsigned long *entry_of(const volatile void *address)
         unsigned long entry = table[(unsigned long)address >> shift & 511];
 
         CHECK(entry & 1);
-        table = (const unsigned long *)(LINK_ADDRESS + machphys[FRAME_OF_ENTRY(entry)] * PAGE_SIZE);
+        table = (const unsigned long *)(machphys[FRAME_OF_ENTRY(entry)] * PAGE_SIZE);
     }
     return &table[(unsigned long)address >> 12 & 511];
 }

@@ -54,12 +54,11 @@ static inline unsigned long arch_guest_address(const volatile void *pointer)
 /* The frame number of a page of the kernel. A PV guest names the machine's frames. */
 static inline unsigned long arch_frame(const volatile void *page)
 {
-    unsigned long address = (unsigned long)page;
+    unsigned long frame = (unsigned long)page / PAGE_SIZE;
 
     if (boot_info.start_info)
-        return ((const unsigned long *)boot_info.start_info->mfn_list)[(address - LINK_ADDRESS) /
-                                                                       PAGE_SIZE];
-    return address / PAGE_SIZE;
+        return ((const unsigned long *)boot_info.start_info->mfn_list)[frame];
+    return frame;
 }
 
 /* ---- Time ---- */
@@ -126,7 +125,7 @@ static inline void arch_illegal_instruction(void)
     __asm__ volatile("ud2" : : : "memory");
 }
 
-/* Page 0 is not mapped: see head.S and kernel.lds. */
+/* Page 0 is not mapped: see head.S. */
 static inline void *arch_unmapped_pointer(void)
 {
     return NULL;

@@ -4,8 +4,9 @@
  * PV: Xen has built page tables that map the domain's first page of memory at VIRT_BASE, and starts at
  * pv_start in 64-bit mode. HVM (PVH): Xen starts at hvm_start in 32-bit mode without paging.
  *
- * VIRT_BASE is where the kernel is linked, so that a PV guest has nothing mapped below; the page tables
- * of an HVM guest leave page 0 out. A NULL pointer faults in both.
+ * VIRT_BASE is 0: Xen up to 4.14 loads an HVM guest at the difference of its addresses and VIRT_BASE.
+ * A PV guest thus has all memory mapped at its own number, and takes page 0 out when it starts; the page
+ * tables of an HVM guest leave it out. A NULL pointer faults in both.
  */
 #include <elfnote.h>
 
@@ -26,8 +27,8 @@
     note XEN_ELFNOTE_GUEST_VERSION, .asciz, "1"
     note XEN_ELFNOTE_XEN_VERSION, .asciz, "xen-3.0"
     note XEN_ELFNOTE_LOADER, .asciz, "generic"
-    note XEN_ELFNOTE_VIRT_BASE, .quad, LINK_ADDRESS
-    note XEN_ELFNOTE_PADDR_OFFSET, .quad, LINK_ADDRESS
+    note XEN_ELFNOTE_VIRT_BASE, .quad, 0
+    note XEN_ELFNOTE_PADDR_OFFSET, .quad, 0
     note XEN_ELFNOTE_ENTRY, .quad, pv_start
     note XEN_ELFNOTE_HYPERCALL_PAGE, .quad, hypercall_page
     note XEN_ELFNOTE_FEATURES, .asciz, "!writable_page_tables|pae_pgdir_above_4gb"

@@ -2,7 +2,6 @@
 #ifndef XENPORT_X86_LAYOUT_H
 #define XENPORT_X86_LAYOUT_H
 
-#define LINK_ADDRESS 0x200000   /* kernel.lds has it too, and checks */
 #define STACK_SIZE 0x8000
 
 #define SELECTOR_CODE 0x08

@@ -38,6 +38,7 @@ void pv_init(void)
 
     boot_step("set_trap_table", set_trap_table());
     boot_step("set_callbacks", set_callbacks());
+    boot_step("page 0 cannot be unmapped", map(NULL, 0));
     boot_step("the page below the stack cannot be unmapped", map(stack_guard, 0));
     rc = map(shared_info_page, entry_start_info->shared_info | PTE_DATA);
     if (rc == 0)

@@ -99,7 +99,7 @@ class Dispatcher:
                     Call(self._hypervisor, places, argument, declared),
                     self._failure_of(command.name, declared),
                 )
-        any_call = Call(self._hypervisor, places)
+        any_call = Call(self._hypervisor, places, errnos=self._declared(hypercall))
 
         def run(vcpu: Vcpu, args: Arguments) -> int:
             found = commands.get(args[index] & mask)

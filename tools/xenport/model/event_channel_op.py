@@ -90,6 +90,8 @@ def bind_pirq(call: Call) -> None:
     view = call.view
     domain = call.domain
     cpu = domain.vcpus[0].cpu
+    if call.declares("EOPNOTSUPP"):
+        raise XenError("EOPNOTSUPP")
     if view.pirq >= cpu.pirq_count:
         raise XenError("EINVAL")
     if not cpu.pirq_permitted(view.pirq):

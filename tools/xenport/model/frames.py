@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from xenport.abi.releases import rank
 from xenport.model.errors import XenError
 from xenport.model.memory import PAGE_SIZE, Page
 
@@ -120,13 +121,14 @@ class TranslatedFrames:
             return
         page = self._shared_info(index) if name.endswith("shared_info") else self._grant(index)
         old = self._places.get(page)
-        if old is not None and not cpu_class.moves_mapped_pages(self._domain.abi):
+        again = cpu_class.mapped_again(self._domain.abi)
+        if old is not None and again == "fails":
             raise XenError("EBUSY")
         if old == frame:
             return
         if self._domain.memory.has_frame(frame):
             self._clear(frame)
-        if old is not None:
+        if old is not None and again == "moves":
             self._domain.memory.replace(old, None)
         self._domain.memory.replace(frame, page)
         self._places[page] = frame
@@ -150,7 +152,9 @@ class TranslatedFrames:
     def _move(self, source: int, frame: int) -> None:
         """Move a page of the domain's own to another frame."""
         memory = self._domain.memory
-        if not memory.has_frame(source) or memory.page_at(source) in self._places:
+        if not memory.has_frame(source):
+            raise XenError("EACCES" if rank(self._domain.abi.release) >= rank("4.19") else "EINVAL")
+        if memory.page_at(source) in self._places:
             raise XenError("EINVAL")
         if source == frame:
             return

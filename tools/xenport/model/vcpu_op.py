@@ -28,8 +28,10 @@ def target(call: Call) -> Vcpu:
 
 @handlers.check("vcpu_op")
 def vcpu_exists(call: Call) -> None:
-    """Which vcpu is asked before which command."""
-    call.domain.vcpu(call["vcpuid"])
+    """The vcpu is looked for before the command, but on those releases of Arm where the vcpu_op
+    errors do not say so."""
+    if call.declares("ENOENT"):
+        call.domain.vcpu(call["vcpuid"])
 
 
 @command("VCPUOP_initialise")

@@ -95,6 +95,7 @@ class Port(Strict):
     """A port under test."""
 
     name: Name
+    like: Name | None = None  # a port of xenport's that has every key that is not given here
     kind: Literal["model", "hosted", "qemu"]  # hosted: the model behind a real machine
     doc: str
     architecture: Name
@@ -152,17 +153,25 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
 
 
-def load(name: str | Path) -> Port:
+def load(name: str | Path, release: str | None = None) -> Port:
     """The port ``name``, or the one described in a file: whatever has a ``/`` or ends in ``.yaml``.
 
-    Raises ``InputError`` for an unknown name and for every mistake in the file.
+    ``release`` replaces the release whose ABI the port is tested against. Raises ``InputError`` for
+    an unknown name, for every mistake in the file, and for a release that is not described.
     """
     text = str(name)
     if "/" in text or text.endswith(".yaml"):
-        return _read(Path(text))
-    if text not in names():
+        port = _read(Path(text))
+    elif text in names():
+        port = _read(_folder() / f"{text}.yaml")
+    else:
         raise InputError(f"unknown port '{text}'{suggestion(text, names())}")
-    return _read(_folder() / f"{text}.yaml")
+    if release is None:
+        return port
+    for arch in (port.arch, *map(port.guest_arch, port.environments.values())):
+        if release not in arch.releases:
+            raise InputError(_undescribed(arch, release))
+    return port.model_copy(update={"release": release})
 
 
 def _folder() -> Path:
@@ -172,12 +181,27 @@ def _folder() -> Path:
 @functools.cache
 def _read(path: Path) -> Port:
     document = Document(path)
+    _inherit(document)
     port = _complete(document, document.parse(Port))
     port._path = path
     if path.parent == _folder() and port.name != path.stem:
         raise document.error(f"expected {path.stem}, the name of the file", "name")
     _check(document, port)
     return port
+
+
+def _inherit(document: Document) -> None:
+    """Takes the keys that are not given from the port that this one is said to be like."""
+    if not isinstance(document.data, dict) or "like" not in document.data:
+        return
+    if "name" not in document.data:
+        raise document.error("the key 'name' is missing")
+    other = document.data["like"]
+    if other not in names():
+        raise document.error(f"no such port{suggestion(str(other), names())}", "like")
+    if load(other).like is not None:
+        raise document.error(f"{other} is itself like another port; name that one", "like")
+    document.data = Document(_folder() / f"{other}.yaml").data | document.data
 
 
 def _complete(document: Document, port: Port) -> Port:
@@ -231,11 +255,12 @@ def _check(document: Document, port: Port) -> None:
 
 def _check_release(document: Document, port: Port, arch: Architecture, *where: str) -> None:
     if port.release not in arch.releases:
-        raise document.error(
-            f"{arch.name} is not described for release {port.release}"
-            f"; there are: {', '.join(arch.releases)}",
-            *where,
-        )
+        raise document.error(_undescribed(arch, port.release), *where)
+
+
+def _undescribed(arch: Architecture, release: str) -> str:
+    known = ", ".join(arch.releases)
+    return f"{arch.name} is not described for release {release}; there are: {known}"
 
 
 def _check_architecture(

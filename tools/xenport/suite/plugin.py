@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """xenport's own options."""
     group = parser.getgroup("xenport", "conformance of a port")
     group.addoption("--xenport-logs", type=Path, default=None, help="folder for raw consoles")
+    group.addoption("--xenport-release", default=None, help="release whose ABI is tested")
     group.addoption("--xenport-hypervisor", type=Path, default=None, help="hypervisor image to use")
     group.addoption("--xenport-compiler", default=None, help="C compiler for the test kernels")
     group.addoption("--xenport-slow", action="store_true", help="also tests that need `slow`")
@@ -55,8 +56,8 @@ class PortFile(pytest.File):
 
     def collect(self) -> Iterator["EnvironmentNode"]:
         """One node an environment."""
-        port = ports.load(self.path)
         option = self.config.option
+        port = ports.load(self.path, option.xenport_release)
         built = kernels(port, option.xenport_compiler)
         driver = ports.open(
             port, hypervisor=option.xenport_hypervisor, supervisor=built[port.architecture]

@@ -30,6 +30,7 @@ class Options:
     """What a person asked of a run."""
 
     ports: Sequence[str]
+    release: str | None = None
     hypervisor: Path | None = None
     expression: str | None = None
     report: Path | None = None
@@ -43,7 +44,7 @@ def run(options: Options, console: Console) -> int:
 
     Raises InputError for ports, images, expressions and folders that cannot be used.
     """
-    chosen = [ports.load(name) for name in options.ports]
+    chosen = [ports.load(name, options.release) for name in options.ports]
     _check_ready(chosen, options, console)
     with _interrupt_on_sigterm(), _folder(options.report) as folder:
         recorder = _Recorder(Display(console))
@@ -92,6 +93,8 @@ def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[s
         arguments += [f"--junitxml={folder / reports.JUNIT}", "-o=junit_suite_name=xenport"]
     if options.expression:
         arguments.append(f"-k={options.expression}")
+    if options.release:
+        arguments.append(f"--xenport-release={options.release}")
     if options.hypervisor:
         arguments.append(f"--xenport-hypervisor={options.hypervisor}")
     if options.compiler:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from unicorn import (
     UC_ERR_OK,
@@ -427,8 +427,8 @@ class Arm64Cpu(Cpu):
         return (*cls.features, direct)
 
     @classmethod
-    def moves_mapped_pages(cls, abi: Abi) -> bool:
-        return rank(abi.release) < rank("4.17")
+    def mapped_again(cls, abi: Abi) -> Literal["moves", "adds", "fails"]:
+        return "adds" if rank(abi.release) < rank("4.17") else "fails"
 
     def check_param(self, domain: Domain, index: int, value: int | None) -> None:
         abi = domain.abi

@@ -34,7 +34,7 @@ Everything must be deterministic: no host time, no randomness, no iteration over
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -177,9 +177,10 @@ class Cpu(ABC):
         return cls.features
 
     @classmethod
-    def moves_mapped_pages(cls, _abi: Abi) -> bool:
-        """Does mapping a page of Xen's that is mapped already move it? Else it is EBUSY."""
-        return True
+    def mapped_again(cls, _abi: Abi) -> Literal["moves", "adds", "fails"]:
+        """What mapping a page of Xen's does that is mapped already: it moves the page, adds another
+        place to the first, or fails with EBUSY."""
+        return "moves"
 
     def maximum_frame(self) -> int:
         """XENMEM_maximum_gpfn of the domain."""

@@ -55,7 +55,7 @@ class Builder:
         self._abi = domain.abi
         self._kernel = ElfKernel(image)
         self._base = self._note("XEN_ELFNOTE_VIRT_BASE")
-        self._offset = self._base - (self._optional("XEN_ELFNOTE_PADDR_OFFSET") or self._base)
+        self._offset = self._base - (self._optional("XEN_ELFNOTE_PADDR_OFFSET") or 0)
         segments = self._kernel.segments
         if min(s.physical + self._offset for s in segments) < self._base:
             raise InputError("the kernel lies below its VIRT_BASE")
