@@ -15,7 +15,7 @@ from xenport.abi.load import description
 from xenport.abi.rows import rows
 from xenport.cli import main
 from xenport.emit import docs
-from xenport.emit.drawing import LINE, draw
+from xenport.emit.drawing import draw
 from xenport.emit.tree import MARK
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}
@@ -131,7 +131,7 @@ def boxes(small: Description, arch: str, name: str) -> Iterator[tuple[int, int, 
     layout = abi.layout(name)
     table = rows(layout, abi.architecture.data_model.endian, expand=False)
     offset = 0
-    for line in draw(table, layout.size):
+    for line in draw(table, layout.size, union=layout.kind == "union"):
         if line.offset is not None:
             offset = line.offset
         at = offset * 8
@@ -139,7 +139,7 @@ def boxes(small: Description, arch: str, name: str) -> Iterator[tuple[int, int, 
             if box.row is not None:
                 yield at, at + box.width + line.left_out * 8, box.row.name
             at += box.width
-        assert at <= (offset * 8) + LINE
+        assert at <= offset * 8 + line.scale
 
 
 @pytest.mark.parametrize("arch", ["little64", "big64"])

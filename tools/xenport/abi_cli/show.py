@@ -353,7 +353,7 @@ def _place_cells(row: Row | None) -> tuple[str, str]:
         return str(row.offset), str(row.size)
     first, number = row.bits
     if row.kind != "member":
-        return str(row.offset), f"{number} bits"
+        return str(row.offset), f"{number} bit" if number == 1 else f"{number} bits"
     last = first + number - 1
     return str(row.offset), f"bit {first}" if number == 1 else f"bits {first}-{last}"
 

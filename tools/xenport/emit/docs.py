@@ -245,7 +245,7 @@ class _Site:
         for face, members in groups.items():
             column = Column(where(members), face, members)
             if isinstance(face, StructFace):
-                column.drawing = draw(face.rows, face.size)
+                column.drawing = draw(face.rows, face.size, union=entry.thing.kind == "union")
             entry.columns.append(column)
         faces = [face for face in groups if isinstance(face, StructFace)]
         entry.lines = merged([face.rows for face in faces])
@@ -316,28 +316,32 @@ class _Site:
         file = self._files[place.things[thing].header.path]
         return Markup('<a href="{}#{}-{}">{}</a>').format(file, thing.kind, thing.name, thing.name)
 
-    def _link(self, text: str, places: Sequence[Inventory]) -> Markup:
-        """``text`` with links at the names of what there is in ``places``, and code in `` ` ``."""
+    def _link(self, text: str, places: Sequence[Inventory], is_code: bool = False) -> Markup:
+        """``text`` with links at the names of what there is in ``places``, and code in `` ` ``.
+
+        In prose, which is not code, a word without an underscore is no name.
+        """
         made = Markup()
         for number, part in enumerate(text.split("`")):
             made += (
-                Markup("<code>{}</code>").format(part) if number % 2 else self._plain(part, places)
+                Markup("<code>{}</code>").format(part)
+                if number % 2
+                else self._plain(part, places, is_code)
             )
         return made
 
-    def _plain(self, text: str, places: Sequence[Inventory]) -> Markup:
+    def _plain(self, text: str, places: Sequence[Inventory], is_code: bool) -> Markup:
         made = Markup()
         end = 0
         for word in _WORD.finditer(text):
-            target = self._target(word[0], places)
+            is_name = is_code or "_" in word[0]
+            target = self._target(word[0], places) if is_name else None
             if target is not None:
                 made += text[end : word.start()] + target
                 end = word.end()
         return made + text[end:]
 
     def _target(self, word: str, places: Sequence[Inventory]) -> Markup | None:
-        if "_" not in word:
-            return None
         for place in reversed(places):
             for kind in _LINKED:
                 thing = Thing(kind, word)

@@ -1,4 +1,4 @@
-"""A structure drawn to scale: lines of eight bytes, and the boxes on them."""
+"""A structure drawn to scale: lines of eight bytes, or a union's one line a member."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from xenport.abi.rows import Row
 
 LINE = 64  # bits
+_NARROW = 0.2  # of the width: a box that has no room for a name
 
 
 @dataclass(frozen=True)
@@ -23,21 +24,30 @@ class Box:
 class Line:
     """Boxes side by side. ``offset`` (bytes) is ``None`` below another line of the same bytes.
 
-    ``left_out`` bytes of the same member follow that are not drawn.
+    ``left_out`` bytes of the same member follow that are not drawn. ``scale``: bits of a full line.
     """
 
     offset: int | None
     boxes: tuple[Box, ...]
     left_out: int = 0
+    scale: int = LINE
+
+    @property
+    def rest(self) -> int:
+        """Bits of the line behind the last box."""
+        return self.scale - sum(box.width for box in self.boxes)
 
 
-def draw(rows: Sequence[Row], size: int) -> list[Line]:
-    """The outermost rows of a structure of ``size`` bytes.
+def draw(rows: Sequence[Row], size: int, *, union: bool) -> list[Line]:
+    """The outermost rows of a structure or union of ``size`` bytes.
 
     Members that share bytes, as those of an anonymous union do, are drawn below each other. Of a
     member of many lines only the first and the last are drawn.
     """
-    lanes = _lanes([row for row in rows if row.depth == 0 and row.end > row.start])
+    outermost = [row for row in rows if row.depth == 0 and row.end > row.start]
+    if union:
+        return [_alone(row, size * 8) for row in outermost]
+    lanes = _lanes(outermost)
     lines: list[Line] = []
     for start in range(0, size * 8, LINE):
         end = min(start + LINE, size * 8)
@@ -50,15 +60,25 @@ def draw(rows: Sequence[Row], size: int) -> list[Line]:
     return _labelled(lines)
 
 
+def _alone(row: Row, scale: int) -> Line:
+    """A member of a union, on a line for itself; its name is behind it if it is small."""
+    width = row.end - row.start
+    before = (Box(row.start, None),) if row.start else ()
+    if width >= scale * _NARROW:
+        return Line(0, (*before, Box(width, row, row.name, True, True)), 0, scale)
+    name = Box(scale - row.end, None, row.name) if row.end < scale else Box(0, None)
+    return Line(0, (*before, Box(width, row, "", True, True), name), 0, scale)
+
+
 def _lanes(rows: Sequence[Row]) -> list[list[Row]]:
-    """``rows`` so that those of one lane do not overlap."""
+    """``rows`` so that those of one lane do not overlap; each close behind another if it can."""
     lanes: list[list[Row]] = []
     for row in rows:
-        lane = next((lane for lane in lanes if lane[-1].end <= row.start), None)
-        if lane is None:
-            lanes.append([row])
+        free = [lane for lane in lanes if lane[-1].end <= row.start]
+        if free:
+            max(free, key=lambda lane: lane[-1].end).append(row)
         else:
-            lane.append(row)
+            lanes.append([row])
     return lanes
 
 
