@@ -107,6 +107,26 @@ def test_headers(tmp_path: Path) -> None:
     assert "EVTCHNOP_send" in (out / "event_channel.h").read_text()
 
 
+@pytest.mark.parametrize(
+    ("language", "file"),
+    [("asm", "asm-offsets.h"), ("rust", "src/event_channel.rs"), ("python", "__init__.py")],
+)
+def test_headers_of_other_languages(tmp_path: Path, language: str, file: str) -> None:
+    out = tmp_path / "out"
+    what = ("--arch", "arm64", "--release", "4.17", "--lang", language)
+    for _ in range(2):  # its own is replaced
+        assert xenport("headers", *what, "-o", str(out)).returncode == 0
+    assert "EVTCHNOP_send" in (out / file).read_text()
+    (out / "mine").write_text("mine")
+    assert "did not generate" in refused("headers", *what, "-o", str(out))
+
+
+def test_headers_in_no_such_language(tmp_path: Path) -> None:
+    what = ("--arch", "arm64", "--release", "4.17", "--lang", "ada")
+    done = xenport("headers", *what, "-o", str(tmp_path / "out"))
+    assert done.returncode == 2 and "'ada'" in done.stderr and "'rust'" in done.stderr
+
+
 def test_ports_lists_them_all() -> None:
     done = xenport("ports")
     assert done.returncode == 0

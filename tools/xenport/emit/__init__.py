@@ -10,7 +10,7 @@ from pathlib import Path
 from xenport.abi import Abi
 from xenport.emit.tree import write_tree
 
-LANGUAGES = ("c", "asm", "python")
+LANGUAGES = ("c", "asm", "rust", "python")
 
 
 def write(abi: Abi, language: str, out: Path) -> None:

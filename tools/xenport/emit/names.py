@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterable
+from itertools import count
 
 from xenport.abi import Abi
 
@@ -26,6 +27,14 @@ class Names:
         self._taken.add(name)
         return name
 
+    def numbered(self, name: str) -> str:
+        """``name`` with the first number that makes it free."""
+        return self.take(next(f"{name}{n}" for n in count() if f"{name}{n}" not in self._taken))
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keep ``names`` free."""
+        self._taken.update(names)
+
 
 def number_text(abi: Abi, name: str) -> str:
     """The value of the number constant ``name``: as Xen writes it, or in hexadecimal if the
@@ -39,4 +48,5 @@ def number_text(abi: Abi, name: str) -> str:
 
 def lines(text: str, width: int) -> list[str]:
     """``text`` as lines of at most ``width`` characters."""
-    return textwrap.wrap(" ".join(text.split()), width, break_long_words=False)
+    text = " ".join(text.split())
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
