@@ -24,13 +24,11 @@ def definitions(abi: Abi) -> dict[str, str]:
 
 def assembled(abi: Abi, names: list[str], folder: Path) -> list[int]:
     """The values of ``names``, unsigned, as the architecture's assembler sees them."""
-    toolchain = abi.architecture.toolchain
-    assert toolchain is not None
     emit.write(abi, "asm", folder / "inc")
     source, to = folder / "all.S", folder / "all.o"
     data = [f".quad {name}" for name in names]
     source.write_text("\n".join([f'#include "{asm.FILE}"', ".data", *data]) + "\n")
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", toolchain.target]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", abi.architecture.target]
     done = subprocess.run(
         [*command, f"-I{folder / 'inc'}", "-c", "-o", str(to), str(source)],
         capture_output=True,

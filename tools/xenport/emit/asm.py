@@ -48,7 +48,7 @@ def _file(abi: Abi) -> Iterator[str]:
             yield f"/* {header.path}: constants */"
             yield from _aligned(constants)
         for name, item in header.types.items():
-            if item.kind != "type":
+            if item.kind in ("struct", "union"):
                 yield ""
                 yield f"/* {header.path}: {item.kind} {name} */"
                 yield from _aligned(list(_structure(abi, name, names)))

@@ -5,7 +5,7 @@ alignment that it has on the architecture. So the crate means the same on whatev
 compiled, and its assertions of the layout hold there.
 
 ====================  ==========================================================================
-typedef               a type alias
+typedef, enum         a type alias
 structure, union      ``repr(C)``; a nested one is a type of its own, ``OUTER_member``
 anonymous members     a union or structure ``OUTER_anon0`` in a member ``anon0``, where members lie
                       over each other; members of the others are members of what surrounds them
@@ -290,7 +290,7 @@ class _Writer:
         item = header.types[name]
         layout = self._abi.layout(name)
         own = self._crate.own[name][1]
-        if item.kind != "type":
+        if item.kind in ("struct", "union"):
             self._structure(own, layout, item.spec.doc)
             return
         inner = self._abi.layout(item.spec.type) if isinstance(item.spec, TypeSpec) else layout
