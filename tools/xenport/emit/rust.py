@@ -23,7 +23,7 @@ Keywords and names that are taken get an underscore at the end.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -293,7 +293,10 @@ class _Writer:
         if item.kind in ("struct", "union"):
             self._structure(own, layout, item.spec.doc)
             return
-        inner = self._abi.layout(item.spec.type) if isinstance(item.spec, TypeSpec) else layout
+        if isinstance(item.spec, TypeSpec):
+            inner = self._abi.layout(item.spec.type)
+        else:
+            inner = replace(layout, name="")
         type_ = self._type(inner, own)
         self._items += ["", *_doc(item.spec.doc), f"pub type {own} = {type_};"]
 
