@@ -83,6 +83,16 @@ hypercalls:
       OP_ruled: {number: 7, rules: [{since: "4.17", doc: It may be restarted.}]}
       OP_gone: {number: 6, until: "4.14"}
 """
+OLD = """
+header: old.h
+until: "4.14"
+structs: {wanderer: {fields: [{name: a, type: uint32}]}}
+"""
+NEW = """
+header: new.h
+since: "4.17"
+structs: {wanderer: {fields: [{name: a, type: uint32}]}}
+"""
 TOOLS = """
 header: tools.h
 tools: true
@@ -139,7 +149,7 @@ structs:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Description:
     """A description with one thing for each kind of difference."""
     root = tmp_path_factory.mktemp("description")
-    texts = {"op": OP, "tools": TOOLS, "io/ring": RING, "errno": ERRNO}
+    texts = {"op": OP, "tools": TOOLS, "io/ring": RING, "errno": ERRNO, "old": OLD, "new": NEW}
     for name, text in texts.items():
         path = root / "abi" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,6 +229,13 @@ def test_added_and_removed(made: Description) -> None:
     assert (found["gone"].what, found["gone"].effect) == ("removed", "source")
     assert (found["FRESH"].what, found["FRESH"].effect) == ("added", "extends")
     assert (found["OP_gone"].what, found["OP_gone"].effect) == ("removed", "breaks")
+
+
+def test_headers(made: Description) -> None:
+    found = changes(made)
+    assert facts(found["wanderer"]) == ["header: old.h -> new.h"]
+    assert found["wanderer"].effect == "source"
+    assert (found["old.h"].what, found["new.h"].what) == ("removed", "added")
 
 
 def test_values(made: Description) -> None:

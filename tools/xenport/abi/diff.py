@@ -92,7 +92,11 @@ class Difference:
         return found
 
     def as_data(self) -> dict[str, Any]:
-        """The difference as JSON has it."""
+        """The difference as JSON has it.
+
+        ``schema`` is raised when a key changes its meaning or goes. The worst effect of its details
+        is that of a change; what is added and removed has none. Values are texts.
+        """
         return {
             "schema": 1,
             "old": self.old,
@@ -200,7 +204,13 @@ def steps(places: Iterable[Inventory], thing: Thing) -> list[Step]:
 
 def compare(before: Inventory, after: Inventory, thing: Thing) -> tuple[Detail, ...]:
     """What differs in ``thing``, which is in both."""
-    old, new = before.face(thing), after.face(thing)
+    paths = [place.things[thing].header.path for place in (before, after)]
+    moved = paths[0] != paths[1]
+    where = (_changed("header", "", paths[0], paths[1], "source"),) if moved else ()
+    return where + _compare(before.face(thing), after.face(thing), thing)
+
+
+def _compare(old: Hashable, new: Hashable, thing: Thing) -> tuple[Detail, ...]:
     if old == new:
         return ()
     match old, new:
