@@ -94,8 +94,8 @@ class Difference:
     def as_data(self) -> dict[str, Any]:
         """The difference as JSON has it.
 
-        ``schema`` is raised when a key changes its meaning or goes. The worst effect of its details
-        is that of a change; what is added and removed has none. Values are texts.
+        ``schema`` is raised when a key changes its meaning or goes. A change has the worst effect
+        of its details; what is added or removed has no details. Old and new facts are texts.
         """
         return {
             "schema": 1,
