@@ -93,6 +93,7 @@ class Hosted(Strict):
 
     machine: str  # one of `machines`
     memory: Bytes  # of the machine
+    free: Bytes  # the address from which on nobody but the shim uses it
     endian: Literal["little", "big"]  # of the shim
     counter_frequency: Bytes  # Hz
     guest: str  # what the guest's side is: a module of the model's CPU adapters

@@ -176,6 +176,7 @@ static void wait_for_model(void)
             decrementer_of = NULL;
             write_spr(SPR_DECREMENTER, INT32_MAX);
             write_spr(SPR_HYPERVISOR_DECREMENTER, NAP);
+            write_spr(SPR_STOP_STATUS, 0); /* go on here; guests can write it */
             __asm__ volatile(".long 0x4c0002e4" : : : "memory"); /* stop */
         }
     }
@@ -285,7 +286,6 @@ struct registers *start(void)
         partitions[space + 1].partition_scoped = PARTITION_RADIX | (uint64_t)roots[space];
     write_spr(SPR_PARTITION_TABLE, (uint64_t)partitions | PARTITIONS_64K);
     write_spr(SPR_PID, 0);
-    write_spr(SPR_STOP_STATUS, 0);
     lpcr = read_spr(SPR_LPCR) & ~(LPCR_AIL | LPCR_LD | LPCR_ILE);
     lpcr |= LPCR_HOST_RADIX | LPCR_UPRT | LPCR_HDICE | LPCR_LPES0;
     write_spr(SPR_LPCR, lpcr);

@@ -17,11 +17,10 @@ _MAILBOX = "mailbox"
 
 @dataclass(frozen=True)
 class Shim:
-    """A shim: the ELF file, and where in the machine's memory its parts are."""
+    """A shim: the ELF file, and where in the machine's memory its mailbox is."""
 
     elf: Path
     mailbox: int
-    end: int  # behind the last byte that it uses
 
     def image(self) -> bytes:
         """What the machine takes as its firmware."""
@@ -63,12 +62,8 @@ def build(arch: Architecture, hosted: Hosted, header: str) -> Shim:
 
 def _read(elf: Path) -> Shim:
     with elf.open("rb") as file:
-        parsed = ELFFile(file)
-        table = parsed.get_section_by_name(".symtab")
+        table = ELFFile(file).get_section_by_name(".symtab")
         assert isinstance(table, SymbolTableSection)
         mailbox = table.get_symbol_by_name(_MAILBOX)
         assert mailbox is not None
-        ends = [
-            segment["p_paddr"] + segment["p_memsz"] for segment in parsed.iter_segments("PT_LOAD")
-        ]
-    return Shim(elf, mailbox[0]["st_value"], max(ends))
+    return Shim(elf, mailbox[0]["st_value"])

@@ -23,8 +23,6 @@ from xenport.port.description import Port
 from xenport.port.files import Files
 from xenport.port.model import ModelDriver
 
-_RESERVED = 2 << 20  # bytes: what the shim's end is rounded up to
-
 
 class HostedDriver(ModelDriver):
     """Starts the model together with a machine that hosts it, in a new process for each boot."""
@@ -49,26 +47,26 @@ def main() -> int:
 
 def _boot(spec: dict[str, Any]) -> End:
     try:
-        with _machine(spec["architecture"]) as machine:
-            return process.boot(spec, Host(machine))
+        with machine(spec["architecture"]) as hosted:
+            return process.boot(spec, Host(hosted))
     except (InputError, ModelError) as error:
         return End("error", str(error))
 
 
 @contextmanager
-def _machine(name: str) -> Iterator[HostedMachine]:
+def machine(name: str) -> Iterator[HostedMachine]:
     """A machine with its shim running; gone at the end of the block."""
     hosted, built = _shim(name)
-    machine = architecture.load(name).machines[hosted.machine]
-    program = emulator.find(machine.qemu)
+    described = architecture.load(name).machines[hosted.machine]
+    program = emulator.find(described.qemu)
     if program is None:
-        raise InputError(f"{machine.qemu} is not here; it is in the package {machine.package}")
+        raise InputError(f"{described.qemu} is not here; it is in the package {described.package}")
     with Files() as files:
         memory = files.add(b"")
         descriptor = files.descriptors[-1]
-        ram = Ram(descriptor, hosted.memory, built.end + _RESERVED - 1 & -_RESERVED)
+        ram = Ram(descriptor, hosted.memory, hosted.free)
         command = program.command(
-            machine.args,
+            described.args,
             ("-nodefaults", "-display", "none", "-serial", "none", "-no-reboot"),
             ("-m", f"{hosted.memory}B", "-machine", "memory-backend=ram"),
             (

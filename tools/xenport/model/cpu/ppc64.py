@@ -37,7 +37,7 @@ from xenport.model.cpu.ppc64_core import (
     Ppc64Core,
 )
 from xenport.model.cpu.ppc64_domain import Loaded
-from xenport.model.cpu.ppc64_guest import MSR_EE, VECTOR_PROGRAM, Ppc64Guest
+from xenport.model.cpu.ppc64_guest import MSR_EE, NEVER, VECTOR_PROGRAM, Ppc64Guest
 
 if TYPE_CHECKING:
     from xenport.model.vcpu import Vcpu
@@ -71,7 +71,6 @@ _STORE = 0x02000000  # in HDSISR
 
 _FREQUENCY = 100_000_000
 _TICK_NS = 1_000_000_000 // _FREQUENCY
-_NEVER = 1 << 200
 
 # mtspr, and the bits that make it one.
 _MTSPR = 31 << 26 | 467 << 1
@@ -131,7 +130,7 @@ class Ppc64Cpu(Ppc64Guest):
         self._clock = self.hypervisor.clock
         self._timer_vector: int = self.hypervisor.architecture.vectors["timer"]
         self._exception: int | None = None  # to be taken when the core has stopped
-        self._decrementer_end = _NEVER  # ns since boot at which it becomes negative
+        self._decrementer_end = NEVER * _TICK_NS  # ns since boot at which it becomes negative
         self.core.hook_interrupt(self._hook())
 
     # ---- Registers ----

@@ -40,6 +40,8 @@ MSR_DR = 1 << 4  # and of data addresses
 MSR_PMM = 1 << 2
 MSR_RI = 1 << 1
 
+NEVER = (1 << 63) - 1  #: in ``decrementer_end``
+
 _ALL_ONES = (1 << 64) - 1
 _MARK = _ALL_ONES ^ 0xFFFF  # is set in the number of a hypercall; anything less is a PAPR call
 
@@ -122,6 +124,7 @@ class Ppc64Guest(GuestCpu):
         for _ in range(domain.max_vcpus):
             cpu = domain.add_vcpu().cpu
             assert isinstance(cpu, cls)
+            cpu.set("decrementer_end", NEVER)
             cpu.loaded(loaded)
             if cpu.vcpu.id == 0:
                 cpu._enter_kernel(loaded)

@@ -29,15 +29,15 @@ _libc.mmap.argtypes = (
 class Ram:
     """A machine's memory of ``size`` bytes, in the file ``descriptor``, from address 0.
 
-    The first ``reserved`` bytes are the shim's; the others are handed out.
+    What lies before ``free`` is the shim's and the machine's own; the rest is handed out.
     """
 
-    def __init__(self, descriptor: int, size: int, reserved: int) -> None:
+    def __init__(self, descriptor: int, size: int, free: int) -> None:
         os.ftruncate(descriptor, size)
         self._descriptor = descriptor
         self.size = size
         self.data = memoryview(mmap.mmap(descriptor, size))
-        self._next = reserved
+        self._next = free
         self._adopted: dict[int, tuple[int, Buffer]] = {}  # address here -> address there
 
     def allocate(self, size: int) -> int:
