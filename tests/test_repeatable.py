@@ -20,6 +20,9 @@ def test_runs_agree(name: str, tmp_path: Path) -> None:
         run(name, report, "--slow")
         results = json.loads((report / "results.json").read_text())["results"]
         verdicts.append(
-            {(result["environment"], result["test"]): result["outcome"] for result in results}
+            {
+                (result["port"], result["environment"], result["test"]): result["outcome"]
+                for result in results
+            }
         )
     assert all(other == verdicts[0] for other in verdicts[1:])

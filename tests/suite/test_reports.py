@@ -8,7 +8,7 @@ import pytest
 
 from xenport.errors import InputError
 from xenport.suite import ladder, reports
-from xenport.suite.results import Outcome, Result, Run
+from xenport.suite.results import Difference, Outcome, Result, Run
 
 
 def result(
@@ -30,6 +30,7 @@ def run() -> Run:
             result("c", Outcome.SKIP, message="why"),
             result("a", Outcome.XFAIL, environment="domU", message="known"),
         ],
+        differences=[Difference("dom0", "a", "p", "q", "<pass> on p, fail on q")],
     )
 
 
@@ -59,7 +60,8 @@ def test_documented_keys_are_the_keys(run: Run) -> None:
     documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     climbs = [ladder.climb("p", run.results)]
     data = reports.as_data(run, climbs)
-    used = {*data, *data["results"][0], *data["ladder"][0], *data["ladder"][0]["rungs"][0]}
+    climb, difference = data["ladder"][0], data["differences"][0]
+    used = {*data, *data["results"][0], *difference, *climb, *climb["rungs"][0]}
     assert documented == used
 
 

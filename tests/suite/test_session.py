@@ -121,6 +121,27 @@ def test_a_crash_boots_again_for_the_rest(fake_run: Runner) -> None:
     assert "2 pass, 1 crash" in text
 
 
+def test_a_port_is_compared_with_the_one_it_must_be_the_same_as(
+    fake_run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = {"tests=0-2": lines("ok 1 alpha", "ok 2 beta", "ok 3 gamma")}
+    status, text = fake_run({ALL: GOOD, **third}, extra="same_as: model-arm64\n")
+    assert status == 0
+    assert "differs" not in text
+
+    good, worse = FakeDriver({ALL: GOOD}), FakeDriver({ALL: BAD, **third})
+    monkeypatch.setattr(ports, "open", lambda port, **_: good if port.name == "fake" else worse)
+    output = io.StringIO()
+    options = Options([str(tmp_path / "fake.yaml")], report=tmp_path / "out")
+    assert session.run(options, Console(file=output, width=200)) == 1
+    text = output.getvalue()
+    assert "differs fake/dom0/beta: pass on fake, fail on model-arm64" in text
+    data = json.loads((tmp_path / "out" / "results.json").read_text())
+    (difference,) = data["differences"]
+    assert (difference["port"], difference["test"]) == ("fake", "beta")
+    assert "pass on fake" in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_one_reason_is_told_once(fake_run: Runner) -> None:
     panic = ["(XEN) panic", Ended("crash", "no image")]
     status, text = fake_run({ALL: panic})

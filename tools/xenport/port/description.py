@@ -106,6 +106,7 @@ class Port(Strict):
     ends: list[End] = []
     environments: dict[Name, Environment]
     known_failures: list[KnownFailure] = []
+    same_as: Name | None = None  # a port whose verdicts must be the same; runs compare them
     _path: Path = PrivateAttr()
 
     @property
@@ -233,6 +234,9 @@ def _check(document: Document, port: Port) -> None:
     if not port.environments:
         raise document.error("expected at least one environment", "environments")
     _check_hypervisor(document, port)
+    if port.same_as is not None and port.same_as not in names():
+        known = suggestion(port.same_as, names())
+        raise document.error(f"unknown port '{port.same_as}'{known}", "same_as")
     for name, environment in port.environments.items():
         where = ("environments", name)
         guest_arch = _check_architecture(document, port, environment, where)

@@ -121,7 +121,21 @@ def print_summary(console: Console, run: Run) -> None:
     console.print(_ladder_table(climbs))
     for climb in climbs:
         _print_next(console, climb, run)
+    _print_differences(console, run)
     console.print(f"{_counts(run.results)} in {run.seconds:.1f} s", highlight=False)
+
+
+def _print_differences(console: Console, run: Run) -> None:
+    for one in run.differences[:_NAMES]:
+        name = f"{one.port}/{one.environment}/{one.test}"
+        console.print(
+            f"[bold red]differs[/] [bold]{escape(name)}[/]: {escape(one.what)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    more = len(run.differences) - _NAMES
+    if more > 0:
+        console.print(f"and {more} more differences", highlight=False)
 
 
 def _ladder_table(climbs: Sequence[ladder.Climb]) -> Table:

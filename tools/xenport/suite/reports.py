@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ def as_data(run: Run, climbs: Sequence[ladder.Climb]) -> dict[str, Any]:
             }
             for result in run.results
         ],
+        "differences": [asdict(difference) for difference in run.differences],
         "ladder": [
             {
                 "port": climb.port,

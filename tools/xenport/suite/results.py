@@ -47,6 +47,17 @@ class Result:
     console: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A test that came out in one way on a port and in another on the port it is compared with."""
+
+    environment: str
+    test: str
+    port: str
+    compared_with: str
+    what: str  # one line for a person
+
+
 @dataclass
 class Run:
     """A whole run: its results in the order in which they came, and the boots' raw consoles."""
@@ -54,6 +65,7 @@ class Run:
     started: str  # UTC, ISO 8601
     results: list[Result] = field(default_factory=list)
     seconds: float = 0.0
+    differences: list[Difference] = field(default_factory=list)
 
     def count(self, outcome: Outcome) -> int:
         """How many results have ``outcome``."""

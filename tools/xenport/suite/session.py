@@ -20,6 +20,7 @@ from xenport import content, port as ports
 from xenport.errors import InputError
 from xenport.port import Port
 from xenport.suite import plugin, reports
+from xenport.suite.comparison import differences
 from xenport.suite.kernels import kernels
 from xenport.suite.progress import Display, print_summary
 from xenport.suite.results import Run
@@ -44,19 +45,29 @@ def run(options: Options, console: Console) -> int:
 
     Raises InputError for ports, images, expressions and folders that cannot be used.
     """
-    chosen = [ports.load(name, options.release) for name in options.ports]
+    chosen = _with_compared([ports.load(name, options.release) for name in options.ports])
     _check_ready(chosen, options, console)
     with _interrupt_on_sigterm(), _folder(options.report) as folder:
         recorder = _Recorder(Display(console))
         with redirect_stderr(io.StringIO()) as said:
             status = pytest.main(_arguments(chosen, options, folder), plugins=[plugin, recorder])
         recorder.finish(status, said.getvalue())
+        recorder.run.differences = differences(chosen, recorder.run.results)
         if options.report:
             reports.write(recorder.run, folder)
         print_summary(console, recorder.run)
     if options.report:
         console.print(f"Report: {options.report / 'index.html'}", highlight=False, soft_wrap=True)
-    return 1 if recorder.run.failures else 0
+    return 1 if recorder.run.failures or recorder.run.differences else 0
+
+
+def _with_compared(chosen: Sequence[Port]) -> list[Port]:
+    """The ports, and those whose verdicts must be the same."""
+    ports_by_name = {port.name: port for port in chosen}
+    for port in chosen:
+        if port.same_as is not None and port.same_as not in ports_by_name:
+            ports_by_name[port.same_as] = ports.load(port.same_as, port.release)
+    return list(ports_by_name.values())
 
 
 def _check_ready(chosen: Sequence[Port], options: Options, console: Console) -> None:
