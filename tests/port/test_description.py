@@ -64,9 +64,9 @@ def test_a_port_like_another(name: str) -> None:
     port = ports.load(name)
     assert port.like is not None
     other = ports.load(port.like)
-    same = {"kind", "architecture", "console", "hypervisor_args", "ends", "environments"}
-    for key in same:
+    for key in {"kind", "architecture", "console", "hypervisor_args", "ends"}:
         assert getattr(port, key) == getattr(other, key)
+    assert port.environments.items() >= other.environments.items()
     for key in {"name", "doc", "release", "hypervisor"}:
         assert getattr(port, key) != getattr(other, key)
 
@@ -160,11 +160,26 @@ def test_variants_of_an_environment(port_file: Path) -> None:
     assert port.machine(variant).args == [*port.machine(base).args, "-m", "2G"]
 
 
+def test_variants_of_a_variant(port_file: Path) -> None:
+    second = "  second: {like: variant, doc: more, machine: q35}\n"
+    port_file.write_text(PORT + VARIANT + second)
+    found = ports.load(port_file).environment("second")
+    assert (found.machine, found.machine_args, found.guest) == ("q35", ["-m", "2G"], "pv")
+
+
+def test_environments_beside_those_of_another_port() -> None:
+    base, port = ports.load("xen-4.17-amd64"), ports.load("xen-4.14-amd64")
+    added = set(port.environments) - set(base.environments)
+    assert added == {"pv64-dom0-null", "pv64-dom0-rtds"}
+    for name in added:
+        assert port.environments[name].tests == base.environments["pv64-dom0-credit2"].tests
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("like: dom0", "like: domo", "16:11: no environment 'domo'; did you mean 'dom0'"),
-        ("like: dom0", "like: variant", "16:11: variant is itself like another"),
+        ("like: dom0", "like: domo", "16:11: no environment 'domo' above.*did you mean 'dom0'"),
+        ("like: dom0", "like: variant", "16:11: no environment 'variant' above"),
         ("    like: dom0\n", "", "16:5: the key 'guest' is missing"),
         ("machine_args: [-m, 2G]", "architecture: arm64", "only a domain besides dom0"),
         ("machine_args: [-m, 2G]", "architecture: arm46", "unknown architecture 'arm46'.*arm64"),

@@ -24,7 +24,7 @@ def make_test(index: int, name: str, rung: str = "events", ends: str = "", needs
 class FakeBoot:
     """Plays a script: guest lines, then an end (a poweroff if the script has none).
 
-    The line HANG waits until the boot is stopped.
+    Lines with "(XEN) " ahead are the hypervisor's. The line HANG waits until the boot is stopped.
     """
 
     script: Script
@@ -36,7 +36,11 @@ class FakeBoot:
                 assert self.stopped.wait(10)
                 yield Ended("killed", "stopped")
                 return
-            yield Line(event, float(seconds)) if isinstance(event, str) else event
+            if isinstance(event, str):
+                text = event.removeprefix("(XEN) ")
+                yield Line(text, float(seconds), "guest" if text == event else "hypervisor")
+            else:
+                yield event
         if not (self.script and isinstance(self.script[-1], Ended)):
             yield Ended("poweroff", "", float(len(self.script)))
 

@@ -23,8 +23,10 @@ def passing(*names: str) -> list[str]:
 
 
 @contextmanager
-def started(driver: FakeDriver, path: Path, *tests: Any) -> Iterator[EnvironmentRun]:
-    run = EnvironmentRun(driver, "dom0", NONE, tests, path, Limits())
+def started(
+    driver: FakeDriver, path: Path, *tests: Any, shows: str | None = None
+) -> Iterator[EnvironmentRun]:
+    run = EnvironmentRun(driver, "dom0", NONE, tests, path, Limits(), shows)
     pool = BootPool()
     run.start(pool)
     try:
@@ -74,6 +76,18 @@ def test_an_end_costs_the_running_test_only(
         verdict = run.verdict("b")
     assert (verdict.outcome, verdict.message) == (outcome, message)
     assert verdict.console == ("# start b", "a note")
+
+
+def test_nothing_passes_in_another_environment_than_was_meant(tmp_path: Path) -> None:
+    rest = [*HEADER, *passing("a", "b"), "# end"]
+    for first, outcome in (("(XEN) using: null", "pass"), ("(XEN) using: credit", "fail")):
+        driver = FakeDriver({"tests=0-1": [first, "using: null", *rest]})
+        with started(driver, tmp_path, A, B, shows="using: null$") as run:
+            for name in "ab":
+                verdict = run.verdict(name)
+                assert verdict.outcome == outcome
+                assert verdict.message in ("", "the hypervisor did not show 'using: null$'")
+        assert len(driver.command_lines) == 1
 
 
 def test_an_end_between_tests_is_laid_on_the_next(tmp_path: Path) -> None:

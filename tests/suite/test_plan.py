@@ -16,6 +16,13 @@ def test_every_need_must_be_provided() -> None:
     assert names == ["any", "pv", "either"]
 
 
+def test_tests_by_name() -> None:
+    tests = [make_test(index, name) for index, name in enumerate(("timer_a", "timer_b", "other"))]
+    assert plan.named(tests, []) == tests
+    assert plan.named(tests, ["timer_*"]) == tests[:2]
+    assert plan.named(tests, ["*_b", "other"]) == tests[1:]
+
+
 def test_ladder_order_keeps_the_catalogue_within_a_rung() -> None:
     tests = [make_test(0, "t", "time"), make_test(1, "e", "enter"), make_test(2, "f", "enter")]
     ordered = plan.in_ladder_order(tests, ["enter", "time"])

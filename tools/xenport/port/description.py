@@ -67,13 +67,15 @@ class Environment(Strict):
     """A kind of guest that a port offers."""
 
     doc: str
-    like: Name | None = None  # another environment: what is not given here is as there
+    like: Name | None = None  # an environment above: what is not given here is as there
     guest: Name | Literal[""] = ""  # kind of caller: one of the architecture's `guests`
     architecture: Name | None = None  # of a domain under test, where it is not that of the port
     provides: list[Name] = []
+    tests: list[str] = []  # names, or patterns with * and ?, of those that are run; none: all
     machine: Name | None = None  # one of the architecture's `machines`
     machine_args: list[str] = []  # QEMU's options after the machine's own
     hypervisor_args: list[str] = []  # after the port's own
+    shows: Pattern | None = None  # what a line of the hypervisor has before a kernel starts
     domain: Domain | None = None
     ends: list[End] = []  # looked at before the port's own
 
@@ -95,7 +97,8 @@ class Port(Strict):
     """A port under test."""
 
     name: Name
-    like: Name | None = None  # a port of xenport's that has every key that is not given here
+    # A port of xenport's that has every key that is not given here; environments are added.
+    like: Name | None = None
     kind: Literal["model", "hosted", "qemu"]  # hosted: the model behind a real machine
     doc: str
     architecture: Name
@@ -202,24 +205,28 @@ def _inherit(document: Document) -> None:
         raise document.error(f"no such port{suggestion(str(other), names())}", "like")
     if load(other).like is not None:
         raise document.error(f"{other} is itself like another port; name that one", "like")
-    document.data = Document(_folder() / f"{other}.yaml").data | document.data
+    base = Document(_folder() / f"{other}.yaml").data
+    own = document.data.get("environments")
+    if isinstance(own, dict):
+        document.data["environments"] = base["environments"] | own
+    document.data = base | document.data
 
 
 def _complete(document: Document, port: Port) -> Port:
     """The port, with every environment whole that is `like` another one."""
-    whole = {}
+    whole: dict[str, Environment] = {}
     for name, environment in port.environments.items():
-        whole[name] = environment
         where = ("environments", name)
         if environment.like is not None:
-            base = port.environments.get(environment.like)
+            base = whole.get(environment.like)
             if base is None:
-                known = suggestion(environment.like, port.environments)
-                raise document.error(f"no environment '{environment.like}'{known}", *where, "like")
-            if base.like is not None:
-                raise document.error(f"{environment.like} is itself like another", *where, "like")
+                known = suggestion(environment.like, whole)
+                raise document.error(
+                    f"no environment '{environment.like}' above this one{known}", *where, "like"
+                )
             own = {key: getattr(environment, key) for key in environment.model_fields_set}
-            whole[name] = base.model_copy(update=own)
+            environment = base.model_copy(update=own)
+        whole[name] = environment
         if not whole[name].guest:
             raise document.error("the key 'guest' is missing", *where)
     return port.model_copy(update={"environments": whole})

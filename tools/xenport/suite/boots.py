@@ -7,6 +7,7 @@ with the tests after it. Boots that do not depend on each other run beside each 
 
 import contextlib
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ class BootPool:
 class EnvironmentRun:
     """The verdicts of one environment of a port.
 
+    ``shows`` is a regular expression that a line of the hypervisor must match before the kernel
+    starts; otherwise it is not the environment that was meant, and nothing in it passes.
     ``logs`` is the folder for the raw console of each boot: ``tests-N.log``, and
     ``NAME.log`` for the test NAME that ends the domain.
     """
@@ -55,6 +58,7 @@ class EnvironmentRun:
         tests: Sequence[Test],
         logs: Path,
         limits: Limits,
+        shows: str | None = None,
     ) -> None:
         self._driver = driver
         self._environment = environment
@@ -63,6 +67,7 @@ class EnvironmentRun:
         self._ending = [test for test in tests if test.ends]
         self._logs = logs
         self._limits = limits
+        self._shows = shows
         self._changed = threading.Condition()
         self._known: dict[str, Verdict] = {}
         self._error: BaseException | None = None
@@ -133,7 +138,7 @@ class EnvironmentRun:
     ) -> "_BootReader":
         """One boot; calls ``entered`` when the kernel has started."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        reader = _BootReader(tests)
+        reader = _BootReader(tests, self._shows)
         with (
             self._driver.boot(
                 self._environment,
@@ -180,7 +185,8 @@ def _boot_verdict(event: Line | Ended) -> Verdict:
 class _BootReader:
     """Follows one boot's console."""
 
-    def __init__(self, tests: Sequence[Test]) -> None:
+    def __init__(self, tests: Sequence[Test], shows: str | None = None) -> None:
+        self._wanted = shows
         self.remaining = list(tests)
         self.entered = False
         """Whether the test kernel has begun to speak."""
@@ -195,9 +201,14 @@ class _BootReader:
         """Takes a line; yields the verdicts that come of it."""
         self._console.append(line.text)
         self._last = line.seconds
+        if self._wanted and line.source == "hypervisor" and re.search(self._wanted, line.text):
+            self._wanted = None
         match ktap.parse(line.text) if line.source == "guest" else None:
             case ktap.Header():
                 self.entered = True
+                if self._wanted:
+                    yield from self._all_fail(f"the hypervisor did not show '{self._wanted}'")
+                    self.finished = True
             case ktap.Start(name):
                 self._running = next((test for test in self.remaining if test.name == name), None)
                 self._started_at = line.seconds
@@ -208,9 +219,7 @@ class _BootReader:
                     yield self._finish(outcome, message, seconds)
             case ktap.End():
                 self.finished = True
-                for test in list(self.remaining):
-                    self._running = test
-                    yield self._finish(Outcome.FAIL, "the test kernel ended without running it")
+                yield from self._all_fail("the test kernel ended without running it")
 
     def ended(self, end: Ended) -> Iterator[tuple[str, Verdict]]:
         """Takes the end of the boot; yields the verdicts that come of it."""
@@ -231,6 +240,11 @@ class _BootReader:
             when = "" if during else "before the test began: "
             yield self._finish(_outcome_of(end), when + _reason(end))
         self.finished = True
+
+    def _all_fail(self, reason: str) -> Iterator[tuple[str, Verdict]]:
+        for test in list(self.remaining):
+            self._running = test
+            yield self._finish(Outcome.FAIL, reason)
 
     def _finish(
         self, outcome: Outcome, message: str, seconds: float | None = None

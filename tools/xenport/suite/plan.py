@@ -1,6 +1,7 @@
 """Which tests an environment gets, and how a boot is told which of them to run."""
 
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from xenport.kernel import Test
 
@@ -15,6 +16,15 @@ def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
     provided = set(provides)
     return [
         test for test in tests if all(provided.intersection(need.split("|")) for need in test.needs)
+    ]
+
+
+def named(tests: Iterable[Test], patterns: Sequence[str]) -> list[Test]:
+    """The tests that one of ``patterns`` names; all if there is none."""
+    return [
+        test
+        for test in tests
+        if not patterns or any(fnmatchcase(test.name, pattern) for pattern in patterns)
     ]
 
 

@@ -81,10 +81,11 @@ class EnvironmentNode(pytest.Collector):
     def collect(self) -> Iterator["ConformanceItem"]:
         """The boot itself, then the applicable tests in the ladder's order."""
         yield ConformanceItem.from_parent(self, name=BOOT_TEST, test=None)
-        words = set(self.port.environments[self.name].words)
+        environment = self.port.environments[self.name]
+        words = set(environment.words)
         if self.config.option.xenport_slow:
             words.add(plan.SLOW)
-        tests = plan.applicable(self.kernel.tests, words)
+        tests = plan.named(plan.applicable(self.kernel.tests, words), environment.tests)
         for test in plan.in_ladder_order(tests, [rung.name for rung in ladder.rungs()]):
             yield ConformanceItem.from_parent(self, name=test.name, test=test)
 
@@ -97,6 +98,7 @@ class EnvironmentNode(pytest.Collector):
             [item.test for item in _items(self.session) if item.parent is self and item.test],
             self._logs(),
             Limits(silence=self.config.option.xenport_silence),
+            self.port.environments[self.name].shows,
         )
         run.start(pool)
         return run
