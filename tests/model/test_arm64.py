@@ -1,34 +1,33 @@
 """The arm64 adapter: entry, hypercalls, exceptions, interrupts, time, firmware, the domain builder.
 
-Guests are a few instructions each, given next to their test and assembled all at once. They end in
-a hypercall (XENVER_version) whose handler is replaced by one that looks at the processor.
+Guests are given next to their test (see `arm_guests`).
 """
 
 from __future__ import annotations
 
-import functools
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
-import fdt
 import pytest
-from elftools.elf.elffile import ELFFile
+from arm_guests import (
+    EVENTS,
+    PHYSICAL_TIMER,
+    RAM,
+    VIRTUAL_TIMER,
+    Guests,
+    Run as ArmRun,
+    description,
+    raise_event,
+    values,
+)
 
-import xenport.abi
-import xenport.architecture
 from xenport.errors import InputError
-from xenport.model.call import Call
-from xenport.model.cpu import arm64_firmware, arm64_gic
+from xenport.model.cpu import arm_firmware, arm_gic, arm_gicv3
 from xenport.model.cpu.arm64 import Arm64Cpu
 from xenport.model.cpu.arm64_core import Arm64Core
-from xenport.model.machine import End, Guest, Machine
+from xenport.model.machine import End
 
-RAM = 0x40000000  # of a domU
-VIRTUAL_TIMER = 27
-PHYSICAL_TIMER = 30
-EVENTS = 31
+ABI = description("arm64")
 
 PREAMBLE = r"""
     .text
@@ -84,88 +83,25 @@ taken:
     look
 """
 
-_guests: list[str] = []
-
-
-def assembly(text: str) -> int:
-    """Note a guest; returns what `Run` knows it by."""
-    _guests.append(text)
-    return len(_guests) - 1
+GUESTS = Guests("arm64", PREAMBLE, lambda offset: (0x14000000 | offset // 4).to_bytes(4, "little"))
+assembly = GUESTS.add
 
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """The Images of all guests: the same code, entered at different places."""
-    folder = tmp_path_factory.mktemp("arm64")
-    source, program = folder / "guests.S", folder / "guests.o"
-    parts = [f"guest_{i}:\n{text}\n    .ltorg\n" for i, text in enumerate(_guests)]
-    source.write_text(PREAMBLE + "".join(parts))
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-freestanding-none"]
-    subprocess.run([*compiler, "-c", str(source), "-o", str(program)], check=True)
-    return _images(program)
+    return GUESTS.images(tmp_path_factory.mktemp("arm64"))
 
 
-def _images(program: Path) -> list[bytes]:
-    with program.open("rb") as file:
-        elf = ELFFile(file)
-        code = elf.get_section_by_name(".text").data()
-        symbols = elf.get_section_by_name(".symtab")
-        entries = [symbols.get_symbol_by_name(f"guest_{i}")[0] for i in range(len(_guests))]
-        return [
-            (0x14000000 | entry["st_value"] // 4).to_bytes(4, "little") + code[4:]
-            for entry in entries
-        ]
+class Run(ArmRun):
+    """A guest of arm64."""
 
+    cpu: Arm64Cpu
 
-class Run:
-    """A guest of the Image ``image``. ``look`` is called in each of its XENVER_version hypercalls,
-    and number ``looks`` of them ends the domain."""
-
-    def __init__(
-        self,
-        image: bytes,
-        look: Callable[[Run], None] = lambda _run: None,
-        *,
-        looks: int = 1,
-        control: bool = False,
-        command_line: str = "",
-    ) -> None:
-        self.looks = 0
-
-        def version(call: Call) -> int:
-            assert isinstance(call.vcpu.cpu, Arm64Cpu)
-            self.cpu = call.vcpu.cpu
-            look(self)
-            self.looks += 1
-            if self.looks == looks:
-                call.domain.shut_down(0)
-            return 0
-
-        self.machine = Machine(
-            description(),
-            xenport.architecture.load("arm64"),
-            Guest("arm", control=control),
-            image,
-            command_line,
-            lambda _text: None,
-            {"XENVER_version": version},
-        )
-        self.domain = self.machine.domain
-        cpu = self.domain.vcpus[0].cpu
-        assert isinstance(cpu, Arm64Cpu)
-        self.cpu = cpu  # of the vcpu that made the last hypercall
-
-    def to_the_end(self) -> Run:
-        assert self.machine.run() == End("poweroff")
-        return self
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__("arm64", *arguments, **options)
 
     def x(self, number: int) -> int:
-        return self.cpu.core.x[number].get()
-
-
-@functools.cache
-def description() -> xenport.abi.Abi:
-    return xenport.abi.load(arch="arm64", release="4.17")
+        return self.register(number)
 
 
 # ---- Entry ----
@@ -179,8 +115,8 @@ def test_entry_state(images: list[bytes]) -> None:
     assert run.domain.memory.read(run.x(4), 4) == bytes.fromhex("d00dfeed")
     assert run.x(4) == RAM + (30 << 20)
     assert run.x(2) == 0x80000000
-    assert run.x(3) == description().constant("SCTLR_GUEST_INIT")
-    assert run.cpu.core.pstate.get() & 0x3FF == description().constant("PSR_GUEST64_INIT")
+    assert run.x(3) == ABI.constant("SCTLR_GUEST_INIT")
+    assert run.cpu.core.status.get() & 0x3FF == ABI.constant("PSR_GUEST64_INIT")
     assert [run.x(n) for n in range(5, 16)] == [0] * 11
 
 
@@ -198,16 +134,6 @@ def test_images_that_are_refused(image: bytes, message: str) -> None:
 
 
 # ---- Device trees ----
-
-
-def tree_of(run: Run) -> fdt.FDT:
-    ram = run.domain.memory
-    return fdt.parse_dtb(ram.read(ram.base + ram.size - (2 << 20), 1 << 16))
-
-
-def values(tree: fdt.FDT, path: str, name: str) -> list[int | str]:
-    found: list[int | str] = tree.get_property(name, path).data
-    return found
 
 
 @pytest.mark.parametrize(
@@ -251,12 +177,12 @@ def values(tree: fdt.FDT, path: str, name: str) -> list[int | str]:
 def test_device_tree(
     images: list[bytes], control: bool, expected: dict[tuple[str, str], list[int | str]]
 ) -> None:
-    tree = tree_of(Run(images[LOOK], control=control, command_line="tests=0-3"))
+    tree = Run(images[LOOK], control=control, command_line="tests=0-3").tree()
     assert {place: values(tree, *place) for place in expected} == expected
 
 
 def test_empty_command_line(images: list[bytes]) -> None:
-    assert tree_of(Run(images[LOOK])).get_property("bootargs", "/chosen").data == bytearray(1)
+    assert Run(images[LOOK]).tree().get_property("bootargs", "/chosen").data == bytearray(1)
 
 
 # ---- Exceptions ----
@@ -296,7 +222,7 @@ def test_exceptions(images: list[bytes], name: str, syndrome: int, address: int 
     assert run.x(21) == syndrome
     if address is not None:
         assert run.x(22) == address
-    assert run.x(24) & 0x3FF == description().constant("PSR_GUEST64_INIT")
+    assert run.x(24) & 0x3FF == ABI.constant("PSR_GUEST64_INIT")
 
 
 STACKS = assembly("""
@@ -314,9 +240,9 @@ def test_an_exception_changes_stacks(images: list[bytes]) -> None:
     run = Run(images[STACKS]).to_the_end()
     assert run.x(20) == 0
     assert run.x(25) == 0x1000
-    assert run.cpu.core.pstate.get() & 0x3CF == 0x3C5
+    assert run.cpu.core.status.get() & 0x3CF == 0x3C5
     run.cpu.core.return_from_exception()
-    assert run.cpu.core.pstate.get() & 1 == 0
+    assert run.cpu.core.status.get() & 1 == 0
     assert run.cpu.core._sp.get() == 0x2000
     run.cpu.core.take_interrupt()
     assert run.cpu.core._sp.get() == 0x1000
@@ -391,11 +317,6 @@ UNMASKING = {
 }
 
 
-def raise_event(run: Run) -> None:
-    if run.looks == 0:
-        run.domain.vcpus[0].mark_events_pending()
-
-
 @pytest.mark.parametrize("instruction", UNMASKING)
 def test_an_event_waits_until_it_is_unmasked(images: list[bytes], instruction: str) -> None:
     run = Run(images[UNMASKING[instruction]], raise_event, looks=2).to_the_end()
@@ -408,7 +329,7 @@ def test_an_event_waits_until_it_is_unmasked(images: list[bytes], instruction: s
 def test_without_an_event_nothing_happens(images: list[bytes], instruction: str) -> None:
     run = Run(images[UNMASKING[instruction]], looks=2).to_the_end()
     assert run.x(20) == 0
-    assert run.cpu.core.pstate.get() & 0x80 == 0
+    assert run.cpu.core.status.get() & 0x80 == 0
 
 
 PRIORITY_MASK = assembly("""
@@ -487,18 +408,17 @@ def test_counters_are_virtual_time(images: list[bytes]) -> None:
 # ---- The interrupt controller by itself ----
 
 
-def gic(levels: int) -> arm64_gic.Gic:
+def gic(levels: int) -> arm_gicv3.GicV3:
     """One with group 1 on, and events and the timer enabled at priorities 0xa0 and 0x80."""
-    distributor = arm64_gic.Distributor()
-    distributor.write(0, 4, 0x12)
-    made = arm64_gic.Gic(distributor, 0, is_last=True, levels=lambda: levels)
-    private = arm64_gic.FRAME_SIZE
+    made = arm_gicv3.GicV3(arm_gicv3.make_distributor(), 0, 1, levels=lambda: levels)
+    made.write_distributor(0, 4, 0x12)
+    private = arm_gicv3.FRAME_SIZE
     made.write(private + 0x80, 4, 0xFFFFFFFF)
     made.write(private + 0x100, 4, 1 << EVENTS | 1 << VIRTUAL_TIMER)
     made.write(private + 0x400 + EVENTS, 1, 0xA0)
     made.write(private + 0x400 + VIRTUAL_TIMER, 1, 0x80)
-    made.writers[arm64_gic.ICC_PMR](0xFF)
-    made.writers[arm64_gic.ICC_IGRPEN1](1)
+    made.writers[arm_gicv3.ICC_PMR](0xFF)
+    made.writers[arm_gicv3.ICC_IGRPEN1](1)
     return made
 
 
@@ -507,38 +427,38 @@ BOTH = 1 << EVENTS | 1 << VIRTUAL_TIMER
 
 def test_the_higher_priority_comes_first_and_nothing_lower_until_its_end() -> None:
     both = gic(BOTH)
-    acknowledge = both.readers[arm64_gic.ICC_IAR1]
+    acknowledge = both.readers[arm_gicv3.ICC_IAR1]
     assert acknowledge() == VIRTUAL_TIMER
-    assert both.readers[arm64_gic.ICC_RPR]() == 0x80
-    assert acknowledge() == arm64_gic.SPURIOUS
-    both.writers[arm64_gic.ICC_EOIR1](VIRTUAL_TIMER)
+    assert both.readers[arm_gicv3.ICC_RPR]() == 0x80
+    assert acknowledge() == arm_gic.SPURIOUS
+    both.writers[arm_gicv3.ICC_EOIR1](VIRTUAL_TIMER)
     assert both.highest() == VIRTUAL_TIMER  # its level is still high
-    both.write(arm64_gic.FRAME_SIZE + 0x180, 4, 1 << VIRTUAL_TIMER)
+    both.write(arm_gicv3.FRAME_SIZE + 0x180, 4, 1 << VIRTUAL_TIMER)
     assert acknowledge() == EVENTS
-    both.writers[arm64_gic.ICC_EOIR1](EVENTS)
-    assert both.readers[arm64_gic.ICC_RPR]() == 0xFF
+    both.writers[arm_gicv3.ICC_EOIR1](EVENTS)
+    assert both.readers[arm_gicv3.ICC_RPR]() == 0xFF
 
 
 @pytest.mark.parametrize(
     "disable",
     [
-        lambda g: g.write(arm64_gic.FRAME_SIZE + 0x180, 4, BOTH),
-        lambda g: g.write(arm64_gic.FRAME_SIZE + 0x80, 4, 0),
-        lambda g: g._distributor.write(0, 4, 0x10),
-        lambda g: g.writers[arm64_gic.ICC_IGRPEN1](0),
-        lambda g: g.writers[arm64_gic.ICC_PMR](0x80),
+        lambda g: g.write(arm_gicv3.FRAME_SIZE + 0x180, 4, BOTH),
+        lambda g: g.write(arm_gicv3.FRAME_SIZE + 0x80, 4, 0),
+        lambda g: g.write_distributor(0, 4, 0x10),
+        lambda g: g.writers[arm_gicv3.ICC_IGRPEN1](0),
+        lambda g: g.writers[arm_gicv3.ICC_PMR](0x80),
     ],
     ids=["interrupts", "group of interrupts", "distributor", "group of the vcpu", "priority"],
 )
-def test_what_keeps_interrupts_from_a_vcpu(disable: Callable[[arm64_gic.Gic], None]) -> None:
+def test_what_keeps_interrupts_from_a_vcpu(disable: Callable[[arm_gicv3.GicV3], None]) -> None:
     made = gic(BOTH)
     disable(made)
-    assert made.highest() == arm64_gic.SPURIOUS
+    assert made.highest() == arm_gic.SPURIOUS
 
 
 def test_registers_of_the_redistributor() -> None:
     made = gic(1 << EVENTS)
-    private = arm64_gic.FRAME_SIZE
+    private = arm_gicv3.FRAME_SIZE
     assert made.read(8, 8) == 0x10
     assert made.read(0x14, 4) == 6
     made.write(0x14, 4, 0)
@@ -575,7 +495,7 @@ def test_registers_of_the_redistributor() -> None:
 )
 def test_firmware_calls(images: list[bytes], registers: tuple[int, ...], result: int) -> None:
     run = Run(images[LOOK])
-    assert arm64_firmware.call(run.cpu, registers) == result
+    assert arm_firmware.call(run.cpu, registers) == result
 
 
 SYSTEM = {
@@ -616,7 +536,7 @@ def test_a_core_has_no_syndrome_before_its_first_exception() -> None:
 
 
 def test_what_is_special_about_the_control_domain(images: list[bytes]) -> None:
-    abi = description()
+    abi = ABI
     dom0, domu = (Run(images[LOOK], control=control) for control in (True, False))
     assert dom0.domain.is_direct_mapped
     assert not domu.domain.is_direct_mapped

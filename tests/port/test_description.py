@@ -14,10 +14,12 @@ RELEASES = ("4.14", "4.17", "4.20")  # of Debian 11, 12 and 13
 
 def test_all_ports_load() -> None:
     assert {
+        "model-arm32",
         "model-arm64",
         "model-ppc64",
         "model-x86_64",
         *(f"xen-{release}-{cpu}" for release in RELEASES for cpu in ("amd64", "arm64")),
+        "xen-4.17-armhf",
     } <= set(ports.names())
     for name in ports.names():
         port = ports.load(name)

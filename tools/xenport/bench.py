@@ -24,7 +24,10 @@ from xenport.suite.reports import RESULTS
 RUNS = 3
 _LIMIT = 300.0  # seconds for one run
 _GROUPS = {  # what is run together, and the seconds that it should take at most
-    "model, all architectures": (("model-x86_64", "model-arm64", "model-ppc64"), 10.0),
+    "model, all architectures": (
+        ("model-x86_64", "model-arm64", "model-arm32", "model-ppc64"),
+        10.0,
+    ),
     "xen-4.17-amd64": (("xen-4.17-amd64",), 8.0),
     "xen-4.17-arm64": (("xen-4.17-arm64",), 5.0),
 }

@@ -18,7 +18,8 @@ from unicorn import x86_const
 
 import xenport.abi
 from xenport import architecture, kernel
-from xenport.model.cpu.arm64 import Arm64Cpu
+from xenport.model.cpu.arm import ArmCpu
+from xenport.model.cpu.arm32_core import Arm32Core
 from xenport.model.cpu.arm64_core import Arm64Core
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.ppc64 import Ppc64Cpu
@@ -85,6 +86,20 @@ def _arm64(count: int) -> bytes:
     )
 
 
+def _arm32(count: int) -> bytes:
+    low, high = count & 0xFFFF, count >> 16
+    return struct.pack(
+        "<7I",
+        0xE3006000 | low >> 12 << 16 | low & 0xFFF,  # movw r6
+        0xE3406000 | high >> 12 << 16 | high & 0xFFF,  # movt r6
+        0xE3A0C011,  # mov r12, 17
+        0xE3A00000,  # mov r0, 0
+        0xE140EA71,  # hvc 0xea1
+        0xE2566001,  # subs r6, r6, 1
+        0x1AFFFFFA,  # bne
+    )
+
+
 def _ppc64(count: int) -> bytes:
     return struct.pack(
         ">8I",
@@ -126,12 +141,12 @@ def _start_of_x86_64(cpu: Cpu) -> tuple[int, int]:
 
 
 def _core_of_others(cpu: Cpu) -> UnicornCore:
-    assert isinstance(cpu, (Arm64Cpu, Ppc64Cpu))
+    assert isinstance(cpu, (ArmCpu, Ppc64Cpu))
     return cpu.core
 
 
 def _start_of_others(cpu: Cpu) -> tuple[int, int]:
-    assert isinstance(cpu, (Arm64Cpu, Ppc64Cpu))
+    assert isinstance(cpu, (ArmCpu, Ppc64Cpu))
     start = cpu.core.pc.get()
     return start, start
 
@@ -154,6 +169,17 @@ _SUBJECTS = (
         Guest("arm", control=True),
         _arm64,
         Arm64Core,
+        unicorn.UC_HOOK_INTR,
+        0,
+        _core_of_others,
+        _start_of_others,
+    ),
+    _Subject(
+        "arm32",
+        "4.17",
+        Guest("arm", control=True),
+        _arm32,
+        Arm32Core,
         unicorn.UC_HOOK_INTR,
         0,
         _core_of_others,

@@ -18,21 +18,12 @@ import unicorn
 from unicorn import arm64_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from xenport.model.cpu.arm_core import ArmCore
 from xenport.model.cpu.unicorn_core import Context, UnicornCore
 from xenport.model.errors import ModelError
 from xenport.model.memory import PAGE_SIZE, Buffer
 
-# Exceptions as Unicorn numbers them. The PC is at the instruction, or behind it (SVC, HVC, SMC).
-EXCEPTION_UNDEFINED = 1
-EXCEPTION_SVC = 2
-EXCEPTION_INSTRUCTION_ABORT = 3
-EXCEPTION_DATA_ABORT = 4
-EXCEPTION_BRK = 7
-EXCEPTION_HVC = 11
-EXCEPTION_SMC = 13
-
 # Process state.
-PSTATE_IRQ_MASK = 1 << 7
 PSTATE_MASKS = 0x3C0  # of debug exceptions, SError, IRQ, FIQ: what DAIF shows
 
 _PSTATE_SPX = 1 << 0  # SP is that of the exception level, not SP_EL0
@@ -49,12 +40,12 @@ _INTERRUPT = 0x080
 # Classes of exceptions, in the syndrome.
 CLASS_SHIFT = 26
 CLASS_WAIT = 0x01  # WFI
-CLASS_INSTRUCTION_ABORT = 0x21
-CLASS_DATA_ABORT = 0x25
+_CLASS_INSTRUCTION_ABORT = 0x21
+_CLASS_DATA_ABORT = 0x25
 
-#: Syndromes of what the hypervisor injects.
-SYNDROME_LONG = 1 << 25  # the instruction has 32 bits
-SYNDROME_UNDEFINED = SYNDROME_LONG
+# Syndromes of what the hypervisor injects.
+_SYNDROME_LONG = 1 << 25  # the instruction has 32 bits
+_SYNDROME_UNDEFINED = _SYNDROME_LONG
 
 
 def system_register(op0: int, op1: int, crn: int, crm: int, op2: int) -> int:
@@ -103,12 +94,6 @@ _SYSTEM_HOOK = ctypes.CFUNCTYPE(
     ctypes.POINTER(_EncodedRegister),
     ctypes.c_void_p,
 )
-_READ_HOOK = ctypes.CFUNCTYPE(
-    ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
-)
-_WRITE_HOOK = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
-)
 
 
 class SystemRegister:
@@ -149,7 +134,7 @@ class _Layout(NamedTuple):
     fault_address: int  # 64 bits
 
 
-class Arm64Core(UnicornCore):
+class Arm64Core(ArmCore):
     """The core of vcpu ``number``, at EL1 with the MMU off."""
 
     def __init__(self, number: int = 0) -> None:
@@ -160,9 +145,9 @@ class Arm64Core(UnicornCore):
             (_VMPIDR_EL2, _MPIDR_RES1 | number),
         ):
             self.system(register).set(value)
-        self.x = [self.register(general_register(n)) for n in range(31)]
+        self.general = [self.register(general_register(n)) for n in range(31)]
         self.pc = self.register(arm64_const.UC_ARM64_REG_PC)
-        self.pstate = self.register(arm64_const.UC_ARM64_REG_PSTATE)
+        self.status = self.register(arm64_const.UC_ARM64_REG_PSTATE)
         self._sp = self.register(arm64_const.UC_ARM64_REG_SP)
         self._sp_el0 = self.system(_SP_EL0)
         self._sp_el1 = self.system(_SP_EL1)
@@ -172,9 +157,6 @@ class Arm64Core(UnicornCore):
         self._far = self.system(_FAR_EL1)
         self._vbar = self.system(_VBAR_EL1)
         self._context = Context(self)
-        self._translate = uclib["uc_vmem_translate"]
-        self._physical = ctypes.c_uint64()
-        self._physical_pointer = ctypes.byref(self._physical)
 
     # ---- Registers ----
 
@@ -184,12 +166,12 @@ class Arm64Core(UnicornCore):
 
     def reset(self, pc: int, x0: int, pstate: int, sctlr: int, frequency: int) -> None:
         """The state in which a vcpu starts; ``frequency`` of the counters in Hz."""
-        for register in self.x:
+        for register in self.general:
             register.set(0)
-        self.x[0].set(x0)
+        self.general[0].set(x0)
         self.system(_SCTLR_EL1).set(sctlr)
         self.system(_CNTFRQ_EL0).set(frequency)
-        self.pstate.set(pstate)
+        self.status.set(pstate)
         self.pc.set(pc)
 
     # ---- Exceptions ----
@@ -204,8 +186,16 @@ class Arm64Core(UnicornCore):
         self._far.set(address)
         self._enter(_SYNCHRONOUS, return_address)
 
+    def inject_undefined(self) -> None:
+        self.take_exception(self.pc.get(), _SYNDROME_UNDEFINED)
+
+    def inject_abort(self, address: int, *, fetch: bool) -> None:
+        # Xen says no more than the class.
+        kind = _CLASS_INSTRUCTION_ABORT if fetch else _CLASS_DATA_ABORT
+        self.take_exception(self.pc.get(), kind << CLASS_SHIFT | _SYNDROME_LONG, address)
+
     def _enter(self, kind: int, return_address: int) -> None:
-        pstate = self.pstate.get()
+        pstate = self.status.get()
         if pstate & _PSTATE_SPX:
             origin = _FROM_SP_EL1
         else:
@@ -215,20 +205,20 @@ class Arm64Core(UnicornCore):
             self._sp.set(self._sp_el1.get())
         self._spsr.set(pstate)
         self._elr.set(return_address)
-        self.pstate.set(_PSTATE_OF_HANDLERS)
+        self.status.set(_PSTATE_OF_HANDLERS)
         self.pc.set(self._vbar.get() + origin + kind)
 
     def return_from_exception(self) -> None:
         """What ERET does."""
         new = self._spsr.get()
-        old = self.pstate.get()
+        old = self.status.get()
         if old & _PSTATE_SPX and not new & _PSTATE_SPX:
             self._sp_el1.set(self._sp.get())
             self._sp.set(self._sp_el0.get())
         elif new & _PSTATE_SPX and not old & _PSTATE_SPX:
             self._sp_el0.set(self._sp.get())
             self._sp.set(self._sp_el1.get())
-        self.pstate.set(new)
+        self.status.set(new)
         self.pc.set(self._elr.get())
 
     def syndrome(self) -> tuple[int, int]:
@@ -239,46 +229,6 @@ class Arm64Core(UnicornCore):
             self._context.u32(layout.syndrome).value,
             self._context.u64(layout.fault_address).value,
         )
-
-    # ---- Memory ----
-
-    def translate(self, address: int, write: bool) -> int | None:
-        """The physical address of a virtual one, by the guest's tables; None where they do not
-        allow it."""
-        access = unicorn.UC_PROT_WRITE if write else unicorn.UC_PROT_READ
-        status = self._translate(
-            self.handle, ctypes.c_uint64(address), access, self._physical_pointer
-        )
-        return self._physical.value if status == unicorn.UC_ERR_OK else None
-
-    def map_registers(
-        self,
-        address: int,
-        size: int,
-        read: Callable[[int, int], int],
-        write: Callable[[int, int, int], None],
-    ) -> None:
-        """Registers of a device at a physical address: ``read(offset, size) -> value`` and
-        ``write(offset, size, value)``, sizes in bytes."""
-
-        def on_read(_uc: int, offset: int, size: int, _data: int) -> int:
-            try:
-                return read(offset, size)
-            except BaseException as error:
-                self.fail(error)
-                return 0
-
-        def on_write(_uc: int, offset: int, size: int, value: int, _data: int) -> None:
-            try:
-                write(offset, size, value)
-            except BaseException as error:
-                self.fail(error)
-
-        callbacks = (_READ_HOOK(on_read), _WRITE_HOOK(on_write))
-        self._callbacks.extend(callbacks)
-        status = uclib.uc_mmio_map(self.handle, address, size, callbacks[0], 0, callbacks[1], 0)
-        if status != unicorn.UC_ERR_OK:
-            raise ModelError(f"uc_mmio_map: {unicorn.UcError(status)}")
 
     # ---- Hooks ----
 
@@ -332,7 +282,7 @@ def _number(encoded: _EncodedRegister) -> int:
 _LOAD = 0xF9400424  # ldr x4, [x1, #8]
 _BASE = 0x71_2345_6780
 _FAULTING = _BASE + 8
-_TRANSLATION_FAULT = CLASS_DATA_ABORT << CLASS_SHIFT | SYNDROME_LONG | 5  # at level 1
+_TRANSLATION_FAULT = _CLASS_DATA_ABORT << CLASS_SHIFT | _SYNDROME_LONG | 5  # at level 1
 _BLOCK = 0x701  # the first GiB, onto itself
 _TCR = 64 - 39 | 1 << 23  # 39-bit addresses, TTBR0 only
 
@@ -349,7 +299,7 @@ def _calibrate() -> _Layout:
     core.system(_TCR_EL1).set(_TCR)
     core.system(_SCTLR_EL1).set(core.system(_SCTLR_EL1).get() | 1)
     core.flush_tlb()
-    core.x[1].set(_BASE)
+    core.general[1].set(_BASE)
     core.hook_interrupt(lambda _number: core.stop())
     core.run(0)
 

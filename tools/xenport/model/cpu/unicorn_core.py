@@ -42,8 +42,12 @@ _MEMORY = ctypes.CFUNCTYPE(
 )
 
 
+#: A register's type in C, whose ``value`` is an integer.
+Word = ctypes.c_uint64 | ctypes.c_uint32
+
+
 class Registers:
-    """A fixed set of 64-bit registers, read and written in one library call each.
+    """A fixed set of registers, read and written in one library call each.
 
     ``values`` is a ctypes array in the order of ``ids``: `read` fills it, `write` sends it. `fetch`
     and `send` do the same for hooks, where every call of Python's counts.
@@ -51,14 +55,15 @@ class Registers:
 
     def __init__(self, core: UnicornCore, ids: Sequence[int]) -> None:
         count = len(ids)
-        self.values = (ctypes.c_uint64 * count)()
+        self.values = (core.WORD * count)()
         start = ctypes.addressof(self.values)
-        pointers = (ctypes.c_void_p * count)(*(start + 8 * i for i in range(count)))
+        size = ctypes.sizeof(core.WORD)
+        pointers = (ctypes.c_void_p * count)(*(start + size * i for i in range(count)))
         arguments = (core.handle, (ctypes.c_int * count)(*ids), pointers, count)
         self.fetch = functools.partial(uclib["uc_reg_read_batch"], *arguments)
         self.send = functools.partial(uclib["uc_reg_write_batch"], *arguments)
 
-    def read(self) -> ctypes.Array[ctypes.c_uint64]:
+    def read(self) -> ctypes.Array[Any]:
         """Read all of them; the returned array is reused by the next call."""
         self.fetch()
         return self.values
@@ -69,10 +74,10 @@ class Registers:
 
 
 class Register:
-    """One 64-bit register with the cheapest access there is."""
+    """One register with the cheapest access there is."""
 
     def __init__(self, core: UnicornCore, identifier: int) -> None:
-        self._value = ctypes.c_uint64()
+        self._value = core.WORD()
         self._arguments = (core.handle, identifier, ctypes.byref(self._value))
         self._read = uclib["uc_reg_read"]
         self._write = uclib["uc_reg_write"]
@@ -83,7 +88,7 @@ class Register:
         return self._value.value
 
     def set(self, value: int) -> None:
-        """Write ``value``; negative values and excess bits wrap to 64 bits."""
+        """Write ``value``; negative values and excess bits wrap to the register's width."""
         self._value.value = value
         self._write(*self._arguments)
 
@@ -147,6 +152,9 @@ class UnicornCore:
     A hook that raises stops the emulation; `run` raises the exception again.
     """
 
+    #: A general register.
+    WORD: type[Word] = ctypes.c_uint64
+
     def __init__(self, arch: int, mode: int, model: int | None = None) -> None:
         if tuple(unicorn.uc_version()[:2]) != UNICORN_VERSION[:2] or not (
             unicorn.__version__.startswith("2.1.4")
@@ -175,8 +183,8 @@ class UnicornCore:
         """One register."""
         return Register(self, identifier)
 
-    def state(self, ids: Sequence[int]) -> ctypes.Array[ctypes.c_uint64]:
-        """The CPU's own copy of 64-bit registers that lie together, in the order of ``ids``.
+    def state(self, ids: Sequence[int]) -> ctypes.Array[Any]:
+        """The CPU's own copy of registers that lie together, in the order of ``ids``.
 
         To read and write the array is to read and write the registers: at any time for general
         registers, and in hooks of instructions and exceptions for the PC (writing that has no
@@ -184,7 +192,7 @@ class UnicornCore:
         by writing a pattern to them. Raises ModelError if they are not there.
         """
         count = len(ids)
-        kind = ctypes.c_uint64 * count
+        kind = self.WORD * count
         registers = [self.register(identifier) for identifier in ids]
         before = [register.get() for register in registers]
         pattern = kind(*(0x5A00_0000_1000 + 0x11_0000 * index for index in range(count)))

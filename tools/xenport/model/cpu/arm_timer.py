@@ -10,20 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xenport.model.clock import Clock
-from xenport.model.cpu.arm64_core import system_register
 
 #: Ticks of the counters in a second: those of QEMU's machines, a whole number of ns each.
 FREQUENCY = 62_500_000
 _TICK_NS = 1_000_000_000 // FREQUENCY
-
-# CRm of the registers of each timer, which differ in op2.
-PHYSICAL = 2
-VIRTUAL = 3
-
-#: CNTPCT and CNTVCT.
-COUNTERS = (system_register(3, 3, 14, 0, 1), system_register(3, 3, 14, 0, 2))
-
-_VALUE, _CONTROL, _COMPARE = range(3)
 
 _ENABLE = 1 << 0
 _MASKED = 1 << 1
@@ -39,49 +29,46 @@ def read_counter(clock: Clock) -> int:
 
 
 class GenericTimer:
-    """One timer of one vcpu, PHYSICAL or VIRTUAL. ``expired()`` is called when it fires.
+    """One timer of one vcpu. ``expired()`` is called when it fires. Each register of it, value
+    (TVAL), control (CTL) and compare (CVAL), has a function to read and one to write it."""
 
-    ``readers`` and ``writers`` are its registers: functions by number.
-    """
-
-    def __init__(self, kind: int, clock: Clock, expired: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, expired: Callable[[], None]) -> None:
         self._clock = clock
         self._timer = clock.timer(expired)
         self._control = 0
         self._compare = 0  # ticks
         self.deadline = _NEVER  #: ns since boot from which on it asks for an interrupt
-        value, control, compare = (
-            system_register(3, 3, 14, kind, op2) for op2 in (_VALUE, _CONTROL, _COMPARE)
-        )
-        self.readers: dict[int, Callable[[], int]] = {
-            value: lambda: self._compare - self._count() & 0xFFFFFFFF,
-            control: self._read_control,
-            compare: lambda: self._compare,
-        }
-        self.writers: dict[int, Callable[[int], None]] = {
-            value: self._write_value,
-            control: self._write_control,
-            compare: self._write_compare,
-        }
 
     def _count(self) -> int:
         return read_counter(self._clock)
 
-    def _read_control(self) -> int:
+    def read_value(self) -> int:
+        """Ticks that are left."""
+        return self._compare - self._count() & 0xFFFFFFFF
+
+    def read_control(self) -> int:
+        """What was written, and whether it has fired."""
         fired = self._control & _ENABLE and self._count() >= self._compare
         return self._control | (_FIRED if fired else 0)
 
-    def _write_control(self, value: int) -> None:
+    def read_compare(self) -> int:
+        """The deadline in ticks."""
+        return self._compare
+
+    def write_value(self, value: int) -> None:
+        """Set the deadline to so many ticks from now; signed."""
+        signed = (value & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
+        self.write_compare(self._count() + signed & _WORD)
+
+    def write_control(self, value: int) -> None:
+        """Start or stop it, let its interrupt through or not."""
         self._control = value & (_ENABLE | _MASKED)
         self._changed()
 
-    def _write_compare(self, value: int) -> None:
+    def write_compare(self, value: int) -> None:
+        """Set the deadline."""
         self._compare = value
         self._changed()
-
-    def _write_value(self, value: int) -> None:
-        signed = (value & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-        self._write_compare(self._count() + signed & _WORD)
 
     def _changed(self) -> None:
         if self._control & (_ENABLE | _MASKED) == _ENABLE:

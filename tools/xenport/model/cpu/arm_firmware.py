@@ -1,6 +1,7 @@
 """What Xen answers as a guest's firmware: PSCI 1.1 and the version of the SMC calling convention.
 
-Calls are ``hvc #0`` or ``smc #0``, the function's number in w0. Sources: Arm DEN 0022, DEN 0028.
+Calls are ``hvc #0`` or ``smc #0``, the function's number in w0, or r0. Sources: Arm DEN 0022, Arm
+DEN 0028.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xenport.model.cpu.arm64 import Arm64Cpu
+    from xenport.model.cpu.arm import ArmCpu
 
 _SUCCESS = 0
 _NOT_SUPPORTED = -1
@@ -40,39 +41,42 @@ _PSCI_FEATURES = 0x8400000A
 #: Fields of an affinity that levels 0 to 3 and above tell apart.
 _AFFINITY_MASKS = (0xFF_00FFFFFF, 0xFF_00FFFF00, 0xFF_00FF0000, 0xFF_00000000)
 
-Function = Callable[["Arm64Cpu", Sequence[int]], int]
+Function = Callable[["ArmCpu", Sequence[int]], int]
 
 
-def call(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
-    """Carry out the call in x0 to x3; returns what goes into x0."""
-    function = _FUNCTIONS.get(registers[0] & 0xFFFFFFFF)
-    return _NOT_SUPPORTED if function is None else function(cpu, registers)
+def call(cpu: ArmCpu, registers: Sequence[int]) -> int:
+    """Carry out the call in the first four registers; returns what goes into the first."""
+    number = registers[0] & 0xFFFFFFFF
+    function = _FUNCTIONS.get(number)
+    if function is None or (number & _64_BIT and not cpu.has_wide_calls):
+        return _NOT_SUPPORTED
+    return function(cpu, registers)
 
 
-def _version(_cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+def _version(_cpu: ArmCpu, _registers: Sequence[int]) -> int:
     return _VERSION_1_1
 
 
-def _no_workaround(_cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+def _no_workaround(_cpu: ArmCpu, _registers: Sequence[int]) -> int:
     return _NOT_SUPPORTED
 
 
-def _cpu_suspend(cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+def _cpu_suspend(cpu: ArmCpu, _registers: Sequence[int]) -> int:
     cpu.wait()
     return _SUCCESS
 
 
-def _cpu_off(cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+def _cpu_off(cpu: ArmCpu, _registers: Sequence[int]) -> int:
     cpu.vcpu.down()
     return _SUCCESS
 
 
-def _cpu_on(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
+def _cpu_on(cpu: ArmCpu, registers: Sequence[int]) -> int:
     number, entry, context = registers[1:4]
     vcpus = cpu.vcpu.domain.vcpus
     if number >= len(vcpus):
         return _INVALID_PARAMETERS
-    if entry & 1:
+    if entry & 1 and cpu.has_wide_calls:  # a 32-bit vcpu starts in Thumb state
         return _INVALID_ADDRESS
     target = vcpus[number]
     if not target.is_down:
@@ -81,38 +85,38 @@ def _cpu_on(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
     return _SUCCESS
 
 
-def _cpu_on_0_1(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
+def _cpu_on_0_1(cpu: ArmCpu, registers: Sequence[int]) -> int:
     number, entry = registers[1:3]
     result = _cpu_on(cpu, (0, number & 0xFFFFFFFF, entry, 0))
     return _SUCCESS if result == _SUCCESS else _INVALID_PARAMETERS
 
 
-def _affinity_info(cpu: Arm64Cpu, registers: Sequence[int]) -> int:
+def _affinity_info(cpu: ArmCpu, registers: Sequence[int]) -> int:
     level = registers[2] & 0xFFFFFFFF
-    if level >= len(_AFFINITY_MASKS):
+    if level >= cpu.affinity_levels:
         return _INVALID_PARAMETERS
     mask = _AFFINITY_MASKS[level]
     on = any(v.id & mask == registers[1] & mask and not v.is_down for v in cpu.vcpu.domain.vcpus)
     return _AFFINITY_ON if on else _AFFINITY_OFF
 
 
-def _migrate_info_type(_cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+def _migrate_info_type(_cpu: ArmCpu, _registers: Sequence[int]) -> int:
     return _MIGRATION_NOT_NEEDED
 
 
-def _system_off(cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+def _system_off(cpu: ArmCpu, _registers: Sequence[int]) -> int:
     domain = cpu.vcpu.domain
     domain.shut_down(domain.abi.constant("SHUTDOWN_poweroff"))
     return _INTERNAL_FAILURE
 
 
-def _system_reset(cpu: Arm64Cpu, _registers: Sequence[int]) -> int:
+def _system_reset(cpu: ArmCpu, _registers: Sequence[int]) -> int:
     domain = cpu.vcpu.domain
     domain.shut_down(domain.abi.constant("SHUTDOWN_reboot"))
     return _INTERNAL_FAILURE
 
 
-def _psci_features(_cpu: Arm64Cpu, registers: Sequence[int]) -> int:
+def _psci_features(_cpu: ArmCpu, registers: Sequence[int]) -> int:
     asked = registers[1] & 0xFFFFFFFF
     known = asked in _FUNCTIONS and asked not in (1, 2, _SMCCC_ARCH_FEATURES)
     return _SUCCESS if known else _NOT_SUPPORTED

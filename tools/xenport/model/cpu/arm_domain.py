@@ -1,4 +1,4 @@
-"""Xen's domain builder for arm64: a new domain's memory map, kernel and device tree.
+"""Xen's domain builder for Arm: a new domain's memory map, kernel and device tree.
 
 Two kinds: dom0, which sees the host's memory map (that of QEMU's machine `virt`) with RAM at its
 physical address, and a domain that Xen builds at boot without a tool stack, which sees the map of
@@ -7,13 +7,13 @@ arch-arm.h. The trees have the shape that Xen 4.17 gives them there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import fdt
 
 from xenport.errors import InputError
-from xenport.model.cpu.arm64_gic import FRAME_SIZE
 from xenport.model.memory import PAGE_SIZE, Memory
 
 if TYPE_CHECKING:
@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 
-# The header of a Linux Image for arm64.
 _HEADER_SIZE = 64
+
+# The header of a Linux Image for arm64.
 _MAGIC = slice(0x38, 0x3C)
 _TEXT_OFFSET = slice(8, 16)
 
-#: From the end of RAM, where it is small, to the device tree.
+# The header of a zImage for 32-bit Arm.
+_ZIMAGE_MAGIC = slice(0x24, 0x28)
+_ZIMAGE_START = slice(0x28, 0x2C)
+_ZIMAGE_END = slice(0x2C, 0x30)
+
+#: What a device tree has at the end of RAM, where that is small, or before the kernel.
 _DEVICE_TREE_ROOM = 2 * MIB
 
 #: Private interrupts are numbered from here in device trees; the flags say: level, low.
@@ -53,42 +59,51 @@ class Map:
 
     ram: Region
     distributor: Region
-    redistributors: Region
+    gic_cpu: Region  # GICv2: CPU interface; GICv3: redistributors
     grant_table: Region
     free: tuple[Region, ...]  # address space that has nothing in it, for foreign mappings
     event_interrupt: int
 
 
-def memory_map(domain: Domain) -> Map:
+@dataclass(frozen=True)
+class GuestKind:
+    """What depends on the width of a guest: 64 bits with GICv3, 32 bits with GICv2.
+
+    ``locate`` says where a kernel is put and where its device tree is; it raises InputError for an
+    image that Xen does not take. ``guest_gic`` has the names of constants for the regions of the
+    interrupt controller.
+    """
+
+    locate: Callable[[Region, bytes], tuple[int, int]]
+    host: Map
+    guest_gic: tuple[tuple[str, str], tuple[str, str]]
+    has_free_regions: bool
+    gic: str
+    host_gic: Node
+    timer: str
+    cpu: Node
+
+
+def memory_map(domain: Domain, kind: GuestKind) -> Map:
     """The map of ``domain``."""
-    return _host_map() if domain.is_control else _guest_map(domain.abi)
+    return kind.host if domain.is_control else _guest_map(domain.abi, kind)
 
 
-def _host_map() -> Map:
-    return Map(
-        ram=Region(0x44000000, 64 * MIB),
-        distributor=Region(0x08000000, FRAME_SIZE),
-        redistributors=Region(0x080A0000, 0xF60000),
-        grant_table=Region(0x40200000, 0x40000),
-        free=(Region(0x48000000, 0x38000000),),
-        event_interrupt=16,
-    )
+def _guest_map(abi: xenport.abi.Abi, kind: GuestKind) -> Map:
+    def region(start: str, size: str) -> Region:
+        return Region(abi.constant(start), abi.constant(size))
 
-
-def _guest_map(abi: xenport.abi.Abi) -> Map:
-    c = abi.constant
-    ram = Region(c("GUEST_RAM0_BASE"), 32 * MIB)
-    end = ram.start + ram.size
+    bank = region("GUEST_RAM0_BASE", "GUEST_RAM0_SIZE")
+    ram = Region(bank.start, 32 * MIB)
+    rest = Region(ram.start + ram.size, bank.size - ram.size)
+    free = (rest, region("GUEST_RAM1_BASE", "GUEST_RAM1_SIZE"))
     return Map(
         ram=ram,
-        distributor=Region(c("GUEST_GICV3_GICD_BASE"), c("GUEST_GICV3_GICD_SIZE")),
-        redistributors=Region(c("GUEST_GICV3_GICR0_BASE"), c("GUEST_GICV3_GICR0_SIZE")),
-        grant_table=Region(c("GUEST_GNTTAB_BASE"), c("GUEST_GNTTAB_SIZE")),
-        free=(
-            Region(end, c("GUEST_RAM0_BASE") + c("GUEST_RAM0_SIZE") - end),
-            Region(c("GUEST_RAM1_BASE"), c("GUEST_RAM1_SIZE")),
-        ),
-        event_interrupt=c("GUEST_EVTCHN_PPI"),
+        distributor=region(*kind.guest_gic[0]),
+        gic_cpu=region(*kind.guest_gic[1]),
+        grant_table=region("GUEST_GNTTAB_BASE", "GUEST_GNTTAB_SIZE"),
+        free=free if kind.has_free_regions else (),
+        event_interrupt=abi.constant("GUEST_EVTCHN_PPI"),
     )
 
 
@@ -101,12 +116,22 @@ class Loaded:
     code: list[tuple[int, bytes]]
 
 
-def load(domain: Domain, layout: Map, image: bytes, command_line: str) -> Loaded:
+def load(domain: Domain, layout: Map, kind: GuestKind, image: bytes, command_line: str) -> Loaded:
     """Give ``domain`` its memory with the kernel and the device tree in it. Raises InputError for
     an image that Xen does not take."""
+    ram = layout.ram
+    entry, device_tree = kind.locate(ram, image)
+    memory = Memory(ram.start, ram.size)
+    memory.write(entry, image)
+    memory.write(device_tree, _flatten(_tree(domain, layout, kind, command_line)))
+    domain.memory = memory
+    domain.total_pages = domain.max_pages = ram.size // PAGE_SIZE
+    return Loaded(entry, device_tree, [(entry, image)])
+
+
+def _locate_image(ram: Region, image: bytes) -> tuple[int, int]:
     if len(image) < _HEADER_SIZE or image[_MAGIC] != b"ARM\x64":
         raise InputError("the kernel is not an arm64 Image: it lacks the magic number at 0x38")
-    ram = layout.ram
     entry = ram.start + int.from_bytes(image[_TEXT_OFFSET], "little")
     device_tree = ram.start + ram.size - _DEVICE_TREE_ROOM
     if entry + len(image) > device_tree:
@@ -114,23 +139,35 @@ def load(domain: Domain, layout: Map, image: bytes, command_line: str) -> Loaded
             f"the kernel would reach to {entry + len(image):#x}; its device tree is at "
             f"{device_tree:#x}"
         )
-    memory = Memory(ram.start, ram.size)
-    memory.write(entry, image)
-    memory.write(device_tree, _flatten(_tree(domain, layout, command_line)))
-    domain.memory = memory
-    domain.total_pages = domain.max_pages = ram.size // PAGE_SIZE
-    return Loaded(entry, device_tree, [(entry, image)])
+    return entry, device_tree
+
+
+def _locate_zimage(ram: Region, image: bytes) -> tuple[int, int]:
+    """At the end of RAM, at whole 2 MiB, with the device tree before it."""
+    if len(image) < _HEADER_SIZE or image[_ZIMAGE_MAGIC] != bytes.fromhex("18286f01"):
+        raise InputError("the kernel is not a zImage: it lacks the magic number at 0x24")
+    start = int.from_bytes(image[_ZIMAGE_START], "little")
+    size = int.from_bytes(image[_ZIMAGE_END], "little") - start
+    if start:
+        raise InputError("the zImage names an address; the model takes those that run anywhere")
+    if not 0 < size <= len(image):
+        raise InputError(f"the zImage has {len(image)} bytes, and {size} by its header")
+    entry = (ram.start + ram.size - size) // (2 * MIB) * (2 * MIB)
+    device_tree = entry - _DEVICE_TREE_ROOM
+    if device_tree < ram.start:
+        raise InputError(f"the kernel of {size} bytes does not fit into {ram.size}")
+    return entry, device_tree
 
 
 # ---- Device trees: nodes by path, in the order in which Xen makes them ----
 
 
-def _tree(domain: Domain, layout: Map, command_line: str) -> dict[str, Node]:
+def _tree(domain: Domain, layout: Map, kind: GuestKind, command_line: str) -> dict[str, Node]:
     make = _dom0_tree if domain.is_control else _guest_tree
-    return make(domain, layout, command_line)
+    return make(domain, layout, kind, command_line)
 
 
-def _dom0_tree(domain: Domain, layout: Map, command_line: str) -> dict[str, Node]:
+def _dom0_tree(domain: Domain, layout: Map, kind: GuestKind, command_line: str) -> dict[str, Node]:
     """The host's tree, in which Xen has replaced what it keeps for itself."""
     gic, clock = 0x8003, 0x8000
     return {
@@ -147,11 +184,10 @@ def _dom0_tree(domain: Domain, layout: Map, command_line: str) -> dict[str, Node
             "#size-cells": [2],
             "#interrupt-cells": [3],
             "interrupt-controller": None,
-            "compatible": "arm,gic-v3",
-            "#redistributor-regions": [1],
-            "reg": _reg(layout.distributor, layout.redistributors),
+            **kind.host_gic,
+            "reg": _reg(layout.distributor, layout.gic_cpu),
         },
-        "/timer": _timer(domain.abi, gic),
+        "/timer": _timer(domain.abi, kind, gic),
         "/apb-pclk": {
             "phandle": [clock],
             "clock-output-names": "clk24mhz",
@@ -162,12 +198,12 @@ def _dom0_tree(domain: Domain, layout: Map, command_line: str) -> dict[str, Node
         "/chosen": {"#address-cells": [2], "#size-cells": [2], "bootargs": command_line},
         "/hypervisor": _hypervisor(domain, layout, gic),
         "/psci": _psci(domain.abi),
-        **_cpus(domain),
+        **_cpus(domain, kind),
         **_memory(layout.ram),
     }
 
 
-def _guest_tree(domain: Domain, layout: Map, command_line: str) -> dict[str, Node]:
+def _guest_tree(domain: Domain, layout: Map, kind: GuestKind, command_line: str) -> dict[str, Node]:
     """What Xen makes for a domain without a tool stack."""
     gic = 65000
     return {
@@ -178,18 +214,18 @@ def _guest_tree(domain: Domain, layout: Map, command_line: str) -> dict[str, Nod
             "linux,initrd-end": [0, 0],
         },
         "/psci": _psci(domain.abi),
-        **_cpus(domain),
+        **_cpus(domain, kind),
         **_memory(layout.ram),
         f"/interrupt-controller@{layout.distributor.start:x}": {
             "#address-cells": [0],
             "#interrupt-cells": [3],
             "interrupt-controller": None,
-            "compatible": "arm,gic-v3",
-            "reg": _reg(layout.distributor, layout.redistributors),
+            "compatible": kind.gic,
+            "reg": _reg(layout.distributor, layout.gic_cpu),
             "linux,phandle": [gic],
             "phandle": [gic],
         },
-        "/timer": _timer(domain.abi, gic),
+        "/timer": _timer(domain.abi, kind, gic),
         "/hypervisor": _hypervisor(domain, layout, gic),
     }
 
@@ -203,14 +239,13 @@ def _psci(abi: xenport.abi.Abi) -> Node:
     }
 
 
-def _cpus(domain: Domain) -> dict[str, Node]:
+def _cpus(domain: Domain, kind: GuestKind) -> dict[str, Node]:
     cpus: dict[str, Node] = {"/cpus": {"#address-cells": [1], "#size-cells": [0]}}
     for number in range(domain.max_vcpus):
         cpus[f"/cpus/cpu@{number:x}"] = {
-            "compatible": "arm,cortex-a57",
             "device_type": "cpu",
             "reg": [number],
-            "enable-method": "psci",
+            **kind.cpu,
         }
     return cpus
 
@@ -219,10 +254,10 @@ def _memory(ram: Region) -> dict[str, Node]:
     return {f"/memory@{ram.start:x}": {"device_type": "memory", "reg": _reg(ram)}}
 
 
-def _timer(abi: xenport.abi.Abi, gic: int) -> Node:
+def _timer(abi: xenport.abi.Abi, kind: GuestKind, gic: int) -> Node:
     names = ("GUEST_TIMER_PHYS_S_PPI", "GUEST_TIMER_PHYS_NS_PPI", "GUEST_TIMER_VIRT_PPI")
     return {
-        "compatible": "arm,armv8-timer",
+        "compatible": kind.timer,
         "interrupts": [cell for name in names for cell in _private(abi.constant(name))],
         "interrupt-parent": [gic],
     }
@@ -270,3 +305,47 @@ def _property(name: str, value: Value) -> fdt.Property:
     if all(isinstance(item, str) for item in value):
         return fdt.PropStrings(name, *value)
     return fdt.PropWords(name, *value)
+
+
+# Maps of the control domain: QEMU's machine `virt`, in which Xen has given it 64 MiB.
+_HOST = Map(
+    ram=Region(0x44000000, 64 * MIB),
+    distributor=Region(0x08000000, 0x10000),
+    gic_cpu=Region(0x080A0000, 0xF60000),
+    grant_table=Region(0x40200000, 0x40000),
+    free=(Region(0x48000000, 0x38000000),),
+    event_interrupt=16,
+)
+_HOST32 = replace(
+    _HOST,
+    gic_cpu=Region(0x08010000, 0x10000),
+    grant_table=Region(0x40010000, 0x40000),
+    free=(),
+)
+
+ARM64 = GuestKind(
+    locate=_locate_image,
+    host=_HOST,
+    guest_gic=(
+        ("GUEST_GICV3_GICD_BASE", "GUEST_GICV3_GICD_SIZE"),
+        ("GUEST_GICV3_GICR0_BASE", "GUEST_GICV3_GICR0_SIZE"),
+    ),
+    has_free_regions=True,
+    gic="arm,gic-v3",
+    host_gic={"compatible": "arm,gic-v3", "#redistributor-regions": [1]},
+    timer="arm,armv8-timer",
+    cpu={"compatible": "arm,cortex-a57", "enable-method": "psci"},
+)
+ARM32 = GuestKind(
+    locate=_locate_zimage,
+    host=_HOST32,
+    guest_gic=(
+        ("GUEST_GICD_BASE", "GUEST_GICD_SIZE"),
+        ("GUEST_GICC_BASE", "GUEST_GICC_SIZE"),
+    ),
+    has_free_regions=False,
+    gic="arm,gic-400",
+    host_gic={"compatible": "arm,cortex-a15-gic"},
+    timer="arm,armv7-timer",
+    cpu={"compatible": "arm,cortex-a15"},
+)
