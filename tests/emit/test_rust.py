@@ -233,7 +233,7 @@ def test_names(awkward: Abi) -> None:
         "    pub list: [a_pair_u; 0],",
     ):
         assert part in names
-    assert "src/lib_.rs" in texts and "src/names/type__.rs" in texts
+    assert "src/lib_.rs" in texts and "src/_9p.rs" in texts and "src/names/type__.rs" in texts
 
 
 def test_documentation(small: Description) -> None:

@@ -81,7 +81,7 @@ class _Module:
     def child(self, part: str) -> "_Module":
         """The module of the header or folder ``part``."""
         if part not in self.children:
-            name = self.names.take(re.sub(r"\W", "_", part))
+            name = self.names.take(re.sub(r"\W|^(?=\d)", "_", part))
             folder = self.file.removesuffix(".rs") if self.path != "crate" else "src"
             self.children[part] = _Module(
                 f"{self.path}::{name}", f"{folder}/{name}.rs", names=Names(_KEYWORDS)
@@ -243,7 +243,7 @@ class _Writer:
         if uses:
             yield ""
         for path, names in uses.items():
-            yield f"use {path}::{names[0] if len(names) == 1 else '{' + ', '.join(names) + '}'};"
+            yield from _use(path, names)
         if self._module.children:
             yield ""
         for name in self._module.declarations():
@@ -577,6 +577,21 @@ def _has_debug(spans: Sequence[_Span]) -> bool:
         if layout.kind == "union" or not _has_debug(inner):
             return False
     return True
+
+
+def _use(path: str, names: Sequence[str]) -> Iterator[str]:
+    """The lines that import ``names``."""
+    if len(names) == 1:
+        yield f"use {path}::{names[0]};"
+        return
+    line = f"use {path}::{{{', '.join(names)}}};"
+    if len(line) <= _WIDTH:
+        yield line
+        return
+    yield f"use {path}::{{"
+    for inner in lines(f"{', '.join(names)},", _WIDTH - 4):
+        yield f"    {inner}"
+    yield "};"
 
 
 def plain_integer(size: int, signed: bool) -> str:

@@ -16,6 +16,8 @@ from construct import (
     Construct,
     ConstructError,
     Container,
+    GreedyBytes,
+    GreedyRange,
     IntegerError,
     SizeofError,
     stream_read,
@@ -81,7 +83,8 @@ class Structure(Construct):
     as those of a union do, the ones count whose value is another than what was parsed (or zero);
     if two of these disagree, building fails.
 
-    ``flexible`` structures end in an array that reaches to the end of the stream.
+    ``flexible`` structures end in an array that reaches to the end of the stream, or of the
+    structure around.
     """
 
     def __init__(self, name: str, size: int, *members: At, flexible: bool = False) -> None:
@@ -97,7 +100,8 @@ class Structure(Construct):
         """The bits that are some member's, not padding."""
         whole = bytearray(self.size)
         for offset, subcon in self.members:
-            for at, bits in enumerate(_mask(subcon.subcon, subcon.sizeof()), offset):
+            length = self.size - offset if _is_open(subcon.subcon) else subcon.sizeof()
+            for at, bits in enumerate(_mask(subcon.subcon, length), offset):
                 whole[at] |= bits
         return bytes(whole)
 
@@ -129,6 +133,8 @@ class Structure(Construct):
             subcon._build(obj[subcon.name], part, context, path)
             data = part.getvalue()
             end = offset + len(data)
+            if end > self.size and not self.flexible:
+                raise ConstructError(f"{subcon.name} has too many elements", path=path)
             if self.flexible and subcon is self.members[-1].subcon:
                 image[end:] = bytes(max(0, self.size - end))  # it may be shorter than before
             image.extend(bytes(max(0, end - len(image))))
@@ -156,9 +162,20 @@ class Structure(Construct):
         return self.size
 
 
+def _is_open(subcon: Any) -> bool:
+    """Whether ``subcon`` reaches to the end of the data."""
+    return (
+        subcon is GreedyBytes
+        or isinstance(subcon, GreedyRange)
+        or getattr(subcon, "flexible", False)
+    )
+
+
 def _mask(subcon: Any, length: int) -> bytes:
     """The bits of ``length`` bytes that ``subcon`` writes and reads."""
-    if isinstance(subcon, (Bits, Structure)):
+    if isinstance(subcon, Structure):
+        return subcon.mask.ljust(length, b"\xff")
+    if isinstance(subcon, Bits):
         return subcon.mask
     if isinstance(subcon, Array) and subcon.count:
         return _mask(subcon.subcon, length // subcon.count) * int(subcon.count)
