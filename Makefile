@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 XENPORT := $(BIN)/xenport
-REAL_PORTS := $(foreach release,4.14 4.17 4.20,xen-$(release)-amd64 xen-$(release)-arm64) xen-4.17-armhf
+REAL_PORTS := $(foreach release,4.14 4.17 4.20,xen-$(release)-amd64 xen-$(release)-arm64) xen-4.14-armhf xen-4.17-armhf
 
 .PHONY: run test slow bench check format setup system clean
 
