@@ -229,7 +229,7 @@ TEST(timer_singleshot_future, TIME, "a past deadline where only the future will 
         CHECK_ERRNO(set_singleshot(1, VCPU_SSHOTTMR_future), ETIME);
         wait_for(MILLISECONDS(2));
         CHECK_EQ(timer_count(), 0);
-        CHECK_EQ(set_singleshot(system_time() + MILLISECONDS(2), VCPU_SSHOTTMR_future), 0);
+        CHECK_EQ(set_singleshot(system_time() + MILLISECONDS(50), VCPU_SSHOTTMR_future), 0);
         CHECK(WAIT_UNTIL(timer_count() == 1, EVENT_LIMIT));
     }
 }

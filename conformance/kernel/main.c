@@ -7,6 +7,7 @@
 
 #include <arch.h>
 #include <boot.h>
+#include <hypercall.h>
 #include <print.h>
 #include <sched.h>
 #include <string.h>
@@ -28,6 +29,17 @@ static const char *option(const char *name)
             word++;
     }
     return NULL;
+}
+
+bool command_line_number(const char *name, unsigned long *number)
+{
+    const char *text = option(name);
+
+    if (!text || *text < '0' || *text > '9')
+        return false;
+    for (*number = 0; *text >= '0' && *text <= '9'; text++)
+        *number = *number * 10 + (unsigned long)(*text - '0');
+    return true;
 }
 
 /* Reads a number that must name a test; NULL where there is none. */
@@ -118,16 +130,28 @@ static void run_tests(void)
     print_line("# end");
 }
 
+/* All that this domain is there for happens in upcalls. */
+_Noreturn static void wait_for_ever(void)
+{
+    for (;;)
+        hypercall_sched_op(SCHEDOP_block, NULL);
+}
+
 void kernel_main(void)
 {
-    const char *supervisor;
+    unsigned long client, watched;
 
     arch_init();
     if (boot_info.shared_info)
         boot_info.vcpu_info = &boot_info.shared_info->vcpu_info[0];
-    supervisor = option("supervise");
-    if (supervisor && *supervisor == '1')
+    bool serves = command_line_number("serve", &client);
+
+    if (serves)
+        peer_serve((domid_t)client);
+    if (command_line_number("supervise", &watched) && watched == 1)
         supervise();
+    else if (serves)
+        wait_for_ever();
     else
         run_tests();
     boot_shutdown(SHUTDOWN_poweroff);

@@ -4,7 +4,12 @@
 
 #include <stdbool.h>
 
+#include <xen.h>
+
 struct test;
+
+/* The number in the word "name=NUMBER" of the command line; false if there is no such word. */
+bool command_line_number(const char *name, unsigned long *number);
 
 /* The catalogue, in the order of the section, and running one test of it, which prints its lines. */
 unsigned int test_count(void);
@@ -25,6 +30,9 @@ void events_reset(void);
 
 /* Prints what boot_problem() was told. */
 void boot_print_problems(void);
+
+/* From now on, serves this domain as its peer, in upcalls; see peer.h. */
+void peer_serve(domid_t domain);
 
 /* Waits until domain 1 is shut down, and tells on the console how. */
 void supervise(void);

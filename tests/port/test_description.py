@@ -57,6 +57,15 @@ def test_missing_file(tmp_path: Path) -> None:
         ports.load(tmp_path / "no.yaml")
 
 
+def test_a_peer_is_told_to_the_domain_under_test() -> None:
+    environments = ports.load("ppc64-powernv").environments
+    assert environments["domU"].command_line("tests=1") == "tests=1 peer=2"
+    assert "peer" in environments["domU"].words
+    alone = ports.load("model-arm64").environments["dom0"]
+    assert alone.command_line("tests=1") == "tests=1"
+    assert "peer" not in alone.words
+
+
 def test_unknown_environment(port_file: Path) -> None:
     with pytest.raises(InputError, match="no environment 'domo'; did you mean 'dom0'"):
         ports.load(port_file).environment("domo")

@@ -75,13 +75,18 @@ def test_ends(
     assert detail in ended.detail
 
 
-@pytest.mark.parametrize(("environment", "control"), [("dom0", True), ("domU", False)])
+@pytest.mark.parametrize(
+    ("environment", "control", "peer", "command_line"),
+    [("dom0", True, None, "tests=0"), ("domU", False, 0, "tests=0 peer=0")],
+)
 def test_task(
     fake: Callable[[str], Driver],
     kernel: Kernel,
     tmp_path: Path,
     environment: str,
     control: bool,
+    peer: int | None,
+    command_line: str,
 ) -> None:
     text, _ = run(fake("end('poweroff')"), kernel, tmp_path / "log", environment)
     assert json.loads(text) == {
@@ -89,7 +94,8 @@ def test_task(
         "release": "4.17",
         "guest": "arm",
         "control": control,
+        "peer": peer,
         "image": str(kernel.image()),
-        "command_line": "tests=0",
+        "command_line": command_line,
     }
     assert (tmp_path / "log").read_text() == text + "\n"

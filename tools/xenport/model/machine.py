@@ -42,10 +42,15 @@ class End:
 @dataclass(frozen=True)
 class Guest:
     """The domain under test: its kind, and whether it is the control domain, number 0. If not, it
-    is domain 1, and a domain 0 without vcpus exists beside it."""
+    is domain 1, and a domain 0 without vcpus exists beside it.
+
+    ``peer`` is the number of another domain, which runs the same kernel and serves the domain under
+    test; None: there is none.
+    """
 
     kind: str
     control: bool
+    peer: int | None = None
 
 
 def cpu_class(architecture: Architecture, guest: str) -> type[Cpu]:
@@ -104,27 +109,39 @@ class Machine:
         self.domain = self._build(adapter, guest, image, command_line)
 
     def _build(self, adapter: type[Cpu], guest: Guest, image: bytes, command_line: str) -> Domain:
-        if guest.control:
-            domain = self.hypervisor.add_domain(
-                0, guest.kind, adapter, is_control=True, max_vcpus=VCPUS
-            )
-        else:
-            self.hypervisor.add_domain(0, guest.kind, adapter, is_control=True, max_vcpus=0)
-            domain = self.hypervisor.add_domain(
-                1,
-                guest.kind,
-                adapter,
-                is_control=False,
-                is_console=True,
-                max_vcpus=VCPUS,
-                max_port=DOMU_MAX_PORT,
-            )
+        if not guest.control and guest.peer != 0:
+            self._add(adapter, guest, 0, vcpus=0)
+        number = 0 if guest.control else 1
+        domain = self._add(adapter, guest, number, vcpus=VCPUS, is_console=not guest.control)
         adapter.build_domain(domain, image, command_line)
+        if guest.peer is not None:
+            peer = self._add(adapter, guest, guest.peer, vcpus=1)
+            adapter.build_domain(peer, image, f"serve={domain.id}")
         return domain
+
+    def _add(
+        self,
+        adapter: type[Cpu],
+        guest: Guest,
+        number: int,
+        *,
+        vcpus: int,
+        is_console: bool = False,
+    ) -> Domain:
+        control = number == 0
+        return self.hypervisor.add_domain(
+            number,
+            guest.kind,
+            adapter,
+            is_control=control,
+            is_console=is_console,
+            max_vcpus=vcpus,
+            max_port=None if control else DOMU_MAX_PORT,
+        )
 
     def run(self) -> End:
         """Run until the domain under test has ended."""
-        vcpus = self.domain.vcpus
+        vcpus = self._vcpus()
         turn = 0
         while self._end is None:
             ready = [vcpu for vcpu in vcpus if vcpu.is_runnable]
@@ -137,9 +154,12 @@ class Machine:
                 return End("hang", "every vcpu waits, and no timer is set")
         return self._end
 
+    def _vcpus(self) -> list[Vcpu]:
+        return [vcpu for domain in self.hypervisor.domains.values() for vcpu in domain.vcpus]
+
     def _account(self, running: Vcpu | None) -> None:
         """Note who runs from now on, and what the others do."""
-        for vcpu in self.domain.vcpus:
+        for vcpu in self._vcpus():
             vcpu.set_runstate(self._state_of(vcpu, running))
 
     def _run(self, vcpu: Vcpu) -> None:

@@ -6,6 +6,7 @@ Standard input holds one JSON object:
      "release": "4.17",
      "guest": "pv",                 kind of guest: pv, hvm, arm, ppc
      "control": true,               domain 0, the control domain; false: domain 1
+     "peer": null,                  number of another domain with the same kernel; null: none
      "image": "/path",              what the domain builder loads (Kernel.image())
      "command_line": "tests=1-9"}
 
@@ -41,7 +42,7 @@ def boot(spec: dict[str, Any], host: Host | None = None) -> End:
         arch = architecture.load(spec["architecture"])
         abi = xenport.abi.load(arch.name, spec["release"])
         image = Path(spec["image"]).read_bytes()
-        guest = Guest(spec["guest"], control=spec["control"])
+        guest = Guest(spec["guest"], control=spec["control"], peer=spec["peer"])
         machine = Machine(abi, arch, guest, image, spec["command_line"], _write, host=host)
     except (InputError, OSError) as error:
         return End("error", str(error))

@@ -77,12 +77,17 @@ class Environment(Strict):
     hypervisor_args: list[str] = []  # after the port's own
     shows: Pattern | None = None  # what a line of the hypervisor has before a kernel starts
     domain: Domain | None = None
+    peer: int | None = None  # number of a domain beside that under test, which serves it
     ends: list[End] = []  # looked at before the port's own
 
     @property
     def words(self) -> frozenset[str]:
         """What a test's ``needs`` may ask for: the kind of guest and all that is provided."""
-        return frozenset([self.guest, *self.provides])
+        return frozenset([self.guest, *self.provides, *(["peer"] if self.peer is not None else [])])
+
+    def command_line(self, tests: str) -> str:
+        """The command line of the domain under test that runs ``tests``."""
+        return tests if self.peer is None else f"{tests} peer={self.peer}"
 
 
 class KnownFailure(Strict):

@@ -54,8 +54,9 @@ class ModelDriver:
             "release": self._port.release,
             "guest": described.guest,
             "control": "dom0" in described.provides,
+            "peer": described.peer,
             "image": str(kernel.image()),
-            "command_line": command_line,
+            "command_line": described.command_line(command_line),
         }
         ours, theirs = os.pipe()
         with os.fdopen(ours, "rb") as record, os.fdopen(theirs, "wb") as end, Files() as files:

@@ -75,7 +75,7 @@ class QemuDriver:
             hypervisor=self._hypervisor,
             hypervisor_args=" ".join([*self._port.hypervisor_args, *described.hypervisor_args]),
             kernel=kernel.image().read_bytes(),
-            command_line=command_line,
+            command_line=described.command_line(command_line),
             domain=described.domain,
             supervisor=self._supervisor.image().read_bytes() if self._supervisor else None,
         )
