@@ -1,5 +1,7 @@
 """The command as a person types it: bad input gets one clear line and status 2."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +127,26 @@ def test_headers_in_no_such_language(tmp_path: Path) -> None:
     what = ("--arch", "arm64", "--release", "4.17", "--lang", "ada")
     done = xenport("headers", *what, "-o", str(tmp_path / "out"))
     assert done.returncode == 2 and "'ada'" in done.stderr and "'rust'" in done.stderr
+
+
+def test_coverage_of_a_port() -> None:
+    done = xenport("coverage", "--port", "model-ppc64")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^  EVTCHNOP_send +\+\d+ -\d+ pass *$", done.stdout, re.MULTILINE)
+    assert "\x1b" not in done.stdout
+
+
+def test_coverage_as_data() -> None:
+    done = xenport("coverage", "--port", "model-ppc64", "--json")
+    assert done.returncode == 0, done.stderr
+    commands = {row["command"]: row for row in json.loads(done.stdout)["commands"]}
+    (cell,) = commands["EVTCHNOP_send"]["cells"]
+    assert cell["negative"]["evtchn_send_refused"] == ["EINVAL"]
+    assert commands["mmu_update"]["cells"][0]["reason"] == "not callable by ppc guests"
+
+
+def test_coverage_of_a_port_that_is_none() -> None:
+    assert "unknown port" in refused("coverage", "--port", "xen-9.9")
 
 
 def test_ports_lists_them_all() -> None:

@@ -32,10 +32,13 @@ static long register_runstate(void)
 static uint64_t find_offset(void)
 {
     struct sched_poll poll = {.nr_ports = 0};
+    long rc = register_runstate();
     uint64_t entered;
 
-    if (register_runstate() != 0)
+    if (rc != 0) { /* only where there is no such area */
+        CHECK_ERRNO(rc, ENOSYS);
         return 0;
+    }
     entered = runstate.state_entry_time;
     poll.timeout = entered;
     for (unsigned int step = 0; step < STEPS && runstate.state_entry_time == entered; step++) {

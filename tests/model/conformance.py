@@ -12,6 +12,7 @@ from xenport.model import core
 from xenport.model.call import Call
 from xenport.model.handlers import Handler
 from xenport.model.machine import End, Guest, Machine, cpu_class
+from xenport.model.recording import Watch
 from xenport.suite import plan
 
 
@@ -114,6 +115,7 @@ def run(
     *,
     until_failure: bool = False,
     on_start: Callable[[str], None] = lambda _name: None,
+    watch: Watch | None = None,
 ) -> Run:
     """Boot the kernel with these tests. A test that does not pass is in ``failed``."""
     planned = list(tests)
@@ -137,6 +139,7 @@ def run(
         "tests=" + ",".join(str(test.index) for test in planned),
         console,
         overrides,
+        watch=watch,
     )
     try:
         result.end = machine.run()

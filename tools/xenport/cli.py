@@ -1,5 +1,6 @@
 """The ``xenport`` command."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from xenport import __version__, emit, port as ports
 from xenport.abi import load as load_abi
 from xenport.abi_cli import abi
 from xenport.errors import InputError
-from xenport.suite import session
+from xenport.suite import coverage as suite_coverage, outcomes, session
+from xenport.suite.coverage_table import print_coverage
 
 
 class _Group(click.Group):
@@ -115,6 +117,30 @@ def _models(release: str | None) -> tuple[str, ...]:
 def headers(arch: str, release: str, lang: str, out: Path) -> None:
     """Write the ABI's headers for one architecture and release."""
     emit.write(load_abi(arch=arch, release=release), lang, out)
+
+
+@main.command()
+@click.option(
+    "--port",
+    "chosen",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Port to look at; may be repeated. Default: the reference model, all architectures.",
+)
+@click.option("--release", metavar="R", help="As for `run`.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table for programs, with tests.")
+def coverage(chosen: tuple[str, ...], release: str | None, as_json: bool) -> None:
+    """Show which commands of the ABI the tests reach, and how these tests ended last.
+
+    Which test calls what is found out by running the tests on the reference model. For a real port
+    the outcomes are those of its last `xenport run` on this machine.
+    """
+    selected = [ports.load(name, release) for name in chosen or _models(release)]
+    table = suite_coverage.coverage(selected, outcomes.last)
+    if as_json:
+        click.echo(json.dumps(suite_coverage.as_data(table), indent=1))
+    else:
+        print_coverage(Console(), table)
 
 
 @main.command("ports")

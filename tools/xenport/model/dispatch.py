@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from xenport.model.call import Argument, Arguments, Call
 from xenport.model.errors import XenError
 from xenport.model.policy import require_control
+from xenport.model.recording import watched_handler, watched_runner
 
 if TYPE_CHECKING:
     import xenport.abi
     from xenport.model.handlers import Handler
     from xenport.model.hypervisor import Hypervisor
+    from xenport.model.recording import CommandOf, Watch
     from xenport.model.vcpu import Vcpu
 
 #: Carries out one hypercall: gets the caller and the argument registers, returns the result.
@@ -36,8 +38,10 @@ class Dispatcher:
         handlers: Mapping[str, Handler],
         checks: Mapping[str, Handler],
         command_masks: Mapping[str, int],
+        watch: Watch | None = None,
     ) -> None:
         self._hypervisor = hypervisor
+        self._watch = watch
         self._abi = hypervisor.abi
         self._guest = guest
         self._handlers = handlers
@@ -77,7 +81,7 @@ class Dispatcher:
             except XenError as error:
                 return failed(error)
 
-        return run
+        return self._watched(run, lambda _vcpu, _args: hypercall.name)
 
     def _by_register(self, hypercall: xenport.abi.Hypercall) -> Runner:
         """The command is an argument of the hypercall (event_channel_op)."""
@@ -121,7 +125,10 @@ class Dispatcher:
             except XenError as error:
                 return failed(error)
 
-        return run
+        command_names = {
+            command.number & mask: command.name for command in hypercall.commands.values()
+        }
+        return self._watched(run, lambda _vcpu, args: command_names.get(args[index] & mask))
 
     def _by_field(self, hypercall: xenport.abi.Hypercall) -> Runner:
         """The command is a field of the argument (domctl)."""
@@ -165,7 +172,17 @@ class Dispatcher:
             except XenError as error:
                 return failed(error)
 
-        return run
+        watched_call = Call(self._hypervisor, places, argument)
+
+        def command_of(vcpu: Vcpu, args: Arguments) -> str | None:
+            watched_call.begin(vcpu, args, args[handle_index])
+            try:
+                command = hypercall.command_by_number.get(getattr(watched_call.view, selector))
+            except XenError:
+                return None
+            return command.name if command else None
+
+        return self._watched(run, command_of)
 
     def _by_element(self, hypercall: xenport.abi.Hypercall) -> Runner:
         """The argument is an array, with a command in each element (mmuext_op). Elements are
@@ -188,7 +205,7 @@ class Dispatcher:
             ),
         )
         commands = {
-            command.number: self._handler_of(command)
+            command.number: self._watched_element(command)
             for command in hypercall.commands.values()
             if self._guest in command.callers
         }
@@ -224,6 +241,15 @@ class Dispatcher:
         return run
 
     # ---- Parts ----
+
+    def _watched(self, run: Runner, command_of: CommandOf) -> Runner:
+        return watched_runner(self._watch, run, command_of) if self._watch is not None else run
+
+    def _watched_element(self, command: xenport.abi.Command) -> Handler:
+        handler = self._handler_of(command)
+        if self._watch is None:
+            return handler
+        return watched_handler(self._watch, command.name, handler)
 
     def _places(self, hypercall: xenport.abi.Hypercall) -> dict[str, tuple[int, int]]:
         """Index in the arguments, and mask of the width, by name."""

@@ -56,6 +56,7 @@ class Domain:
         self.cpu_class = cpu_class
         self.is_control = is_control
         self.is_console = is_console  #: may use console_io although it is not the control domain
+        self.is_watched = False  #: its commands are followed (`xenport.model.recording`)
         self.console_line = ConsoleLine(hypervisor.console)
         self.max_vcpus = max_vcpus
         self.max_port = NO_PORT_LIMIT if max_port is None else max_port

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xenport.model.call import Arguments
     from xenport.model.cpu.base import Cpu
     from xenport.model.handlers import Handler
+    from xenport.model.recording import Watch
     from xenport.model.vcpu import Vcpu
 
 
@@ -25,7 +26,8 @@ class Hypervisor:
     """One machine's hypervisor.
 
     ``console`` gets what guests write; ``overrides`` replaces handlers by command or hypercall name
-    (how the tests of the tests break the model). ``clock`` is a virtual one unless given.
+    (how the tests of the tests break the model). ``clock`` is a virtual one unless given;
+    ``watch`` follows the commands.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Hypervisor:
         console: Callable[[bytes], None],
         overrides: Mapping[str, Handler] | None = None,
         clock: Clock | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self.abi = abi
         self.architecture = architecture
         self.console = console
@@ -84,7 +88,8 @@ class Hypervisor:
             handlers = {**core.HANDLERS, **cpu_class.handlers, **self._overrides}
             checks = {**core.HANDLERS.checks, **cpu_class.handlers.checks}
             masks = core.HANDLERS.command_masks
-            self._runners[cpu_class] = Dispatcher(self, guest, handlers, checks, masks).runners
+            dispatcher = Dispatcher(self, guest, handlers, checks, masks, self._watch)
+            self._runners[cpu_class] = dispatcher.runners
         return self._runners[cpu_class]
 
     # ---- Hypercalls ----

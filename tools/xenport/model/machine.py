@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xenport.model.cpu.base import Cpu
     from xenport.model.domain import Domain
     from xenport.model.handlers import Handler
+    from xenport.model.recording import Watch
     from xenport.model.vcpu import Vcpu
 
 #: How domains that are not the control domain are limited, as a tool stack does it.
@@ -79,7 +80,7 @@ class Host(Protocol):
 
 class Machine:
     """One run of one kernel, on Unicorn unless a ``host`` is given. ``console`` gets the bytes that
-    the domain prints."""
+    the domain prints, ``watch`` follows the commands of the domain under test."""
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Machine:
         console: Callable[[bytes], None],
         overrides: Mapping[str, Handler] | None = None,
         host: Host | None = None,
+        watch: Watch | None = None,
     ) -> None:
         adapter = (host.cpu_class if host else cpu_class)(architecture, guest.kind)
         self.hypervisor = Hypervisor(
@@ -99,6 +101,7 @@ class Machine:
             console=console,
             overrides=overrides,
             clock=host.clock if host else None,
+            watch=watch,
         )
         self.hypervisor.ended = self._domain_ended
         self.hypervisor.powered_off = self._powered_off
@@ -113,6 +116,7 @@ class Machine:
             self._add(adapter, guest, 0, vcpus=0)
         number = 0 if guest.control else 1
         domain = self._add(adapter, guest, number, vcpus=VCPUS, is_console=not guest.control)
+        domain.is_watched = True
         adapter.build_domain(domain, image, command_line)
         if guest.peer is not None:
             peer = self._add(adapter, guest, guest.peer, vcpus=1)

@@ -8,7 +8,8 @@ Standard input holds one JSON object:
      "control": true,               domain 0, the control domain; false: domain 1
      "peer": null,                  number of another domain with the same kernel; null: none
      "image": "/path",              what the domain builder loads (Kernel.image())
-     "command_line": "tests=1-9"}
+     "command_line": "tests=1-9",
+     "record": "/path"}             optional: a file to write the commands to (`recording`)
 
 Standard output gets the console's bytes, unbuffered, and nothing else. File descriptor 3, if open,
 gets one line at the end, ``{"end": kind, "detail": text}``: kind is poweroff, reboot, crash,
@@ -31,6 +32,7 @@ from xenport import architecture
 from xenport.errors import InputError
 from xenport.model.errors import ModelError
 from xenport.model.machine import End, Guest, Host, Machine
+from xenport.model.recording import Recording
 
 REPORT = 3
 """The descriptor of the end record."""
@@ -43,7 +45,11 @@ def boot(spec: dict[str, Any], host: Host | None = None) -> End:
         abi = xenport.abi.load(arch.name, spec["release"])
         image = Path(spec["image"]).read_bytes()
         guest = Guest(spec["guest"], control=spec["control"], peer=spec["peer"])
-        machine = Machine(abi, arch, guest, image, spec["command_line"], _write, host=host)
+        recording = Recording(abi, Path(spec["record"])) if "record" in spec else None
+        write = recording.before(_write) if recording else _write
+        machine = Machine(
+            abi, arch, guest, image, spec["command_line"], write, host=host, watch=recording
+        )
     except (InputError, OSError) as error:
         return End("error", str(error))
     try:
@@ -51,6 +57,8 @@ def boot(spec: dict[str, Any], host: Host | None = None) -> End:
     except ModelError as error:
         return End("error", str(error))
     finally:
+        if recording:
+            recording.close()
         for line in machine.hypervisor.diagnostics:
             print(line, file=sys.stderr)
 

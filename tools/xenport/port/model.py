@@ -30,12 +30,16 @@ class ModelDriver:
     """Starts the reference model, in a new process for each boot.
 
     The process is a copy of this one (``main`` runs in it), so the model and the description of the
-    ABI are loaded once, not for each boot.
+    ABI are loaded once, not for each boot. With ``record`` every boot writes beside its log which
+    commands were called (`record_path`).
     """
 
-    def __init__(self, port: Port, main: Callable[[], int] = process.main) -> None:
+    def __init__(
+        self, port: Port, main: Callable[[], int] = process.main, *, record: bool = False
+    ) -> None:
         self._port = port
         self._main = main
+        self._record = record
         xenport.abi.load(port.architecture, port.release)
 
     @contextmanager
@@ -58,6 +62,8 @@ class ModelDriver:
             "image": str(kernel.image()),
             "command_line": described.command_line(command_line),
         }
+        if self._record:
+            task["record"] = str(record_path(log).absolute())
         ours, theirs = os.pipe()
         with os.fdopen(ours, "rb") as record, os.fdopen(theirs, "wb") as end, Files() as files:
             files.add(json.dumps(task).encode())
@@ -68,6 +74,11 @@ class ModelDriver:
             writers = Writers(self._port.console, None)
             with child, ProcessBoot(child, control, writers, Ends([]), log, limits) as boot:
                 yield boot
+
+
+def record_path(log: Path) -> Path:
+    """Where the commands of the boot with this log are; see `xenport.model.recording`."""
+    return log.with_suffix(".commands")
 
 
 class _EndRecord:

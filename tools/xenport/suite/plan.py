@@ -21,11 +21,12 @@ def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
 
 def named(tests: Iterable[Test], patterns: Sequence[str]) -> list[Test]:
     """The tests that one of ``patterns`` names; all if there is none."""
-    return [
-        test
-        for test in tests
-        if not patterns or any(fnmatchcase(test.name, pattern) for pattern in patterns)
-    ]
+    return [test for test in tests if is_named(test.name, patterns)]
+
+
+def is_named(test: str, patterns: Sequence[str]) -> bool:
+    """Whether one of ``patterns`` names ``test``, or there is none."""
+    return not patterns or any(fnmatchcase(test, pattern) for pattern in patterns)
 
 
 def in_ladder_order(tests: Iterable[Test], rungs: Sequence[str]) -> list[Test]:

@@ -1,4 +1,4 @@
-"""The report folder: results.json, results.ktap, index.html, and the consoles beside them.
+"""The report folder: results.json, results.ktap, index.html, coverage.html, and the consoles.
 
 The folder is made under another name and gets its own at the end, so it is whole or not there.
 """
@@ -17,6 +17,7 @@ import jinja2
 from xenport import __version__
 from xenport.errors import InputError
 from xenport.suite import ladder
+from xenport.suite.coverage import LEGEND, Coverage, by_hypercall
 from xenport.suite.results import Outcome, Result, Run
 
 SCHEMA = 1  # raised when a key of results.json changes its meaning or goes
@@ -52,12 +53,13 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def write(run: Run, folder: Path) -> None:
-    """Writes the reports of ``run`` into ``folder``."""
+def write(run: Run, coverage: Coverage, folder: Path) -> None:
+    """Writes the reports of ``run``, and what it covers of the ABI, into ``folder``."""
     climbs = ladder.climbs(run.results)
     (folder / RESULTS).write_text(json.dumps(as_data(run, climbs), indent=1) + "\n")
     (folder / "results.ktap").write_text(as_ktap(run.results))
     (folder / "index.html").write_text(as_html(run, climbs))
+    (folder / "coverage.html").write_text(coverage_as_html(coverage))
 
 
 def as_data(run: Run, climbs: Sequence[ladder.Climb]) -> dict[str, Any]:
@@ -149,14 +151,7 @@ class _Row:
 
 def as_html(run: Run, climbs: Sequence[ladder.Climb]) -> str:
     """The run as one HTML page that needs no network."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("xenport.suite"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("index.html.j2").render(
+    return _template("index.html.j2").render(
         run=run,
         version=__version__,
         climbs=climbs,
@@ -164,6 +159,24 @@ def as_html(run: Run, climbs: Sequence[ladder.Climb]) -> str:
         rungs=_rows_by_rung(run.results),
         outcomes=list(Outcome),
     )
+
+
+def coverage_as_html(table: Coverage) -> str:
+    """The coverage of the ABI as an HTML page beside that of the run."""
+    return _template("coverage.html.j2").render(
+        table=table, hypercalls=by_hypercall(table.rows), legend=LEGEND
+    )
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("xenport.suite"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(name)
 
 
 def _rows_by_rung(results: Sequence[Result]) -> list[tuple[ladder.Rung, list[_Row]]]:

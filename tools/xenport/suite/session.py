@@ -19,8 +19,9 @@ from rich.console import Console
 from xenport import content, port as ports
 from xenport.errors import InputError
 from xenport.port import Port
-from xenport.suite import plugin, reports
+from xenport.suite import outcomes, plugin, reports
 from xenport.suite.comparison import differences
+from xenport.suite.coverage import Coverage, coverage
 from xenport.suite.kernels import kernels
 from xenport.suite.progress import Display, print_summary
 from xenport.suite.results import Run
@@ -53,12 +54,30 @@ def run(options: Options, console: Console) -> int:
             status = pytest.main(_arguments(chosen, options, folder), plugins=[plugin, recorder])
         recorder.finish(status, said.getvalue())
         recorder.run.differences = differences(chosen, recorder.run.results)
+        if options.hypervisor is None:
+            for port in chosen:
+                outcomes.remember(port, recorder.run.results)
         if options.report:
-            reports.write(recorder.run, folder)
+            reports.write(recorder.run, _coverage(chosen, options, recorder.run), folder)
         print_summary(console, recorder.run)
     if options.report:
         console.print(f"Report: {options.report / 'index.html'}", highlight=False, soft_wrap=True)
     return 1 if recorder.run.failures or recorder.run.differences else 0
+
+
+def _coverage(chosen: Sequence[Port], options: Options, run: Run) -> Coverage:
+    """Of the ABI, with the outcomes of this run, and of earlier ones that were about the same."""
+    if options.hypervisor is None:
+        return coverage(chosen, outcomes.last)
+
+    def of_this_run(port: Port, environment: str) -> outcomes.ByTest:
+        return {
+            result.test: result.outcome
+            for result in run.results
+            if (result.port, result.environment) == (port.name, environment)
+        }
+
+    return coverage(chosen, of_this_run)
 
 
 def _with_compared(chosen: Sequence[Port]) -> list[Port]:

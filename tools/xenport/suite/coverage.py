@@ -1,0 +1,257 @@
+"""Which commands of the ABI the tests reach, in which environments, and with what outcome.
+
+The commands come from the description of the ABI, the tests that call them from a run on the model
+(`recording`); nothing here is written down by hand. A test is *positive* for a command that
+succeeds in it, and *negative* for one that is refused in it; it may be both.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import xenport.abi
+from xenport.port import Port
+from xenport.suite import plan
+from xenport.suite.outcomes import ByTest
+from xenport.suite.recording import Guest, Recording, recording
+from xenport.suite.results import Outcome
+
+Place = tuple[str, str]  # port, environment
+Outcomes = Callable[[Port, str], ByTest]
+"""The outcomes that are known of an environment of a port."""
+
+SCHEMA = 1  # raised when a key of the data changes its meaning or goes
+NOT_RUN = "not run"
+
+LEGEND = (
+    "+ tests in which the command succeeds, - tests in which it is refused; then how these tests "
+    "ended last, or why there are none"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One command in one environment."""
+
+    is_callable: bool
+    """The guest of the environment has the command."""
+    reason: str
+    """Why no test reaches the command here, or why it can only be refused; may be empty."""
+    positive: tuple[str, ...] = ()
+    negative: Mapping[str, tuple[str, ...]] | None = None
+    """The errnos, by test."""
+    outcomes: Mapping[str, Outcome] | None = None
+    """The last ones, by test; those that were never run are not there."""
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """All tests, in no special order."""
+        return tuple(dict.fromkeys([*self.positive, *(self.negative or {})]))
+
+    @property
+    def outcome(self) -> str:
+        """What all tests ended with, or what those did that did not pass: ``pass``, ``2 fail``."""
+        ends = Counter(str((self.outcomes or {}).get(test, NOT_RUN)) for test in self.tests)
+        if len(ends) < 2:
+            return "".join(ends)
+        return ", ".join(f"{ends[end]} {end}" for end in sorted(ends) if end != Outcome.PASS)
+
+    @property
+    def text(self) -> str:
+        """The cell of a table: ``+3 -2 pass``."""
+        if not self.tests:
+            return self.reason
+        outcome = f"({self.outcome})" if self.outcome[0].isdigit() else self.outcome
+        return f"+{len(self.positive)} -{len(self.negative or {})} {outcome}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One command, or a hypercall without commands (``command`` is its name)."""
+
+    hypercall: str
+    command: str
+    cells: Mapping[Place, Cell]
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a test calls it in one of the environments."""
+        return any(cell.tests for cell in self.cells.values())
+
+    @property
+    def tests(self) -> list[str]:
+        """All tests that call it in one of the environments."""
+        return sorted({test for cell in self.cells.values() for test in cell.tests})
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it is not reached; each reason once."""
+        return list(dict.fromkeys(cell.reason for cell in self.cells.values() if cell.reason))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The whole table."""
+
+    places: tuple[Place, ...]
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def unreached(self) -> list[Row]:
+        """The commands that no test calls in any of the environments."""
+        return [row for row in self.rows if not row.is_reached]
+
+    def counts(self, place: Place) -> dict[str, int]:
+        """How many commands a guest has there, and of these how many have a positive test, a
+        negative one, and none at all."""
+        cells = [row.cells[place] for row in self.rows if row.cells[place].is_callable]
+        return {
+            "callable": len(cells),
+            "positive": sum(bool(cell.positive) for cell in cells),
+            "negative": sum(bool(cell.negative) for cell in cells),
+            "none": sum(not cell.tests for cell in cells),
+        }
+
+
+def coverage(ports: Sequence[Port], outcomes: Outcomes) -> Coverage:
+    """The table of all environments of ``ports``. Raises `InputError` if a kernel cannot be built,
+    or if the model cannot run it to the end."""
+    columns = [
+        _Column(port, name, outcomes(port, name)) for port in ports for name in port.environments
+    ]
+    numbers: dict[tuple[str, str], tuple[int, int]] = {}
+    for column in columns:
+        for name, number in column.numbers.items():
+            numbers.setdefault(name, number)
+    return Coverage(
+        tuple(column.place for column in columns),
+        tuple(
+            Row(
+                hypercall,
+                command,
+                {column.place: column.cell(hypercall, command) for column in columns},
+            )
+            for hypercall, command in sorted(numbers, key=lambda name: numbers[name])
+        ),
+    )
+
+
+class _Column:
+    """One environment of a port. On the model the recording is the latest run that there can be."""
+
+    def __init__(self, port: Port, name: str, outcomes: ByTest) -> None:
+        environment = port.environments[name]
+        arch = port.guest_arch(environment)
+        self.place = (port.name, name)
+        self._guest = Guest.of(port, environment)
+        self._abi = xenport.abi.load(arch.name, port.release)
+        self._recording = recording(arch, self._guest)
+        self._outcomes = self._recorded.outcomes if port.kind == "model" else outcomes
+        self._patterns = environment.tests
+
+    @property
+    def numbers(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """The names of hypercall and command that the ABI has, with their numbers."""
+        return {
+            (hypercall.name, name): (hypercall.number, number)
+            for hypercall in self._abi.hypercalls.values()
+            for name, number in (
+                [(command.name, command.number) for command in hypercall.commands.values()]
+                or [(hypercall.name, 0)]
+            )
+        }
+
+    @cached_property
+    def _calls(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
+        """By command and test, what it returned."""
+        found: dict[str, dict[str, frozenset[str]]] = {}
+        for test, commands in self._recorded.commands.items():
+            if not plan.is_named(test, self._patterns):
+                continue
+            for command, results in commands.items():
+                found.setdefault(command, {})[test] = results
+        return found
+
+    @property
+    def _recorded(self) -> Recording:
+        return self._recording or Recording({}, {})
+
+    def cell(self, hypercall: str, command: str) -> Cell:
+        """What is known of a command here."""
+        described = self._abi.hypercalls.get(hypercall)
+        thing: Any = described
+        if described is not None and described.commands:
+            thing = described.commands.get(command)
+        if thing is None:
+            abi = f"{self._abi.architecture.name} {self._abi.release}"
+            return Cell(is_callable=False, reason=f"not in the ABI of {abi}")
+        is_callable = self._guest.kind in thing.callers
+        calls = self._calls.get(command, {})
+        return Cell(
+            is_callable,
+            self._reason(thing, is_callable, bool(calls)),
+            tuple(sorted(test for test, results in calls.items() if "" in results)),
+            {
+                test: tuple(sorted(results - {""}))
+                for test, results in sorted(calls.items())
+                if results - {""}
+            },
+            {test: self._outcomes[test] for test in calls if test in self._outcomes},
+        )
+
+    def _reason(self, thing: Any, is_callable: bool, is_called: bool) -> str:
+        if not is_callable:
+            return f"not callable by {self._guest.kind} guests"
+        if is_called:
+            if thing.privilege == "control" and not self._guest.is_control:
+                return "only the control domain may"
+            return ""
+        if self._recording is None:
+            return f"the model does not run {self._guest.architecture}"
+        if self._patterns:
+            return "not run here"
+        return "no test"
+
+
+def as_data(table: Coverage) -> dict[str, Any]:
+    """The table for programs; ``conformance/report.md`` documents the keys."""
+    return {
+        "schema": SCHEMA,
+        "environments": [
+            {"port": port, "environment": environment, **table.counts((port, environment))}
+            for port, environment in table.places
+        ],
+        "commands": [
+            {
+                "hypercall": row.hypercall,
+                "command": row.command,
+                "reached": row.is_reached,
+                "cells": [_cell_data(place, cell) for place, cell in row.cells.items()],
+            }
+            for row in table.rows
+        ],
+    }
+
+
+def _cell_data(place: Place, cell: Cell) -> dict[str, Any]:
+    return {
+        "port": place[0],
+        "environment": place[1],
+        "callable": cell.is_callable,
+        "reason": cell.reason or None,
+        "positive": list(cell.positive),
+        "negative": {test: list(errnos) for test, errnos in (cell.negative or {}).items()},
+        "outcomes": {
+            test: str((cell.outcomes or {}).get(test, NOT_RUN)) for test in sorted(cell.tests)
+        },
+    }
+
+
+def by_hypercall(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each hypercall."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.hypercall, []).append(row)
+    return found

@@ -1,0 +1,153 @@
+"""Which test calls which command, and with what result: found out by a run on the model.
+
+A recording holds for every port of the same architecture and release, since the tests are the same.
+It is kept in the cache until the tests, the model or the ABI change.
+"""
+
+import importlib.metadata
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xenport import __file__ as package_file, content
+from xenport.architecture import Architecture
+from xenport.kernel import Test, build
+from xenport.kernel.cache import Fingerprint, publish_file
+from xenport.port import Limits
+from xenport.port.description import Environment, Port
+from xenport.port.model import ModelDriver, record_path
+from xenport.suite import ktap, plan
+from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
+from xenport.suite.results import Outcome
+
+_NAME = "recorded"  # of the port and environment that are made for it
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What tests run in, as far as the model can tell guests apart."""
+
+    architecture: str
+    release: str
+    kind: str
+    provides: tuple[str, ...]
+    peer: int | None
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is the control domain."""
+        return "dom0" in self.provides
+
+    @classmethod
+    def of(cls, port: Port, environment: Environment) -> "Guest":
+        """The guest of an environment of ``port``."""
+        arch = port.guest_arch(environment)
+        provides = tuple(sorted({*environment.provides, plan.SLOW}))
+        return cls(arch.name, port.release, environment.guest, provides, environment.peer)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The tests of one guest; those that do not apply to it are not there."""
+
+    outcomes: Mapping[str, Outcome]
+    """By test."""
+    commands: Mapping[str, Mapping[str, frozenset[str]]]
+    """By test and command: the errnos it returned, and the empty text if it succeeded. What is
+    called before the first test stands under the test `BOOT_TEST`."""
+
+
+def recording(arch: Architecture, guest: Guest) -> Recording | None:
+    """The recording for ``guest``, made if there is none; None if the model has no such guest.
+
+    Raises `InputError` if no kernel can be built.
+    """
+    if not arch.model:
+        return None
+    kernel = build(arch, guest.release)
+    key = Fingerprint(repr(guest), importlib.metadata.version("unicorn"))
+    key.texts(kernel.image().read_bytes().hex())
+    package = Path(package_file).parent
+    key.files(package, package.rglob("*.py"))
+    for folder in (content.folder("abi"), content.folder("arch")):
+        key.files(folder, folder.rglob("*.yaml"))
+    path = content.cache_folder() / "recordings" / f"{key.digest()}.json"
+    publish_file(path, lambda made: made.write_text(json.dumps(_record(guest, kernel))))
+    data = json.loads(path.read_text())
+    return Recording(
+        {test: Outcome(outcome) for test, outcome in data["outcomes"].items()},
+        {
+            test: {command: frozenset(results) for command, results in commands.items()}
+            for test, commands in data["commands"].items()
+        },
+    )
+
+
+def _record(guest: Guest, kernel: Any) -> dict[str, Any]:
+    environment = Environment(
+        doc="", guest=guest.kind, provides=list(guest.provides), peer=guest.peer
+    )
+    port = Port(
+        name=_NAME,
+        kind="model",
+        doc="",
+        architecture=guest.architecture,
+        release=guest.release,
+        environments={_NAME: environment},
+    )
+    tests = plan.applicable(kernel.tests, environment.words)
+    commands: dict[str, dict[str, set[str]]] = {}
+    with tempfile.TemporaryDirectory(prefix="xenport-") as name:
+        logs = Path(name)
+        outcomes = _run(port, kernel, tests, logs)
+        for log in sorted(logs.glob("*.log")):
+            for test, command, result in _calls(record_path(log)):
+                commands.setdefault(test, {}).setdefault(command, set()).add(result)
+    return {
+        "outcomes": outcomes,
+        "commands": {
+            test: {command: sorted(results) for command, results in sorted(found.items())}
+            for test, found in sorted(commands.items())
+        },
+    }
+
+
+def _run(port: Port, kernel: Any, tests: list[Test], logs: Path) -> dict[str, str]:
+    run = EnvironmentRun(ModelDriver(port, record=True), _NAME, kernel, tests, logs, Limits())
+    pool = BootPool()
+    try:
+        run.start(pool)
+        return {
+            name: run.verdict(name).outcome.value
+            for name in (BOOT_TEST, *(test.name for test in tests))
+        }
+    finally:
+        run.close()
+        pool.close()
+
+
+def _calls(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Test, command and result of each call that is part of a test, in a file of the model's."""
+    if not path.is_file():  # it failed before it ran anything
+        return
+    running: list[str | None] = [BOOT_TEST]  # by number of lines
+    for record in map(json.loads, path.read_text().splitlines()):
+        match record:
+            case ["line", text]:
+                running.append(_running_after(text, running[-1]))
+            case ["call", lines, command, result]:
+                test = running[-1]
+                if test is not None and test == running[lines]:
+                    yield test, command, result
+
+
+def _running_after(line: str, before: str | None) -> str | None:
+    match ktap.parse(line):
+        case ktap.Header() | ktap.Finish():
+            return None
+        case ktap.Start(name):
+            return name
+    return before
