@@ -1,36 +1,22 @@
 /*
- * PSCI, by which a guest on Arm starts and stops its vcpus and itself (Arm DEN 0022), and the SMC
- * calling convention below it (Arm DEN 0028). Xen takes the calls by `hvc #0`, as its device tree
- * says.
+ * PSCI: the version, what there is of it, vcpus that are started and stopped, waiting, and the end of
+ * the domain.
  */
+#include <psci.h>
+#include <secondary.h>
+#include <sched.h>
+#include <string.h>
+#include <boot.h>
+#include <fdt.h>
+#include <hypercall.h>
 #include <test.h>
 #include <timer.h>
 #include <timing.h>
+#include <xen.h>
 
-/* Functions; those that take addresses or affinities have a second number for 64-bit arguments. */
-#define WITH_ADDRESSES(function) ((sizeof(long) == 8 ? 0x40000000u : 0) | (function))
-
-#define SMCCC_VERSION       0x80000000u
-#define PSCI_VERSION        0x84000000u
-#define PSCI_CPU_SUSPEND    WITH_ADDRESSES(0x84000001u)
-#define PSCI_CPU_ON         WITH_ADDRESSES(0x84000003u)
-#define PSCI_AFFINITY_INFO  WITH_ADDRESSES(0x84000004u)
-#define PSCI_SYSTEM_OFF     0x84000008u
-#define PSCI_SYSTEM_RESET   0x84000009u
-#define PSCI_FEATURES       0x8400000au
-#define PSCI_NO_FUNCTION    0x8400001fu /* the last number of PSCI's range, not in use */
-
-#define NOT_SUPPORTED      (-1)
-#define INVALID_PARAMETERS (-2)
-#define ALREADY_ON         (-4)
-
-#define NO_CPU 0xffffffu /* an affinity that no vcpu has */
-
-/* Results are 32 bits wide, signed. */
-static int psci(unsigned int function, unsigned long a1, unsigned long a2, unsigned long a3)
-{
-    return (int)arch_firmware_call(function, a1, a2, a3);
-}
+#define NO_CPU    0xffffffu /* an affinity that no vcpu has */
+#define NO_LEVEL  4u        /* affinities have levels 0 to 3, or to 2 */
+#define POWERDOWN (1u << 16) /* in a power state: the vcpu's state may be lost */
 
 /*
  * Provoked by: PSCI_VERSION and SMCCC_VERSION.
@@ -46,74 +32,347 @@ TEST(psci_version, IDENTIFY, "PSCI 1.x and SMC calling convention 1.1 or later",
 }
 
 /*
- * Provoked by: PSCI_FEATURES of functions that every version 1 has, and of one that none has.
- * Expected: no error for the former, NOT_SUPPORTED for the latter.
+ * Background: the device tree tells a guest which instruction to call by; Xen says `hvc` and takes
+ * `smc` as well.
+ * Provoked by: PSCI_VERSION by `smc #0`.
+ * Expected: the answer is the same.
+ * Source: arch/arm/vsmc.c, do_trap_smc().
+ */
+TEST(psci_by_smc, IDENTIFY, "PSCI answers calls by SMC as well", .needs = "arm")
+{
+    CHECK_EQ((int)arch_secure_call(PSCI_VERSION), psci(PSCI_VERSION, 0, 0, 0));
+    CHECK_EQ((int)arch_secure_call(PSCI_LAST), PSCI_NOT_SUPPORTED);
+}
+
+/*
+ * Provoked by: PSCI_FEATURES of all functions that version 1 must have, of both widths, and of one
+ * that none has.
+ * Expected: no error for the former, and of CPU_SUSPEND no flags: power states in the original
+ * format, and no coordination by the guest. NOT_SUPPORTED for the latter.
  * Source: Arm DEN 0022, 5.15.
  */
 TEST(psci_features, IDENTIFY, "PSCI_FEATURES tells which functions there are", .needs = "arm")
 {
-    static const unsigned int required[] = {PSCI_VERSION, PSCI_CPU_SUSPEND, PSCI_CPU_ON,
-                                            PSCI_SYSTEM_OFF, PSCI_SYSTEM_RESET, PSCI_FEATURES};
+    static const unsigned int required[] = {
+        PSCI_VERSION,       PSCI_CPU_OFF,      PSCI_CPU_ON,       PSCI_CPU_ON & ~PSCI_WIDE,
+        PSCI_AFFINITY_INFO, PSCI_SYSTEM_OFF,   PSCI_SYSTEM_RESET, PSCI_FEATURES,
+        SMCCC_VERSION,      PSCI_MIGRATE_INFO,
+    };
 
     for (unsigned int i = 0; i < sizeof(required) / sizeof(required[0]); i++)
-        CHECK(psci(PSCI_FEATURES, required[i], 0, 0) >= 0);
-    CHECK_EQ(psci(PSCI_FEATURES, PSCI_NO_FUNCTION, 0, 0), NOT_SUPPORTED);
+        if (psci(PSCI_FEATURES, required[i], 0, 0) != 0)
+            FAIL("function 0x%x: %d", required[i], psci(PSCI_FEATURES, required[i], 0, 0));
+    CHECK_EQ(psci(PSCI_FEATURES, PSCI_CPU_SUSPEND, 0, 0), 0);
+    CHECK_EQ(psci(PSCI_FEATURES, PSCI_LAST, 0, 0), PSCI_NOT_SUPPORTED);
 }
 
 /*
- * Provoked by: a function number that means nothing.
+ * Provoked by: every number of PSCI's 32-bit range that PSCI_FEATURES does not know, as a call.
  * Expected: NOT_SUPPORTED, and the guest goes on.
  * Source: Arm DEN 0022, 5.2.2; Arm DEN 0028, 5.2.
  */
-TEST(psci_unknown_function, POWER, "an unknown function is refused with NOT_SUPPORTED",
+TEST(psci_unknown_function, POWER, "a function that is not there is refused with NOT_SUPPORTED",
      .needs = "arm")
 {
-    CHECK_EQ(psci(PSCI_NO_FUNCTION, 0, 0, 0), NOT_SUPPORTED);
+    for (unsigned int function = PSCI_VERSION; function <= PSCI_LAST; function++)
+        if (psci(PSCI_FEATURES, function, 0, 0) == PSCI_NOT_SUPPORTED &&
+            psci(function, 0, 0, 0) != PSCI_NOT_SUPPORTED)
+            FAIL("function 0x%x is there", function);
+    CHECK_EQ(psci(PSCI_LAST, 0, 0, 0), PSCI_NOT_SUPPORTED);
 }
 
 /*
- * Provoked by: CPU_ON of the vcpu that calls, and of one that there is not.
+ * Background: a number's upper half, where registers have 64 bits, does not count; functions with
+ * 64-bit arguments are for 64-bit guests.
+ * Provoked by: PSCI_VERSION with upper bits set, or the 64-bit AFFINITY_INFO from a 32-bit guest.
+ * Expected: the version; NOT_SUPPORTED.
+ * Source: Arm DEN 0028, 2.5 and 3.1; arch/arm/vsmc.c, vsmccc_handle_call().
+ */
+TEST(psci_width_of_functions, POWER, "function numbers have 32 bits; 64-bit ones need 64 bits",
+     .needs = "arm")
+{
+    if (sizeof(long) == 8)
+        CHECK_EQ((int)arch_firmware_call((unsigned long)0xffffffff00000000ull | PSCI_VERSION, 0, 0,
+                                         0),
+                 psci(PSCI_VERSION, 0, 0, 0));
+    else
+        CHECK_EQ(psci(PSCI_AFFINITY_INFO | PSCI_WIDE, 0, 0, 0), PSCI_NOT_SUPPORTED);
+}
+
+/*
+ * Background: a trusted system may live on one vcpu alone, which then cannot be turned off before it
+ * has been migrated. Guests have none.
+ * Provoked by: MIGRATE_INFO_TYPE, MIGRATE, MIGRATE_INFO_UP_CPU.
+ * Expected: there is nothing to migrate (2, or NOT_SUPPORTED), and so no functions that do.
+ * Source: Arm DEN 0022, 5.8 to 5.10.
+ */
+TEST(psci_migrate, POWER, "there is nothing to migrate", .needs = "arm")
+{
+    int kind = psci(PSCI_MIGRATE_INFO, 0, 0, 0);
+
+    if (kind != PSCI_NOT_SUPPORTED)
+        CHECK_EQ(kind, 2);
+    CHECK_EQ(psci(PSCI_MIGRATE, 0, 0, 0), PSCI_NOT_SUPPORTED);
+    CHECK_EQ(psci(PSCI_MIGRATE_INFO_UP, 0, 0, 0), PSCI_NOT_SUPPORTED);
+}
+
+/*
+ * Provoked by: CPU_ON of the vcpu that calls, and of one that there is not, by the function with
+ * 64-bit arguments and by the one with 32-bit ones.
  * Expected: ALREADY_ON; INVALID_PARAMETERS.
  * Source: Arm DEN 0022, 5.6.
  */
 TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refused",
      .needs = "arm")
 {
-    CHECK_EQ(psci(PSCI_CPU_ON, 0, 0, 0), ALREADY_ON);
-    CHECK_EQ(psci(PSCI_CPU_ON, NO_CPU, 0, 0), INVALID_PARAMETERS);
+    CHECK_EQ(psci(PSCI_CPU_ON, 0, 0, 0), PSCI_ALREADY_ON);
+    CHECK_EQ(psci(PSCI_CPU_ON, NO_CPU, 0, 0), PSCI_INVALID_PARAMETERS);
+    CHECK_EQ(psci(PSCI_CPU_ON & ~PSCI_WIDE, 0, 0, 0), PSCI_ALREADY_ON);
+    CHECK_EQ(psci(PSCI_CPU_ON & ~PSCI_WIDE, NO_CPU, 0, 0), PSCI_INVALID_PARAMETERS);
 }
 
 /*
- * Provoked by: AFFINITY_INFO of the vcpu that calls, and at a level that the architecture does not
- * have.
- * Expected: ON (0); INVALID_PARAMETERS.
+ * Background: the first PSCI has no fixed numbers; the device tree has them. It knows fewer errors.
+ * Provoked by: its CPU_ON of the vcpu that calls, and of none.
+ * Expected: INVALID_PARAMETERS for both.
+ * Source: Arm DEN 0022 A; arch/arm/vpsci.c, do_psci_cpu_on().
+ */
+TEST(psci_first_cpu_on_refused, POWER, "CPU_ON of PSCI 0.1 knows one error", .needs = "arm")
+{
+    fdt_node_t node = fdt_find(boot_info.fdt, "/psci");
+    unsigned int cpu_on = (unsigned int)fdt_number(boot_info.fdt, node, "cpu_on", 0, 1, 0);
+
+    CHECK(cpu_on);
+    CHECK_EQ(psci(cpu_on, 0, 0, 0), PSCI_INVALID_PARAMETERS);
+    CHECK_EQ(psci(cpu_on, NO_CPU, 0, 0), PSCI_INVALID_PARAMETERS);
+}
+
+/*
+ * Provoked by: AFFINITY_INFO of the vcpu that calls, at each of the lower levels; of one that there
+ * is not; at a level that the architecture does not have.
+ * Expected: ON; anything but ON; INVALID_PARAMETERS.
  * Source: Arm DEN 0022, 5.7.
  */
 TEST(psci_affinity_info, POWER, "the calling vcpu is on", .needs = "arm")
 {
-    CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, 0, 0), 0);
-    CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, 4, 0), INVALID_PARAMETERS);
+    for (unsigned int level = 0; level < 3; level++)
+        CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, level, 0), PSCI_ON);
+    CHECK(psci(PSCI_AFFINITY_INFO, NO_CPU, 0, 0) != PSCI_ON);
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, NO_LEVEL, 0), PSCI_INVALID_PARAMETERS);
+}
+
+/* ---- The second vcpu ---- */
+
+static volatile unsigned int rounds, stop;
+static volatile int result;
+
+static void reset(void)
+{
+    rounds = 0;
+    stop = 0;
+    result = 1;
+    CHECK(secondary_wait_off());
+}
+
+static void count_one(void *unused)
+{
+    (void)unused;
+    rounds++;
+}
+
+static void run_until_stopped(void *unused)
+{
+    (void)unused;
+    rounds++;
+    (void)WAIT_UNTIL(stop, SECONDS(2));
+}
+
+/*
+ * Provoked by: CPU_ON of a second vcpu that is off.
+ * Expected: it runs, from the address that was given, with the context in its first register, as the
+ * vcpu that was named, in the state in which a guest begins: kernel mode, interrupts and aborts
+ * masked, MMU and caches off.
+ * Source: Arm DEN 0022, 5.6 and 6.4; arch/arm/vpsci.c, do_common_cpu_on().
+ */
+TEST(psci_cpu_on, VCPUS, "CPU_ON starts a vcpu where it says, in the state of a start",
+     .needs = "arm smp")
+{
+    const unsigned long initial = sizeof(long) == 8 ? PSR_GUEST64_INIT : PSR_GUEST32_INIT;
+    const unsigned long looked_at = 0x1df; /* mode; masks of IRQ, FIQ, aborts */
+    const volatile struct secondary_start *found = secondary_found();
+
+    reset();
+    CHECK_EQ(secondary_start(count_one, NULL), PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
+    CHECK(found->argument);
+    CHECK_EQ(found->status & looked_at, initial & looked_at);
+    CHECK_EQ(found->control & (SCTLR_MMU | SCTLR_DATA_CACHE | SCTLR_INSTRUCTION_CACHE), 0);
+    CHECK_EQ(found->affinity & 0xffffff, SECONDARY_VCPU);
+    CHECK(secondary_wait_off());
+}
+
+/*
+ * Provoked by: AFFINITY_INFO of a vcpu before it is started, while it runs, and after its CPU_OFF;
+ * CPU_ON while it runs.
+ * Expected: OFF, ON, OFF; ALREADY_ON.
+ * Source: Arm DEN 0022, 5.5 to 5.7.
+ */
+TEST(psci_affinity_of_second, VCPUS, "a vcpu is off, on, and off again", .needs = "arm smp")
+{
+    reset();
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_OFF);
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 1, 0), PSCI_ON); /* the first one is */
+    CHECK_EQ(secondary_start(run_until_stopped, NULL), PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_ON);
+    CHECK_EQ(psci(PSCI_CPU_ON, SECONDARY_VCPU, (uintptr_t)secondary_entry, 0), PSCI_ALREADY_ON);
+    stop = 1;
+    CHECK(secondary_wait_off());
+    CHECK_EQ(rounds, 1);
+}
+
+/*
+ * Provoked by: one vcpu turned on and off ten times.
+ * Expected: it runs each time.
+ * Source: Arm DEN 0022, 5.5 and 5.6.
+ */
+TEST(psci_cpu_on_again, VCPUS, "a vcpu that is off can be started again", .needs = "arm smp")
+{
+    reset();
+    for (unsigned int round = 1; round <= 10; round++) {
+        CHECK_EQ(secondary_start(count_one, NULL), PSCI_SUCCESS);
+        CHECK(WAIT_UNTIL(rounds == round, SECONDS(1)));
+        CHECK(secondary_wait_off());
+    }
+}
+
+static void turn_off(void *unused)
+{
+    (void)unused;
+    rounds++;
+    result = psci(PSCI_CPU_OFF, 0, 0, 0);
+    rounds++;
+}
+
+/*
+ * Provoked by: CPU_OFF on the second vcpu, and CPU_ON of it afterwards.
+ * Expected: the call does not return, and what came behind it is never run.
+ * Source: Arm DEN 0022, 5.5.
+ */
+TEST(psci_cpu_off, VCPUS, "CPU_OFF does not return", .needs = "arm smp")
+{
+    reset();
+    CHECK_EQ(secondary_start(turn_off, NULL), PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
+    CHECK(secondary_wait_off());
+    CHECK_EQ(secondary_start(count_one, NULL), PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds == 2, SECONDS(1)));
+    CHECK(secondary_wait_off());
+    CHECK_EQ(rounds, 2);
+    CHECK_EQ(result, 1);
+}
+
+static void start_the_first(void *unused)
+{
+    (void)unused;
+    result = psci(PSCI_CPU_ON, 0, (uintptr_t)secondary_entry, 0);
+    rounds++;
+}
+
+/*
+ * Provoked by: CPU_ON and AFFINITY_INFO of the first vcpu, from the second one.
+ * Expected: ALREADY_ON, and the first one goes on.
+ * Source: Arm DEN 0022, 5.6.
+ */
+TEST(psci_cpu_on_of_first, VCPUS, "a vcpu cannot start the one that started it", .needs = "arm smp")
+{
+    reset();
+    CHECK_EQ(secondary_start(start_the_first, NULL), PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
+    CHECK_EQ(result, PSCI_ALREADY_ON);
+    CHECK(secondary_wait_off());
+}
+
+/*
+ * Background: bit 0 of an address stands for Thumb state, which 64-bit vcpus do not have.
+ * Provoked by: CPU_ON of a vcpu that is off, at an odd address.
+ * Expected: a 64-bit guest gets INVALID_ADDRESS and the vcpu stays off; a 32-bit one gets a vcpu in
+ * Thumb state.
+ * Source: Arm DEN 0022, 5.6; arch/arm/vpsci.c, do_common_cpu_on().
+ */
+TEST(psci_cpu_on_odd_address, VCPUS, "CPU_ON at an odd address: Thumb state, or refused",
+     .needs = "arm smp")
+{
+    reset();
+#ifdef __aarch64__
+    CHECK_EQ(psci(PSCI_CPU_ON, SECONDARY_VCPU, (uintptr_t)secondary_entry | 1, 0),
+             PSCI_INVALID_ADDRESS);
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_OFF);
+#else
+    CHECK_EQ(secondary_start_thumb(count_one, NULL), PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
+    CHECK(secondary_wait_off());
+#endif
+}
+
+/* ---- Waiting ---- */
+
+static void check_suspend(unsigned long state)
+{
+    uint64_t begin = arch_monotonic_ns();
+
+    arch_events_disable();
+    timer_start(TIMER_VIRTUAL, MILLISECONDS(1));
+    CHECK_EQ(psci(PSCI_CPU_SUSPEND, state, 0, 0), PSCI_SUCCESS);
+    CHECK(arch_monotonic_ns() - begin >= MILLISECONDS(1));
+    CHECK_EQ(timer_count(TIMER_VIRTUAL), 0);
+    arch_events_enable();
+    CHECK(WAIT_UNTIL(timer_count(TIMER_VIRTUAL) == 1, SECONDS(1)));
 }
 
 /*
  * Background: CPU_SUSPEND may always be carried out as standby, which keeps all state and returns.
- * Provoked by: a timer 1 ms ahead, then CPU_SUSPEND with interrupts masked.
+ * Provoked by: a timer 1 ms ahead, then CPU_SUSPEND with interrupts masked, for standby.
  * Expected: the call returns 0 once the timer interrupts, which is taken when interrupts are
  * unmasked.
  * Source: Arm DEN 0022, 5.4.
  */
 TEST(psci_cpu_suspend, POWER, "CPU_SUSPEND waits for an interrupt", .needs = "arm")
 {
-    uint64_t begin = arch_monotonic_ns();
+    check_suspend(0);
+}
+
+/*
+ * Provoked by: the same, for a state in which a CPU loses its registers.
+ * Expected: the same: Xen carries it out as standby.
+ * Source: Arm DEN 0022, 5.4; arch/arm/vpsci.c, do_psci_0_2_cpu_suspend().
+ */
+TEST(psci_cpu_suspend_powerdown, POWER, "CPU_SUSPEND to power down is standby", .needs = "arm")
+{
+    check_suspend(POWERDOWN);
+}
+
+/*
+ * Provoked by: CPU_SUSPEND while an interrupt is waiting, masked.
+ * Expected: the call returns 0 at once.
+ * Source: Arm DEN 0022, 5.4.
+ */
+TEST(psci_cpu_suspend_pending, POWER, "CPU_SUSPEND does not wait if an interrupt does",
+     .needs = "arm")
+{
+    uint64_t begin;
 
     arch_events_disable();
-    timer_start(TIMER_VIRTUAL, MILLISECONDS(1));
-    CHECK_EQ(psci(PSCI_CPU_SUSPEND, 0, 0, 0), 0);
-    CHECK(arch_monotonic_ns() - begin >= MILLISECONDS(1));
-    CHECK_EQ(timer_count(TIMER_VIRTUAL), 0);
+    timer_start(TIMER_VIRTUAL, 0);
+    wait_for(MICROSECONDS(100));
+    begin = arch_monotonic_ns();
+    CHECK_EQ(psci(PSCI_CPU_SUSPEND, 0, 0, 0), PSCI_SUCCESS);
+    CHECK(arch_monotonic_ns() - begin < MILLISECONDS(100));
     arch_events_enable();
     CHECK(WAIT_UNTIL(timer_count(TIMER_VIRTUAL) == 1, SECONDS(1)));
 }
+
+/* ---- The end ---- */
 
 /*
  * Provoked by: SYSTEM_OFF.
@@ -135,4 +394,24 @@ TEST(psci_system_reset, POWER, "SYSTEM_RESET ends the domain as to be restarted"
      .needs = "arm observed-end", .ends = "reboot")
 {
     FAIL("the domain runs on, the call returned %d", psci(PSCI_SYSTEM_RESET, 0, 0, 0));
+}
+
+static void end_the_system(void *unused)
+{
+    (void)unused;
+    psci(PSCI_SYSTEM_OFF, 0, 0, 0);
+}
+
+/*
+ * Provoked by: SYSTEM_OFF from the second vcpu, while the first one waits.
+ * Expected: the domain ends as powered off.
+ * Source: Arm DEN 0022, 5.10.
+ */
+TEST(psci_system_off_by_second, VCPUS, "SYSTEM_OFF by another vcpu ends the domain",
+     .needs = "arm smp observed-end", .ends = "poweroff")
+{
+    reset();
+    CHECK_EQ(secondary_start(end_the_system, NULL), PSCI_SUCCESS);
+    wait_for(SECONDS(1));
+    FAIL("the domain runs on");
 }

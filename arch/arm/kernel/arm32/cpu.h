@@ -84,6 +84,18 @@ static inline long arch_firmware_call(unsigned long function, unsigned long a1, 
     return (long)r0;
 }
 
+/* A call without arguments by the other instruction. */
+static inline long arch_secure_call(unsigned long function)
+{
+    register unsigned long r0 __asm__("r0") = function;
+
+    __asm__ volatile(".arch_extension sec\n\tsmc #0"
+                     : "+r"(r0)
+                     :
+                     : "r1", "r2", "r3", "r12", "memory");
+    return (long)r0;
+}
+
 /* A call that is neither. */
 static inline void arch_unknown_call(void)
 {
@@ -187,6 +199,22 @@ static inline uint32_t cache_line(void)
 static inline void cache_forget(uintptr_t address)
 {
     __asm__ volatile("mcr p15, 0, %0, c7, c6, 1" ::"r"(address) : "memory"); /* DCIMVAC */
+}
+
+/* Writes the line at an address back. */
+static inline void cache_clean(uintptr_t address)
+{
+    __asm__ volatile("mcr p15, 0, %0, c7, c10, 1" ::"r"(address) : "memory"); /* DCCMVAC */
+}
+
+/* The registers of address translation: MAIR0, TTBCR, TTBR0, SCTLR. */
+static inline void translation_read(uint64_t *attributes, uint64_t *translation, uint64_t *tables,
+                                    uint64_t *control)
+{
+    *attributes = read_cp15(0, c10, c2, 0);
+    *translation = read_cp15(0, c2, c0, 2);
+    *tables = read_cp15_wide(0, c2);
+    *control = read_cp15(0, c1, c0, 0);
 }
 
 /* Turns address translation and the caches on; `attributes` are those of MAIR. */

@@ -66,6 +66,19 @@ static inline long arch_firmware_call(unsigned long function, unsigned long a1, 
     return (long)x0;
 }
 
+/* A call without arguments by the other instruction. */
+static inline long arch_secure_call(unsigned long function)
+{
+    register unsigned long x0 __asm__("x0") = function;
+
+    __asm__ volatile(".inst 0xd4000003" /* smc #0, which assemblers take for EL3 only */
+                     : "+r"(x0)
+                     :
+                     : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
+                       "x13", "x14", "x15", "x16", "x17", "memory");
+    return (long)x0;
+}
+
 /* A call that is neither. */
 static inline void arch_unknown_call(void)
 {
@@ -171,6 +184,22 @@ static inline uint64_t cache_line(void)
 static inline void cache_forget(uintptr_t address)
 {
     __asm__ volatile("dc ivac, %0" ::"r"(address) : "memory");
+}
+
+/* Writes the line at an address back. */
+static inline void cache_clean(uintptr_t address)
+{
+    __asm__ volatile("dc cvac, %0" ::"r"(address) : "memory");
+}
+
+/* The registers of address translation: MAIR, TCR, TTBR0, SCTLR. */
+static inline void translation_read(uint64_t *attributes, uint64_t *translation, uint64_t *tables,
+                                    uint64_t *control)
+{
+    *attributes = read_register("mair_el1");
+    *translation = read_register("tcr_el1");
+    *tables = read_register("ttbr0_el1");
+    *control = read_register("sctlr_el1");
 }
 
 /* Turns address translation and the caches on; `attributes` are those of MAIR_EL1. */

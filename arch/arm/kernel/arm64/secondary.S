@@ -1,0 +1,60 @@
+/*
+ * Where a second vcpu begins (secondary.c). x0 points to what it has to load before any memory can be
+ * used but the one that is loaded.
+ */
+#define PSCI_CPU_OFF 0x84000002
+
+    .text
+    .globl  secondary_entry
+secondary_entry:
+    mrs     x19, CurrentEL          /* as in SPSR: level, stack, masks */
+    mrs     x1, spsel
+    orr     x19, x19, x1
+    mrs     x1, daif
+    orr     x1, x19, x1
+    mrs     x2, sctlr_el1
+    mrs     x3, mpidr_el1
+
+    ldp     x4, x5, [x0, #0]
+    msr     mair_el1, x4
+    msr     tcr_el1, x5
+    ldp     x4, x5, [x0, #16]
+    msr     ttbr0_el1, x4
+    tlbi    vmalle1
+    dsb     sy
+    isb
+    msr     sctlr_el1, x5
+    isb
+
+    ldp     x4, x5, [x0, #32]
+    msr     vbar_el1, x4
+    ldr     x4, [x0, #48]
+    msr     spsel, #1
+    mov     sp, x5
+    msr     spsel, #0
+    mov     sp, x4
+    isb
+    mov     x29, xzr
+    mov     x30, xzr
+    bl      secondary_main
+secondary_stop:
+    ldr     w0, =PSCI_CPU_OFF
+    hvc     #0
+    b       secondary_stop
+
+    .balign 2048
+    .globl  secondary_vectors
+secondary_vectors:
+    .rept   16
+    .balign 128
+    b       secondary_stop
+    .endr
+
+    .section .bss.stacks, "aw", %nobits
+    .balign 16
+    .skip   8192
+    .globl  secondary_stack_top
+secondary_stack_top:
+    .skip   1024
+    .globl  secondary_exception_stack_top
+secondary_exception_stack_top:
