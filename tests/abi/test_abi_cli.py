@@ -37,8 +37,7 @@ def test_a_structure_with_its_holes() -> None:
 def test_architectures_side_by_side() -> None:
     text = said("show", "arch_vcpu_info")
     assert "Differs between architectures" in text
-    heading = next(line for line in text.splitlines() if line.startswith("offset"))
-    assert heading.split().count("offset") > 1
+    assert any(line.split().count("offset") > 1 for line in text.splitlines())
 
 
 def test_identical_is_said() -> None:

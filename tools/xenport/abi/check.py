@@ -1,188 +1,247 @@
-"""Compare the description with what a real compiler makes of a tree of headers.
+"""Compare the description with the facts of compiled C: a tree of headers, or an ELF with DWARF."""
 
-A probe is compiled against the headers: it points at every structure, so that the debug information
-describes them, and holds the alignment of each and the value of every constant in an array.
-``differences`` reads both back with pyelftools.
-"""
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from xenport.abi.core import Abi, SaveRecord
+from xenport.abi.facts import Aggregate, Facts, Member
+from xenport.abi.layout import Field, Layout
+from xenport.abi.schema import StructSpec, c_text
 
-from elftools.dwarf.die import DIE
-from elftools.elf.elffile import ELFFile
+Side = Literal["differs", "only in C", "only in the description"]
 
-from xenport.abi.core import Abi
-from xenport.abi.layout import Layout
-from xenport.errors import InputError
-
-_NUMBERS = "xenport_numbers"
-_LIMIT = 120  # seconds for the compiler
-_AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
-_ALIASES = ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type")
+_EMPTY = "xen_nothing"  # what the C emitter puts in an empty structure
+_RECORD = "__HVM_SAVE_TYPE_"
+_WORD = (1 << 64) - 1
 
 
-def check_headers(abi: Abi, headers: Path, compiler: Sequence[str] | None = None) -> list[str]:
-    """What differs between ``abi`` and the tree ``headers``, one line each.
+@dataclass(frozen=True)
+class Difference:
+    """Something that is not the same; ``header`` is where it is defined, if that is known."""
 
-    ``compiler`` is the command of a C compiler for the architecture; without it Zig's is used.
-    Raises ``InputError`` if the headers do not compile.
+    header: str
+    name: str
+    side: Side
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.header}: {self.text}" if self.header else self.text
+
+
+@dataclass
+class Comparison:
+    """What a comparison found, and how much it looked at."""
+
+    differences: list[Difference] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)  # headers that do not compile: complaint
+    structures: int = 0  # compared, and so on
+    members: int = 0
+    typedefs: int = 0
+    constants: int = 0
+
+
+def compare(abi: Abi, facts: Facts, *, whole: bool) -> Comparison:
+    """What differs between ``abi`` and ``facts``.
+
+    ``whole``: the facts are a whole tree of headers, so that what only one side has is a
+    difference; else only what both have is compared.
     """
-    with tempfile.TemporaryDirectory(prefix="xenport-") as folder:
-        source, target = Path(folder) / "probe.c", Path(folder) / "probe.o"
-        source.write_text(_probe(abi))
-        command = [*(compiler or _zig(abi)), "-std=c11", "-D__XEN_TOOLS__", "-ffreestanding"]
-        command += ["-g", "-gdwarf-4", "-O0", f"-I{headers}", "-c", "-o", str(target), str(source)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_LIMIT, check=False
+    return _Comparer(abi, facts, whole).result
+
+
+class _Comparer:
+    def __init__(self, abi: Abi, facts: Facts, whole: bool) -> None:
+        self._abi = abi
+        self._facts = facts
+        self._whole = whole
+        self.result = Comparison(broken=dict(facts.broken))
+        self._compare_structures()
+        self._compare_typedefs()
+        self._compare_constants()
+
+    def _report(self, header: str, name: str, side: Side, text: str) -> None:
+        self.result.differences.append(Difference(header, name, side, text))
+
+    def _only_described(self, name: str, what: str) -> None:
+        """``name`` is not in C. That is no difference where C could not be asked."""
+        header = self._abi.header_of(name) or ""
+        unseen = header in self._facts.broken or self._abi.is_unseen(name)
+        if self._whole and not unseen:
+            self._report(
+                header, name, "only in the description", f"{what} {name} is not in the headers"
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise InputError(f"cannot run the compiler: {error}") from None
-        if done.returncode != 0:
-            first = next((line for line in done.stderr.splitlines() if "error:" in line), "")
-            raise InputError(f"the headers do not compile: {first.strip()}", headers)
-        with target.open("rb") as stream:
-            return list(_differences(abi, ELFFile(stream)))
 
+    def _only_in_c(self, header: str, name: str, what: str) -> None:
+        if self._whole:
+            self._report(header, name, "only in C", f"{what} {name} is not described")
 
-def _zig(abi: Abi) -> list[str]:
-    return [sys.executable, "-m", "ziglang", "cc", "-target", abi.architecture.target]
+    # Structures
 
+    def _compare_structures(self) -> None:
+        theirs = dict(self._facts.structures)
+        records = {
+            name.removeprefix(_RECORD): theirs.pop(name)
+            for name in list(theirs)
+            if name.startswith(_RECORD)
+        }
+        for name in self._abi.structures:
+            found = theirs.pop(name, None)
+            layout = self._abi.layout(name)
+            if found is None:
+                self._only_described(name, layout.kind)
+                continue
+            header = self._abi.header_of(name) or ""
+            self.result.structures += 1
+            align = self._facts.aligns.get(name)
+            if align is not None and align != layout.align:
+                self._report(
+                    header,
+                    name,
+                    "differs",
+                    f"{name}: aligned to {align} bytes in C, {layout.align} in the description",
+                )
+            if found.kind != layout.kind:
+                self._report(
+                    header, name, "differs", f"{name}: a {found.kind} in C, a {layout.kind} here"
+                )
+            for text in self._aggregates(layout, found, name):
+                self._report(header, name, "differs", text)
+        for name, found in theirs.items():
+            self._only_in_c(found.source.path, name, found.kind)
+        self._compare_records(records)
 
-def _numbers(abi: Abi) -> dict[str, int]:
-    """C expression to value: what the probe's array holds, in its order."""
-    numbers = {}
-    for name in abi.structures:
-        kind = abi.layout(name).kind
-        numbers[f"_Alignof({kind} {name})"] = abi.layout(name).align
-    for name, constant in abi.constants.items():
-        if isinstance(constant.value, int):
-            numbers[name] = constant.value
-    return numbers
+    def _compare_records(self, theirs: dict[str, Aggregate]) -> None:
+        for header in self._abi.headers():
+            for record in header.save_records.values():
+                found = theirs.pop(record.name, None)
+                if found is None:
+                    if self._whole and header.path not in self._facts.broken:
+                        self._report(
+                            header.path,
+                            record.name,
+                            "only in the description",
+                            f"the save record {record.name} is not in the headers",
+                        )
+                    continue
+                for text in self._record(record, found):
+                    self._report(header.path, record.name, "differs", text)
+        for name, found in theirs.items():
+            self._only_in_c(found.source.path, name, "the save record")
 
+    def _record(self, record: SaveRecord, found: Aggregate) -> Iterator[str]:
+        sizes = {name: member.type.size for name, _, member in found.flat()}
+        size = self._abi.sizeof(record.type)
+        for what, ours, theirs in (
+            ("code", record.code, sizes.get("c")),
+            ("size", size, sizes.get("t")),
+            ("number of forms", 2 if record.compat else 1, sizes.get("cpt")),
+        ):
+            if ours != theirs:
+                yield f"save record {record.name}: {what} {theirs} in C, {ours} in the description"
 
-def _probe(abi: Abi) -> str:
-    paths = sorted(
-        (header.path for header in abi.headers()), key=lambda path: (path != "xen.h", path)
-    )
-    lines = [f"#include <{path}>" for path in paths]
-    lines += [f"{abi.layout(name).kind} {name} *xenport_{name};" for name in abi.structures]
-    lines.append(f"const unsigned long long {_NUMBERS}[] = {{")
-    lines += [f"    (unsigned long long)({expression})," for expression in _numbers(abi)]
-    lines.append("    0 };")
-    return "\n".join(lines) + "\n"
+    def _aggregates(self, layout: Layout, found: Aggregate, path: str) -> Iterator[str]:
+        if found.size != layout.size:
+            yield f"{path}: {found.size} bytes in C, {layout.size} in the description"
+        theirs = {name: (offset, member) for name, offset, member in found.flat()}
+        theirs.pop(_EMPTY, None)
+        for member in layout.fields:
+            where = f"{path}.{member.name}"
+            if member.name not in theirs:
+                yield f"{where} is not in C"
+                continue
+            self.result.members += 1
+            yield from self._members(member, *theirs.pop(member.name), where)
+        for name in theirs:
+            yield f"{path}.{name} is not described"
 
-
-def _differences(abi: Abi, elf: ELFFile) -> Iterator[str]:
-    words = _array(elf)
-    for (expression, expected), found in zip(_numbers(abi).items(), words, strict=False):
-        if found != expected & (1 << 64) - 1:
-            yield f"{expression} is {found:#x} in the headers, {expected:#x} in the description"
-    types = {
-        die.attributes["DW_AT_name"].value.decode(): die
-        for unit in elf.get_dwarf_info().iter_CUs()
-        for die in unit.get_top_DIE().iter_children()
-        if die.tag in _AGGREGATES and "DW_AT_name" in die.attributes
-    }
-    for name in abi.structures:
-        if name in types:
-            yield from _compare(abi.layout(name), types[name], name, elf.little_endian)
-        else:
-            yield f"{name} is not in the headers"
-
-
-def _array(elf: ELFFile) -> list[int]:
-    """The words of the probe's array."""
-    table: Any = elf.get_section_by_name(".symtab")
-    symbol = table.get_symbol_by_name(_NUMBERS)[0]
-    data = elf.get_section(symbol["st_shndx"]).data()
-    words = data[symbol["st_value"] : symbol["st_value"] + symbol["st_size"]]
-    order: Literal["little", "big"] = "little" if elf.little_endian else "big"
-    return [int.from_bytes(words[at : at + 8], order) for at in range(0, len(words) - 8, 8)]
-
-
-def _compare(layout: Layout, die: DIE, path: str, little: bool) -> Iterator[str]:
-    size = _number(die, "DW_AT_byte_size")
-    if size != layout.size:
-        yield f"{path}: {size} bytes in the headers, {layout.size} in the description"
-    theirs = dict(_members(die, 0))
-    for field in layout.fields:
-        where = f"{path}.{field.name}"
-        if field.name not in theirs:
-            yield f"{where} is not in the headers"
-            continue
-        offset, member = theirs.pop(field.name)
-        inner = _resolved(member)
-        if field.bits is not None and field.bit_offset is not None:
-            yield from _compare_bits(where, field, member, offset, little)
-        elif offset != field.offset:
-            yield f"{where}: offset {offset} in the headers, {field.offset} in the description"
-        if _size(inner) != field.size:
-            yield f"{where}: {_size(inner)} bytes in the headers, {field.size} in the description"
-        if field.layout.fields and inner.tag in _AGGREGATES:
-            yield from _compare(field.layout, inner, where, little)
-    for name in theirs:
-        if name != "xen_nothing":  # what the C emitter puts in an empty structure
-            yield f"{path}.{name} is not in the description"
-
-
-def _compare_bits(where: str, field: Any, member: DIE, base: int, little: bool) -> Iterator[str]:
-    """A bit field: where its lowest bit is, counted from the start of the structure."""
-    unit = field.size * 8
-    start = field.bit_offset if little else unit - field.bit_offset - field.bits
-    ours = (field.offset * 8 + start, field.bits)
-    bits = _number(member, "DW_AT_bit_size")
-    if "DW_AT_data_bit_offset" in member.attributes:
-        first = _number(member, "DW_AT_data_bit_offset")
-    else:  # DWARF 3: counted from the most significant bit of a unit
-        width = _number(member, "DW_AT_byte_size") or field.size
-        first = _number(member, "DW_AT_bit_offset")
-        first = width * 8 - first - bits if little else first
-        first += base * 8
-    if (first, bits) != ours:
-        yield f"{where}: bits {first}+{bits} in the headers, {ours[0]}+{ours[1]} in the description"
-
-
-def _members(die: DIE, base: int) -> Iterator[tuple[str, tuple[int, DIE]]]:
-    """Name, offset and DIE of the members, those of anonymous ones included."""
-    for child in die.iter_children():
-        if child.tag != "DW_TAG_member":
-            continue
-        offset = base + _number(child, "DW_AT_data_member_location")
-        if "DW_AT_name" in child.attributes:
-            yield child.attributes["DW_AT_name"].value.decode(), (offset, child)
-        else:
-            yield from _members(_resolved(child), offset)
-
-
-def _resolved(die: DIE) -> DIE:
-    """The type of a member, behind typedefs and qualifiers."""
-    die = die.get_DIE_from_attribute("DW_AT_type")
-    while die.tag in _ALIASES:
-        die = die.get_DIE_from_attribute("DW_AT_type")
-    return die
-
-
-def _size(die: DIE) -> int:
-    if die.tag == "DW_TAG_array_type":
-        size = _size(_resolved(die))
-        for child in die.iter_children():
-            if "DW_AT_count" in child.attributes:
-                size *= _number(child, "DW_AT_count")
-            elif "DW_AT_upper_bound" in child.attributes:
-                size *= _number(child, "DW_AT_upper_bound") + 1
+    def _members(self, ours: Field, offset: int, theirs: Member, where: str) -> Iterator[str]:
+        if (ours.bits is None) != (theirs.bits is None):
+            yield f"{where} is {'no' if theirs.bits is None else 'a'} bit field in C"
+        elif ours.bits is not None and ours.bit_offset is not None:
+            unit = ours.size * 8
+            little = self._facts.little_endian
+            start = ours.bit_offset if little else unit - ours.bit_offset - ours.bits
+            first = ours.offset * 8 + start
+            if (first, ours.bits) != (offset, theirs.bits):
+                yield (
+                    f"{where}: bits {offset}+{theirs.bits} in C,"
+                    f" {first}+{ours.bits} in the description"
+                )
+        elif offset != ours.offset * 8:
+            yield f"{where}: offset {offset // 8} in C, {ours.offset} in the description"
+        if ours.size != theirs.type.size:
+            yield f"{where}: {theirs.type.size} bytes in C, {ours.size} in the description"
+        both = ours.layout.kind == "int" and theirs.type.base == "int" and ours.size > 1
+        if both and ours.layout.signed != theirs.type.signed:
+            yield f"{where} is {'' if theirs.type.signed else 'un'}signed in C"
+        inner = ours.layout
+        while inner.kind == "array" and inner.element is not None:
+            inner = inner.element
+        if theirs.type.inner is not None:
+            if inner.fields:
+                yield from self._aggregates(inner, theirs.type.inner, where)
             else:
-                return 0
-        return size
-    if die.tag == "DW_TAG_pointer_type":
-        return int(die.cu["address_size"])
-    return _number(die, "DW_AT_byte_size")
+                yield f"{where} is a {theirs.type.inner.kind} in C"
+        elif inner.fields and not self._same_named(inner, theirs):
+            yield f"{where} has the type {theirs.type.text} in C, {inner.name} in the description"
+
+    def _same_named(self, inner: Layout, theirs: Member) -> bool:
+        """Whether a member's named structure is the one that is described."""
+        named = theirs.type.text.partition("[")[0]
+        alias = self._facts.typedefs.get(inner.name)
+        return named == inner.name or (alias is not None and alias[0].text == named)
+
+    # Typedefs
+
+    def _compare_typedefs(self) -> None:
+        theirs = dict(self._facts.typedefs)
+        for header in self._abi.headers():
+            for name, item in header.types.items():
+                if item.kind == "type":
+                    found = theirs.pop(name, None)
+                    if found is None:
+                        self._only_described(name, "type")
+                        continue
+                    self.result.typedefs += 1
+                    size = self._abi.sizeof(name)
+                    if found[0].size != size:
+                        self._report(
+                            header.path,
+                            name,
+                            "differs",
+                            f"{name}: {found[0].size} bytes in C, {size} in the description",
+                        )
+                elif item.kind == "enum":
+                    theirs.pop(name, None)
+                elif isinstance(item.spec, StructSpec):
+                    theirs.pop(item.spec.typedef or f"{name}_t", None)
+                    theirs.pop(name, None)
+        for name, (_, source) in theirs.items():
+            self._only_in_c(source.path, name, "type")
+
+    # Constants
+
+    def _compare_constants(self) -> None:
+        theirs = dict(self._facts.constants)
+        for name, constant in self._abi.constants.items():
+            found = theirs.pop(name, None)
+            if found is None:
+                self._only_described(name, "constant")
+                continue
+            self.result.constants += 1
+            ours = constant.value & _WORD if isinstance(constant.value, int) else constant.value
+            theirs_value = found.value if isinstance(found.value, int) else c_text(found.value)
+            if ours != theirs_value:
+                self._report(
+                    constant.header,
+                    name,
+                    "differs",
+                    f"{name} is {_shown(found.value)} in C, {_shown(ours)} in the description",
+                )
+        for name, found in theirs.items():
+            self._only_in_c(found.source.path, name, "constant")
 
 
-def _number(die: DIE, name: str) -> int:
-    attribute = die.attributes.get(name)
-    return int(attribute.value) if attribute is not None else 0
+def _shown(value: int | str) -> str:
+    return f"{value:#x}" if isinstance(value, int) else f'"{value}"'

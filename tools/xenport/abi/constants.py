@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from xenport.abi.layout import Place
-from xenport.abi.schema import FileSpec, HypercallSpec, Ranged, ValueSpec
+from xenport.abi.schema import FileSpec, HypercallSpec, Ranged, ValueSpec, c_text
 from xenport.errors import InputError
 from xenport.yamlsource import Document, suggestion
 
@@ -178,7 +178,7 @@ class Constants:
         try:
             value = item.spec.value
             is_text = isinstance(value, str) and not is_expression(value)
-            self._values[name] = str(value)[1:-1] if is_text else self.evaluate(item)
+            self._values[name] = c_text(str(value)[1:-1]) if is_text else self.evaluate(item)
         finally:
             self._open.pop()
         return self._values[name]

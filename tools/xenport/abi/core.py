@@ -208,6 +208,25 @@ class Abi:
         spec = self._types[name][0].spec if name in self._types else None
         return isinstance(spec, StructSpec) and spec.helper
 
+    def is_unseen(self, name: str) -> bool:
+        """Whether the headers of this release give a guest no such name for what is described."""
+        if name in self._types:
+            spec = self._types[name][0].spec
+            until = spec.unnamed_until if isinstance(spec, StructSpec) else None
+            return until is not None and self._rank <= rank(until)
+        return name in self._internal
+
+    @cached_property
+    def _internal(self) -> frozenset[str]:
+        """The commands that public headers show to Xen itself only."""
+        return frozenset(
+            name
+            for header in self._headers.values()
+            for _, call, _ in header.hypercalls
+            for name, commands in call.commands.items()
+            if any(command.internal for command in commands)
+        )
+
     def rules(self, name: str) -> tuple[str, ...]:
         """What holds of the structure ``name`` at this release that its layout does not show."""
         item = self._types[name][0]

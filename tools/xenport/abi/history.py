@@ -120,7 +120,7 @@ class Inventory:
                 yield Thing("hypercall", name), Seen(header, None)
                 for command in spec.commands:
                     constant_item = self.abi.constant_item(command)
-                    if constant_item is not None:
+                    if constant_item is not None and constant_item.group == name:
                         yield Thing("command", command), Seen(header, constant_item)
 
     @cached_property

@@ -107,6 +107,14 @@ class Layout:
     const: bool = False  # of a handle
     resource: str | None = None
 
+    @property
+    def is_flexible(self) -> bool:
+        """Whether it ends in a flexible array."""
+        if not self.fields:
+            return False
+        last = self.fields[-1].layout
+        return last.kind == "array" and last.length is None
+
     @cached_property
     def by_name(self) -> dict[str, Field]:
         """The members by name."""
@@ -323,7 +331,7 @@ class Engine:
             raise place.error(
                 "a flexible array is the last of several members of a structure", "type"
             )
-        if layout.kind == "struct" and _is_flexible(layout):
+        if layout.kind == "struct" and layout.is_flexible and not cursor.union:
             raise place.error(f"{layout.name} ends in a flexible array and has no size", "type")
         bit_offset = None
         if spec.bits is None:
@@ -370,7 +378,7 @@ class Engine:
         inner = _Cursor(union=kind == "union")
         self._members(inner, specs, place.at(kind), direction, scope, name)
         layout = _finish(kind, name, inner)
-        if _is_flexible(layout):
+        if layout.is_flexible:
             raise place.error("a flexible array in a nested structure")
         if spec.length is not None:
             layout = self._array_of(layout, spec.length, place.at("length"))
@@ -454,7 +462,7 @@ class Engine:
         text = type_text(tree)
         if tree.length is None:
             return Layout("array", text, 0, element.align, element=element)
-        if _is_flexible(element):
+        if element.is_flexible:
             raise _error(f"an array of {element.name}, which ends in a flexible array", place)
         try:
             length = expressions.evaluate(
@@ -539,14 +547,6 @@ def _visible(specs: "Iterator[FieldSpec] | Sequence[FieldSpec]") -> tuple[str, .
 def _finish(kind: Literal["struct", "union"], name: str, cursor: _Cursor) -> Layout:
     size = _up(cursor.end, cursor.align)
     return Layout(kind, name, size, cursor.align, fields=tuple(cursor.fields))
-
-
-def _is_flexible(layout: Layout) -> bool:
-    return (
-        bool(layout.fields)
-        and layout.fields[-1].layout.kind == "array"
-        and layout.fields[-1].layout.length is None
-    )
 
 
 def _same_size(size: int) -> str:

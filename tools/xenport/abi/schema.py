@@ -24,6 +24,14 @@ STATES = (
 COMPARISONS = ("is", "is_not", "above", "below")
 
 
+_OCTAL = re.compile(r"\\[0-3][0-7]{2}")
+
+
+def c_text(text: str) -> str:
+    """The characters that ``text`` stands for as a C string without its quotes."""
+    return _OCTAL.sub(lambda octal: chr(int(octal[0][1:], 8)), text)
+
+
 def _expression(text: str) -> str:
     expressions.expression(text)
     return text
@@ -46,8 +54,12 @@ def _integer(value: Any) -> int | str:
 def _value(value: Any) -> int | str:
     """The value of a constant: an integer, an expression, or a text in double quotes."""
     if isinstance(value, str) and len(value) >= 2 and value[0] == value[-1] == '"':
-        if '"' in value[1:-1] or "\\" in value or not value.isascii() or not value.isprintable():
-            raise ValueError("expected printable ASCII without '\"' and '\\' in a C text")
+        plain = _OCTAL.sub("", value[1:-1])
+        if '"' in plain or "\\" in plain or not plain.isascii() or not plain.isprintable():
+            raise ValueError(
+                "expected printable ASCII without '\"' in a C text, and '\\' only before three"
+                " octal digits"
+            )
         return value
     return _integer(value)
 
@@ -250,6 +262,7 @@ class StructSpec(Ranged):
     doc: str = ""
     typedef: Identifier | Literal[False] | None = None
     helper: bool = False  # private to one side: it never crosses the boundary
+    unnamed_until: ReleaseName | None = None  # the last release whose headers give it no name
     rules: list[RuleSpec] = []
     fields: list[FieldSpec]
 
@@ -312,6 +325,7 @@ class CommandSpec(Ranged):
     """A command of a hypercall."""
 
     number: Integer
+    internal: bool = False  # public headers show it to Xen itself only
     doc: str = ""
     arg: Annotated[ArgumentSpec | None, BeforeValidator(_long_form("type"))] = None
     callers: Callers | None = None

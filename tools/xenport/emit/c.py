@@ -145,6 +145,7 @@ class _Emitter:
             early=[posixpath.relpath(path, folder) for path in early],
             includes=[posixpath.relpath(path, folder) for path in late],
             groups=[*self._numbers(header), *(self._group(group) for group in header.groups)],
+            gnu=self._needs_gnu(header),
             extra=self._extra(header.path),
             types=list(_TypesOfHeader(self._types, self._names, header, self._abi).texts()),
             macros=list(self._macros(header)),
@@ -159,6 +160,15 @@ class _Emitter:
             return ""
         here = rank(self._abi.release)
         return template.render(since=lambda release: rank(release) <= here)
+
+    def _needs_gnu(self, header: Header) -> bool:
+        """Whether a structure without a size of its own is inside another."""
+        return bool(header.save_records) or any(
+            member.layout.is_flexible
+            for name, item in header.types.items()
+            if item.kind in ("struct", "union")
+            for _, _, member in self._abi.layout(name).walk()
+        )
 
     def _macros(self, header: Header) -> Iterator[str]:
         """Macros of C, in the order of the file."""

@@ -616,7 +616,7 @@ def _comment(text: str, mark: str, indent: int = 0) -> list[str]:
 
 
 def _text(text: str) -> str:
-    return json.dumps(text)
+    return re.sub(r"\\u([0-9a-f]{4})", r"\\u{\1}", json.dumps(text))
 
 
 def _up(value: int, unit: int) -> int:

@@ -40,7 +40,7 @@ _BASE = {
     "unsigned long long": "uint64",
     "long long unsigned int": "uint64",
 }
-_STANDARD = {
+STANDARD = {
     **{f"{sign}int{bits}_t": f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("", "u")},
     "size_t": "size_t",
     "int64_aligned_t": "int64_aligned",
@@ -225,8 +225,8 @@ class _Unit:
     def _typedef(self, die: DIE) -> Type:
         """A typedef, by the name that the description has for it."""
         name, target = _name(die) or "", self._type_of(die)
-        if name in _STANDARD:
-            return Type(_STANDARD[name], target.size, base=target.base, signed=target.signed)
+        if name in STANDARD:
+            return Type(STANDARD[name], target.size, base=target.base, signed=target.signed)
         if name.startswith(HANDLE):
             rest = name.removeprefix(HANDLE)
             wide = rest.startswith(_WIDE)
@@ -241,8 +241,8 @@ class _Unit:
 
     def _handle_target(self, name: str) -> str:
         """What a guest handle of this name points to, as a type expression."""
-        if name in _STANDARD:
-            return _STANDARD[name]
+        if name in STANDARD:
+            return STANDARD[name]
         fixed = {"uchar": "uint8", "ulonglong": "uint64", **{text: text for text in _BASE.values()}}
         return fixed.get(name, name)
 

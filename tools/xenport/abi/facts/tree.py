@@ -4,6 +4,7 @@ The preprocessor says which macros there are; a probe that includes every header
 the value of every macro and the alignment of every structure in an array, and read as DWARF.
 """
 
+import os.path
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from xenport.abi.facts.dwarf import HANDLE, guarded, open_elf, read_types, words
+from xenport.abi.facts.dwarf import HANDLE, STANDARD, guarded, open_elf, read_types, words
 from xenport.abi.facts.model import Constant, Facts, Macro, Source
 from xenport.architecture import Architecture, names as architecture_names
 from xenport.errors import InputError
@@ -43,7 +44,7 @@ _FROM = re.compile(r"^In file included from .*?probe\.c:(\d+):$", re.MULTILINE)
 _ERROR = re.compile(r"^(?P<path>[^:\n]+):(?P<line>\d+):\d+: (?:fatal )?error: (?P<text>.*)$")
 _TAG = re.compile(r"\b(struct|union)\s+([A-Za-z_]\w*)\s*\{")
 _NO_VALUE = re.compile(
-    r"[{};?\"']|\b(?:do|if|for|while|return|extern|static|typedef|volatile|enum|asm"
+    r"[{};?\"']|\*\s*\)|\b(?:do|if|for|while|return|extern|static|typedef|volatile|enum|asm"
     r"|__attribute__|__asm__|__typeof__|_Pragma)\b"
 )
 _EXPANSION = re.compile(r"@(\d+)@([^@]*)@")
@@ -148,8 +149,10 @@ class _Probe:
         return facts
 
     def _is_of_tree(self, name: str, source: Source) -> bool:
-        """Whether the tree defines ``name``, and not for a guest handle alone."""
-        return not name.startswith(HANDLE) and self.relative(source.path) is not None
+        """Whether the tree defines ``name``, and not for a guest handle or in place of C's own."""
+        if name.startswith(HANDLE) or name in STANDARD:
+            return False
+        return self.relative(source.path) is not None
 
     def relative(self, path: str) -> str | None:
         """``path`` below the tree of headers, or ``None`` if it is elsewhere."""
@@ -158,7 +161,7 @@ class _Probe:
             found = self._folder / found
         for root in (self._headers, self._folder / "xen", self._folder / "public"):
             if found.is_relative_to(root):
-                return found.relative_to(root).as_posix()
+                return os.path.normpath(found.relative_to(root))
         return None
 
     # Which headers
