@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +24,8 @@ from xenport.suite.reports import RESULTS
 
 RUNS = 3
 _LIMIT = 300.0  # seconds for one run
-_GROUPS = {  # what is run together, and the seconds that it should take at most
-    "model, all architectures": (
-        ("model-x86_64", "model-arm64", "model-arm32", "model-ppc64"),
-        10.0,
-    ),
-    "xen-4.17-amd64": (("xen-4.17-amd64",), 8.0),
-    "xen-4.17-arm64": (("xen-4.17-arm64",), 5.0),
-}
+_AIM = 20.0  # seconds that the environments of one port should take at most
+_AIM_OF_MODEL = 10.0  # all architectures together
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ def main() -> int:
     for heading in ("ports", "median s", "fastest s", "aim s", "tests", "ms a test", "failures"):
         table.add_column(heading, justify="left" if heading == "ports" else "right")
     failures = 0
-    for group, (names, aim) in _GROUPS.items():
+    for group, names, aim in _groups():
         lacking = [lack for name in names for lack in ports.missing(ports.load(name))]
         if lacking:
             console.print(f"{group} left out: {lacking[0].what} missing; {lacking[0].command}")
@@ -71,6 +66,16 @@ def main() -> int:
     console.print()
     console.print(table)
     return int(failures > 0)
+
+
+def _groups() -> Iterator[tuple[str, tuple[str, ...], float]]:
+    """What is run together, and how many seconds it should take."""
+    kinds = {name: ports.load(name).kind for name in ports.names()}
+    models = tuple(name for name, kind in kinds.items() if kind == "model")
+    yield "model, all architectures", models, _AIM_OF_MODEL
+    for name in kinds:
+        if name not in models:
+            yield name, (name,), _AIM
 
 
 def _hypercalls() -> Table:
