@@ -4,6 +4,7 @@ A recording holds for every port of the same architecture and release, since the
 It is kept in the cache until the tests, the model or the ABI change.
 """
 
+import functools
 import importlib.metadata
 import json
 import tempfile
@@ -68,12 +69,9 @@ def recording(arch: Architecture, guest: Guest) -> Recording | None:
     if not arch.model:
         return None
     kernel = build(arch, guest.release)
-    key = Fingerprint(repr(guest), importlib.metadata.version("unicorn"))
-    key.texts(kernel.image().read_bytes().hex())
-    package = Path(package_file).parent
-    key.files(package, package.rglob("*.py"))
-    for folder in (content.folder("abi"), content.folder("arch")):
-        key.files(folder, folder.rglob("*.yaml"))
+    key = _sources().copy()
+    key.texts(repr(guest))
+    key.files(kernel.image().parent, [kernel.image()])
     path = content.cache_folder() / "recordings" / f"{key.digest()}.json"
     publish_file(path, lambda made: made.write_text(json.dumps(_record(guest, kernel))))
     data = json.loads(path.read_text())
@@ -84,6 +82,17 @@ def recording(arch: Architecture, guest: Guest) -> Recording | None:
             for test, commands in data["commands"].items()
         },
     )
+
+
+@functools.cache
+def _sources() -> Fingerprint:
+    """The fingerprint of all that a recording depends on, but for the guest and its kernel."""
+    key = Fingerprint(importlib.metadata.version("unicorn"))
+    package = Path(package_file).parent
+    key.files(package, package.rglob("*.py"))
+    for folder in (content.folder("abi"), content.folder("arch")):
+        key.files(folder, folder.rglob("*.yaml"))
+    return key
 
 
 def _record(guest: Guest, kernel: Any) -> dict[str, Any]:
