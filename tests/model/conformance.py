@@ -24,11 +24,13 @@ class Environment:
     arch: str
     release: str
     guest: Guest
+    provides: tuple[str, ...] = ()  # besides what all have
 
     @property
     def words(self) -> set[str]:
         """What tests may need and find here."""
-        return {self.guest.kind, "dom0" if self.guest.control else "domu", "observed-end", "slow"}
+        kind = "dom0" if self.guest.control else "domu"
+        return {self.guest.kind, kind, "observed-end", "slow", *self.provides}
 
     @property
     def abi(self) -> xenport.abi.Abi:
@@ -72,10 +74,10 @@ ENVIRONMENTS = {
     for environment in (
         Environment("pv64-dom0", "x86_64", "4.17", Guest("pv", control=True)),
         Environment("pvh64-dom0", "x86_64", "4.17", Guest("hvm", control=True)),
-        Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True)),
-        Environment("arm64-domu", "arm64", "4.17", Guest("arm", control=False)),
-        Environment("arm32-dom0", "arm32", "4.17", Guest("arm", control=True)),
-        Environment("arm32-domu", "arm32", "4.17", Guest("arm", control=False)),
+        Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True), ("smp",)),
+        Environment("arm64-domu", "arm64", "4.17", Guest("arm", control=False), ("smp",)),
+        Environment("arm32-dom0", "arm32", "4.17", Guest("arm", control=True), ("smp",)),
+        Environment("arm32-domu", "arm32", "4.17", Guest("arm", control=False), ("smp",)),
         Environment("ppc64-domu", "ppc64", "3.2", Guest("ppc", control=False)),
         Environment("pv64-dom0-4.14", "x86_64", "4.14", Guest("pv", control=True)),
         Environment("pv64-dom0-4.20", "x86_64", "4.20", Guest("pv", control=True)),

@@ -2,13 +2,11 @@
  * PSCI: the version, what there is of it, vcpus that are started and stopped, waiting, and the end of
  * the domain.
  */
-#include <psci.h>
-#include <secondary.h>
-#include <sched.h>
-#include <string.h>
+#include <arch.h>
 #include <boot.h>
 #include <fdt.h>
-#include <hypercall.h>
+#include <psci.h>
+#include <secondary.h>
 #include <test.h>
 #include <timer.h>
 #include <timing.h>
@@ -29,6 +27,17 @@ TEST(psci_version, IDENTIFY, "PSCI 1.x and SMC calling convention 1.1 or later",
     CHECK_EQ(psci(PSCI_VERSION, 0, 0, 0) >> 16, 1);
     CHECK_EQ(psci(SMCCC_VERSION, 0, 0, 0) >> 16, 1);
     CHECK((psci(SMCCC_VERSION, 0, 0, 0) & 0xffff) >= 1);
+}
+
+/*
+ * Provoked by: SMCCC_ARCH_FEATURES of a function that there is not.
+ * Expected: NOT_SUPPORTED.
+ * Source: Arm DEN 0028, 7.3.
+ */
+TEST(smccc_arch_features, IDENTIFY, "SMCCC_ARCH_FEATURES knows what there is not",
+     .needs = "arm")
+{
+    CHECK_EQ(psci(SMCCC_ARCH_FEATURES, 0x80006000u, 0, 0), PSCI_NOT_SUPPORTED);
 }
 
 /*
@@ -103,15 +112,12 @@ TEST(psci_width_of_functions, POWER, "function numbers have 32 bits; 64-bit ones
  * Background: a trusted system may live on one vcpu alone, which then cannot be turned off before it
  * has been migrated. Guests have none.
  * Provoked by: MIGRATE_INFO_TYPE, MIGRATE, MIGRATE_INFO_UP_CPU.
- * Expected: there is nothing to migrate (2, or NOT_SUPPORTED), and so no functions that do.
+ * Expected: there is nothing to migrate (2), and so no functions that do.
  * Source: Arm DEN 0022, 5.8 to 5.10.
  */
 TEST(psci_migrate, POWER, "there is nothing to migrate", .needs = "arm")
 {
-    int kind = psci(PSCI_MIGRATE_INFO, 0, 0, 0);
-
-    if (kind != PSCI_NOT_SUPPORTED)
-        CHECK_EQ(kind, 2);
+    CHECK_EQ(psci(PSCI_MIGRATE_INFO, 0, 0, 0), 2);
     CHECK_EQ(psci(PSCI_MIGRATE, 0, 0, 0), PSCI_NOT_SUPPORTED);
     CHECK_EQ(psci(PSCI_MIGRATE_INFO_UP, 0, 0, 0), PSCI_NOT_SUPPORTED);
 }
@@ -131,6 +137,16 @@ TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refu
     CHECK_EQ(psci(PSCI_CPU_ON & ~PSCI_WIDE, NO_CPU, 0, 0), PSCI_INVALID_PARAMETERS);
 }
 
+/* A function of PSCI 0.1. */
+static unsigned int first_function(const char *name)
+{
+    fdt_node_t node = fdt_find(boot_info.fdt, "/psci");
+    unsigned int number = (unsigned int)fdt_number(boot_info.fdt, node, name, 0, 1, 0);
+
+    CHECK(number);
+    return number;
+}
+
 /*
  * Background: the first PSCI has no fixed numbers; the device tree has them. It knows fewer errors.
  * Provoked by: its CPU_ON of the vcpu that calls, and of none.
@@ -139,10 +155,8 @@ TEST(psci_cpu_on_refused, POWER, "CPU_ON of a running vcpu, and of none, is refu
  */
 TEST(psci_first_cpu_on_refused, POWER, "CPU_ON of PSCI 0.1 knows one error", .needs = "arm")
 {
-    fdt_node_t node = fdt_find(boot_info.fdt, "/psci");
-    unsigned int cpu_on = (unsigned int)fdt_number(boot_info.fdt, node, "cpu_on", 0, 1, 0);
+    unsigned int cpu_on = first_function("cpu_on");
 
-    CHECK(cpu_on);
     CHECK_EQ(psci(cpu_on, 0, 0, 0), PSCI_INVALID_PARAMETERS);
     CHECK_EQ(psci(cpu_on, NO_CPU, 0, 0), PSCI_INVALID_PARAMETERS);
 }
@@ -159,6 +173,7 @@ TEST(psci_affinity_info, POWER, "the calling vcpu is on", .needs = "arm")
         CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, level, 0), PSCI_ON);
     CHECK(psci(PSCI_AFFINITY_INFO, NO_CPU, 0, 0) != PSCI_ON);
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, NO_LEVEL, 0), PSCI_INVALID_PARAMETERS);
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO & ~PSCI_WIDE, 0, 0, 0), PSCI_ON);
 }
 
 /* ---- The second vcpu ---- */
@@ -201,14 +216,37 @@ TEST(psci_cpu_on, VCPUS, "CPU_ON starts a vcpu where it says, in the state of a 
     const unsigned long looked_at = 0x1df; /* mode; masks of IRQ, FIQ, aborts */
     const volatile struct secondary_start *found = secondary_found();
 
+    const unsigned long context = (unsigned long)0x1234567889abcdefull;
+
     reset();
-    CHECK_EQ(secondary_start(count_one, NULL), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start(count_one, NULL, context), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
-    CHECK(found->argument);
+    CHECK_EQ(found->context, context);
     CHECK_EQ(found->status & looked_at, initial & looked_at);
     CHECK_EQ(found->control & (SCTLR_MMU | SCTLR_DATA_CACHE | SCTLR_INSTRUCTION_CACHE), 0);
     CHECK_EQ(found->affinity & 0xffffff, SECONDARY_VCPU);
     CHECK(secondary_wait_off());
+}
+
+/*
+ * Background: functions with 32-bit arguments are there for 64-bit guests as well.
+ * Provoked by: CPU_ON and AFFINITY_INFO of that kind.
+ * Expected: the vcpu runs; the context has 32 bits.
+ * Source: Arm DEN 0022, 5.1.
+ */
+TEST(psci_cpu_on_narrow, VCPUS, "CPU_ON with 32-bit arguments", .needs = "arm smp")
+{
+    reset();
+    secondary_prepare(run_until_stopped, NULL);
+    CHECK_EQ(psci(PSCI_CPU_ON & ~PSCI_WIDE, SECONDARY_VCPU, (uintptr_t)secondary_entry,
+                  0x89abcdefu),
+             PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
+    CHECK_EQ(secondary_found()->context, 0x89abcdefu);
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO & ~PSCI_WIDE, SECONDARY_VCPU, 0, 0), PSCI_ON);
+    stop = 1;
+    CHECK(secondary_wait_off());
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO & ~PSCI_WIDE, SECONDARY_VCPU, 0, 0), PSCI_OFF);
 }
 
 /*
@@ -222,7 +260,7 @@ TEST(psci_affinity_of_second, VCPUS, "a vcpu is off, on, and off again", .needs 
     reset();
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_OFF);
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 1, 0), PSCI_ON); /* the first one is */
-    CHECK_EQ(secondary_start(run_until_stopped, NULL), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start(run_until_stopped, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_ON);
     CHECK_EQ(psci(PSCI_CPU_ON, SECONDARY_VCPU, (uintptr_t)secondary_entry, 0), PSCI_ALREADY_ON);
@@ -240,17 +278,16 @@ TEST(psci_cpu_on_again, VCPUS, "a vcpu that is off can be started again", .needs
 {
     reset();
     for (unsigned int round = 1; round <= 10; round++) {
-        CHECK_EQ(secondary_start(count_one, NULL), PSCI_SUCCESS);
+        CHECK_EQ(secondary_start(count_one, NULL, 0), PSCI_SUCCESS);
         CHECK(WAIT_UNTIL(rounds == round, SECONDS(1)));
         CHECK(secondary_wait_off());
     }
 }
 
-static void turn_off(void *unused)
+static void turn_off(void *function)
 {
-    (void)unused;
     rounds++;
-    result = psci(PSCI_CPU_OFF, 0, 0, 0);
+    result = psci(function ? *(const unsigned int *)function : PSCI_CPU_OFF, 0, 0, 0);
     rounds++;
 }
 
@@ -262,13 +299,32 @@ static void turn_off(void *unused)
 TEST(psci_cpu_off, VCPUS, "CPU_OFF does not return", .needs = "arm smp")
 {
     reset();
-    CHECK_EQ(secondary_start(turn_off, NULL), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start(turn_off, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
     CHECK(secondary_wait_off());
-    CHECK_EQ(secondary_start(count_one, NULL), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start(count_one, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 2, SECONDS(1)));
     CHECK(secondary_wait_off());
     CHECK_EQ(rounds, 2);
+    CHECK_EQ(result, 1);
+}
+
+/*
+ * Provoked by: the CPU_ON and CPU_OFF of PSCI 0.1.
+ * Expected: as of the later ones; the vcpu's first register is 0.
+ * Source: Arm DEN 0022, appendix; arch/arm/vpsci.c, do_psci_cpu_on().
+ */
+TEST(psci_first_cpu_on, VCPUS, "CPU_ON and CPU_OFF of PSCI 0.1", .needs = "arm smp")
+{
+    unsigned int cpu_on = first_function("cpu_on"), cpu_off = first_function("cpu_off");
+
+    reset();
+    secondary_prepare(turn_off, &cpu_off);
+    CHECK_EQ(psci(cpu_on, SECONDARY_VCPU, (uintptr_t)secondary_entry, 99), PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
+    CHECK_EQ(secondary_found()->context, 0);
+    CHECK(secondary_wait_off());
+    CHECK_EQ(rounds, 1);
     CHECK_EQ(result, 1);
 }
 
@@ -287,7 +343,7 @@ static void start_the_first(void *unused)
 TEST(psci_cpu_on_of_first, VCPUS, "a vcpu cannot start the one that started it", .needs = "arm smp")
 {
     reset();
-    CHECK_EQ(secondary_start(start_the_first, NULL), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start(start_the_first, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
     CHECK_EQ(result, PSCI_ALREADY_ON);
     CHECK(secondary_wait_off());
@@ -309,7 +365,9 @@ TEST(psci_cpu_on_odd_address, VCPUS, "CPU_ON at an odd address: Thumb state, or 
              PSCI_INVALID_ADDRESS);
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_OFF);
 #else
-    CHECK_EQ(secondary_start_thumb(count_one, NULL), PSCI_SUCCESS);
+    secondary_prepare(count_one, NULL);
+    CHECK_EQ(psci(PSCI_CPU_ON, SECONDARY_VCPU, (uintptr_t)secondary_entry_thumb | 1, 0),
+             PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
     CHECK(secondary_wait_off());
 #endif
@@ -317,13 +375,13 @@ TEST(psci_cpu_on_odd_address, VCPUS, "CPU_ON at an odd address: Thumb state, or 
 
 /* ---- Waiting ---- */
 
-static void check_suspend(unsigned long state)
+static void check_suspend(unsigned int function, unsigned long state)
 {
     uint64_t begin = arch_monotonic_ns();
 
     arch_events_disable();
     timer_start(TIMER_VIRTUAL, MILLISECONDS(1));
-    CHECK_EQ(psci(PSCI_CPU_SUSPEND, state, 0, 0), PSCI_SUCCESS);
+    CHECK_EQ(psci(function, state, 0, 0), PSCI_SUCCESS);
     CHECK(arch_monotonic_ns() - begin >= MILLISECONDS(1));
     CHECK_EQ(timer_count(TIMER_VIRTUAL), 0);
     arch_events_enable();
@@ -339,7 +397,8 @@ static void check_suspend(unsigned long state)
  */
 TEST(psci_cpu_suspend, POWER, "CPU_SUSPEND waits for an interrupt", .needs = "arm")
 {
-    check_suspend(0);
+    check_suspend(PSCI_CPU_SUSPEND, 0);
+    check_suspend(PSCI_CPU_SUSPEND & ~PSCI_WIDE, 0);
 }
 
 /*
@@ -349,7 +408,7 @@ TEST(psci_cpu_suspend, POWER, "CPU_SUSPEND waits for an interrupt", .needs = "ar
  */
 TEST(psci_cpu_suspend_powerdown, POWER, "CPU_SUSPEND to power down is standby", .needs = "arm")
 {
-    check_suspend(POWERDOWN);
+    check_suspend(PSCI_CPU_SUSPEND, POWERDOWN);
 }
 
 /*
@@ -411,7 +470,7 @@ TEST(psci_system_off_by_second, VCPUS, "SYSTEM_OFF by another vcpu ends the doma
      .needs = "arm smp observed-end", .ends = "poweroff")
 {
     reset();
-    CHECK_EQ(secondary_start(end_the_system, NULL), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start(end_the_system, NULL, 0), PSCI_SUCCESS);
     wait_for(SECONDS(1));
     FAIL("the domain runs on");
 }

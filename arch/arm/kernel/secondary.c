@@ -7,10 +7,10 @@
 #include "psci.h"
 
 /* What secondary_entry loads, in this order, before it can use any other memory. */
-static struct {
+struct {
     uint64_t attributes, translation, tables, control; /* of the first vcpu */
     uint64_t vectors, exception_stack, stack;
-} entry_state __attribute__((aligned(64)));
+} secondary_state __attribute__((aligned(64)));
 
 static struct {
     void (*function)(void *);
@@ -19,43 +19,35 @@ static struct {
 
 static volatile struct secondary_start found;
 
-extern char secondary_entry_thumb[]; /* arm32 */
 extern char secondary_vectors[], secondary_exception_stack_top[], secondary_stack_top[];
 
 /* The new vcpu reads past the cache until its MMU is on. */
-static void clean_entry_state(void)
+static void clean_state(void)
 {
-    uintptr_t end = (uintptr_t)(&entry_state + 1);
+    uintptr_t end = (uintptr_t)(&secondary_state + 1);
 
-    for (uintptr_t at = (uintptr_t)&entry_state; at < end; at += cache_line())
+    for (uintptr_t at = (uintptr_t)&secondary_state; at < end; at += cache_line())
         cache_clean(at);
     __asm__ volatile("dsb sy" ::: "memory");
 }
 
-static int start(uintptr_t entry, void (*function)(void *), void *argument)
+void secondary_prepare(void (*function)(void *), void *argument)
 {
     work.function = function;
     work.argument = argument;
-    translation_read(&entry_state.attributes, &entry_state.translation, &entry_state.tables,
-                     &entry_state.control);
-    entry_state.vectors = (uintptr_t)secondary_vectors;
-    entry_state.exception_stack = (uintptr_t)secondary_exception_stack_top;
-    entry_state.stack = (uintptr_t)secondary_stack_top;
-    clean_entry_state();
-    return psci(PSCI_CPU_ON, SECONDARY_VCPU, entry, (uintptr_t)&entry_state);
+    translation_read(&secondary_state.attributes, &secondary_state.translation,
+                     &secondary_state.tables, &secondary_state.control);
+    secondary_state.vectors = (uintptr_t)secondary_vectors;
+    secondary_state.exception_stack = (uintptr_t)secondary_exception_stack_top;
+    secondary_state.stack = (uintptr_t)secondary_stack_top;
+    clean_state();
 }
 
-int secondary_start(void (*function)(void *), void *argument)
+int secondary_start(void (*function)(void *), void *argument, unsigned long context)
 {
-    return start((uintptr_t)secondary_entry, function, argument);
+    secondary_prepare(function, argument);
+    return psci(PSCI_CPU_ON, SECONDARY_VCPU, (uintptr_t)secondary_entry, context);
 }
-
-#ifndef __aarch64__
-int secondary_start_thumb(void (*function)(void *), void *argument)
-{
-    return start((uintptr_t)secondary_entry_thumb | 1, function, argument);
-}
-#endif
 
 bool secondary_wait_off(void)
 {
@@ -68,10 +60,10 @@ const volatile struct secondary_start *secondary_found(void)
 }
 
 /* For secondary_entry. It calls CPU_OFF when this returns. */
-void secondary_main(unsigned long argument, unsigned long status, unsigned long control,
+void secondary_main(unsigned long context, unsigned long status, unsigned long control,
                     unsigned long affinity)
 {
-    found.argument = argument;
+    found.context = context;
     found.status = status;
     found.control = control;
     found.affinity = affinity;

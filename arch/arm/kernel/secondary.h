@@ -16,22 +16,20 @@
 
 /* What a vcpu found when it was started. */
 struct secondary_start {
-    unsigned long argument; /* in its first register */
+    unsigned long context;  /* in its first register */
     unsigned long status;   /* process state: mode or exception level, and masks */
     unsigned long control;  /* SCTLR */
     unsigned long affinity; /* MPIDR */
 };
 
-/*
- * Starts it: function(argument). The result is that of PSCI's CPU_ON. It has to be off, see
- * secondary_wait_off().
- */
-int secondary_start(void (*function)(void *), void *argument);
+/* Lets it run function(argument) when it is started: by CPU_ON at secondary_entry. */
+void secondary_prepare(void (*function)(void *), void *argument);
 
-#ifndef __aarch64__
-/* The same, in Thumb state until secondary_entry. */
-int secondary_start_thumb(void (*function)(void *), void *argument);
-#endif
+/*
+ * Does that, and starts it with `context` in its first register. The result is that of CPU_ON. It has
+ * to be off, see secondary_wait_off().
+ */
+int secondary_start(void (*function)(void *), void *argument, unsigned long context);
 
 /* Waits until it is off, at most a second. */
 bool secondary_wait_off(void);
@@ -39,7 +37,10 @@ bool secondary_wait_off(void);
 /* Of the last start. */
 const volatile struct secondary_start *secondary_found(void);
 
-/* Where CPU_ON lets it begin (head.S), for those who make the call themselves. */
+/* In secondary.S. */
 void secondary_entry(void);
+#ifndef __aarch64__
+void secondary_entry_thumb(void); /* the same, entered in Thumb state */
+#endif
 
 #endif

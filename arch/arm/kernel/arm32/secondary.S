@@ -1,7 +1,9 @@
 /*
- * Where a second vcpu begins (secondary.c). r0 points to what it has to load before any memory can be
- * used but the one that is loaded: 64 bits each, of which these are the lower halves.
+ * Where a second vcpu begins (secondary.c). All memory that it uses before its MMU is on is
+ * secondary_state, whose members have 64 bits.
  */
+#include "address.h"
+
     .arch_extension virt
 
     .text
@@ -11,24 +13,25 @@ secondary_entry:
     mrc     p15, 0, r2, c1, c0, 0   /* SCTLR */
     mrc     p15, 0, r3, c0, c0, 5   /* MPIDR */
 
-    ldr     r4, [r0, #0]
+    address r9, secondary_state
+    ldr     r4, [r9, #0]
     mcr     p15, 0, r4, c10, c2, 0  /* MAIR0 */
-    ldr     r4, [r0, #8]
+    ldr     r4, [r9, #8]
     mcr     p15, 0, r4, c2, c0, 2   /* TTBCR */
-    ldr     r4, [r0, #16]
-    ldr     r5, [r0, #20]
+    ldr     r4, [r9, #16]
+    ldr     r5, [r9, #20]
     mcrr    p15, 0, r4, r5, c2      /* TTBR0 */
     mcr     p15, 0, r4, c8, c7, 0   /* TLBIALL */
     dsb     sy
     isb
-    ldr     r4, [r0, #24]
+    ldr     r4, [r9, #24]
     mcr     p15, 0, r4, c1, c0, 0
     isb
 
-    ldr     r4, [r0, #32]
+    ldr     r4, [r9, #32]
     mcr     p15, 0, r4, c12, c0, 0  /* VBAR */
     isb
-    ldr     sp, [r0, #48]
+    ldr     sp, [r9, #48]
     mov     r11, #0
     mov     lr, #0
     bl      secondary_main

@@ -1,6 +1,6 @@
 /*
- * Where a second vcpu begins (secondary.c). x0 points to what it has to load before any memory can be
- * used but the one that is loaded.
+ * Where a second vcpu begins (secondary.c). All memory that it uses before its MMU is on is
+ * secondary_state.
  */
 #define PSCI_CPU_OFF 0x84000002
 
@@ -15,10 +15,12 @@ secondary_entry:
     mrs     x2, sctlr_el1
     mrs     x3, mpidr_el1
 
-    ldp     x4, x5, [x0, #0]
+    adrp    x9, secondary_state
+    add     x9, x9, :lo12:secondary_state
+    ldp     x4, x5, [x9, #0]
     msr     mair_el1, x4
     msr     tcr_el1, x5
-    ldp     x4, x5, [x0, #16]
+    ldp     x4, x5, [x9, #16]
     msr     ttbr0_el1, x4
     tlbi    vmalle1
     dsb     sy
@@ -26,9 +28,9 @@ secondary_entry:
     msr     sctlr_el1, x5
     isb
 
-    ldp     x4, x5, [x0, #32]
+    ldp     x4, x5, [x9, #32]
     msr     vbar_el1, x4
-    ldr     x4, [x0, #48]
+    ldr     x4, [x9, #48]
     msr     spsel, #1
     mov     sp, x5
     msr     spsel, #0
