@@ -542,3 +542,20 @@ def test_what_is_special_about_the_control_domain(images: list[bytes]) -> None:
     assert not domu.domain.is_direct_mapped
     parameter = abi.constant("HVM_PARAM_CALLBACK_IRQ")
     assert dom0.domain.params[parameter] == 0x0200000000000210
+
+
+SPINNING = assembly("""
+    ldr     x0, =0xC4000003
+    mov     x1, #1
+    adr     x2, 1f
+    hvc     #0
+2:  mrs     x3, cntvct_el0      // the first one never gives way
+    b       2b
+1:  look
+""")
+
+
+def test_a_vcpu_that_never_waits_does_not_keep_others_from_running(images: list[bytes]) -> None:
+    run = Run(images[SPINNING]).to_the_end()
+    assert run.cpu.vcpu.id == 1
+    assert run.machine.hypervisor.clock.now < 3_000_000

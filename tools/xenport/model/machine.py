@@ -68,6 +68,9 @@ def cpu_class(architecture: Architecture, guest: str) -> type[Cpu]:
     return cpus[guest]
 
 
+SLICE_NS = 1_000_000  #: how long a vcpu runs before others of the domain get their turn
+
+
 class Host(Protocol):
     """Processors that are not Unicorn's."""
 
@@ -108,6 +111,8 @@ class Machine:
         if adapter.silo:
             self.hypervisor.policy = Silo()
         self._clock = self.hypervisor.clock
+        self._slice = self._clock.timer(self._slice_over)
+        self._running: Vcpu | None = None
         self._end: End | None = None
         self.domain = self._build(adapter, guest, image, command_line)
 
@@ -154,6 +159,7 @@ class Machine:
                 self._run(ready[turn % len(ready)])
                 continue
             self._account(None)
+            self._slice.cancel()
             if not self._clock.jump():
                 return End("hang", "every vcpu waits, and no timer is set")
         return self._end
@@ -168,12 +174,18 @@ class Machine:
 
     def _run(self, vcpu: Vcpu) -> None:
         self._account(vcpu)
+        self._running = vcpu
+        self._slice.set(self._clock.now + SLICE_NS)
         cpu = vcpu.cpu
         vcpu.attention = False
         cpu.time_changed()
         if cpu.event_deliverable():
             cpu.deliver_event()
         cpu.run()
+
+    def _slice_over(self) -> None:
+        if self._running is not None:
+            self._running.leave()
 
     @staticmethod
     def _state_of(vcpu: Vcpu, running: Vcpu | None) -> int:

@@ -316,6 +316,7 @@ class ArmCpu(Cpu):
             if self._immediate(core.pc.get()) == 0:
                 arguments = [register.get() for register in core.general[:4]]
                 core.general[0].set(arm_firmware.call(self, arguments))
+                self._clock.hypercall()
             else:
                 core.inject_undefined()
         elif exception in _GUEST_EXCEPTIONS:
