@@ -53,6 +53,9 @@ def test_port_passes(name: str, tmp_path: Path) -> None:
     assert suite is not None
     assert int(suite.attrib["tests"]) == len(data["results"])
     assert (report / "results.ktap").read_text().startswith("KTAP version 1\n1..")
+    page = (report / "coverage.html").read_text()
+    for environment in port.environments:
+        assert f"<td>{name}/{environment}</td>" in page
 
 
 def modelled() -> list[str]:

@@ -147,14 +147,9 @@ def coverage(chosen: tuple[str, ...], release: str | None, as_json: bool) -> Non
 def list_ports() -> None:
     """List the ports, what this machine lacks for each, and the command that gets it."""
     table = Table(box=None, pad_edge=False)
-    for heading in (
-        "port",
-        "architecture",
-        "release",
-        "environments",
-        "ready",
-        "get what is missing",
-    ):
+    for heading in ("port", "architecture", "release", "environments"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("ready", "get what is missing"):
         table.add_column(heading, overflow="fold")
     for name in ports.names():
         port = ports.load(name)
@@ -163,7 +158,7 @@ def list_ports() -> None:
             port.name,
             port.architecture,
             port.release,
-            ", ".join(port.environments),
+            "\n".join(port.environments),
             "no: " + ", ".join(lack.what for lack in missing) if missing else "yes",
             "; ".join(lack.command for lack in missing),
         )
