@@ -80,6 +80,7 @@ class CallArgument:
     role: Literal["command", "argument"] | None
     direction: Direction
     count: str | None
+    holds: str | None  # the structure in the buffer that the first element names (dm_op)
     resource: str | None
     doc: str
 
@@ -209,6 +210,7 @@ class _Builder:
             arg.role,
             arg.dir or "in",
             arg.count,
+            arg.holds,
             arg.resource or layout.resource,
             arg.doc,
         )
@@ -217,10 +219,11 @@ class _Builder:
         return self._abi.engine.layout(expressions.type_expression(type_text), place.at("type"))
 
     def _argument_structure(self) -> Layout | None:
-        """The structure that the argument with ``role: argument`` points to, if it says one."""
+        """The structure that the argument with ``role: argument`` leads to, if it says one."""
         for arg in self._args:
-            if arg.role == "argument" and arg.layout.target not in (None, "void"):
-                layout = self._layout(arg.layout.target or "", self._place)
+            target = arg.holds or arg.layout.target
+            if arg.role == "argument" and target not in (None, "void"):
+                layout = self._layout(target or "", self._place)
                 return layout if layout.fields else None
         return None
 

@@ -61,6 +61,7 @@ def of_hypercall(hypercall: Hypercall) -> Contract:
         ", ".join(
             f"{arg.type} {arg.name}"
             + (f" ({arg.direction}{_of(arg.count)})" if arg.layout.kind == "handle" else "")
+            + (f", the first of them for a {arg.holds}" if arg.holds else "")
             for arg in hypercall.args
         ),
         hypercall.returns or ("" if hypercall.commands else "0"),

@@ -302,6 +302,7 @@ class CallArgumentSpec(Ranged):
     role: Literal["command", "argument"] | None = None
     dir: Direction | None = None
     count: ExpressionText | None = None
+    holds: TypeText | None = None  # the structure in the buffer that the first element names
     resource: Resource | None = None
     doc: str = ""
 
