@@ -13,8 +13,8 @@ from typing import Any
 from xenport.model.cpu.arm import INSTRUCTION_SIZE, ArmCpu
 from xenport.model.cpu.arm32_core import (
     Arm32Core,
-    Register,
-    WideRegister,
+    Encoding,
+    WideEncoding,
     coprocessor_access,
     general_register,
 )
@@ -49,7 +49,7 @@ _RFE_WRITES_BACK = 1 << 21
 _LINK = 14
 _NO_MACHINE = 0xFFFF_FFFF
 
-_COUNTERS: tuple[WideRegister, ...] = ((0, 14), (1, 14))
+_COUNTERS: tuple[WideEncoding, ...] = ((0, 14), (1, 14))
 
 
 class Arm32Cpu(ArmCpu):
@@ -78,8 +78,8 @@ class Arm32Cpu(ArmCpu):
         gic = self.gic
         self._map_registers(layout.distributor, gic.read_distributor, gic.write_distributor)
         self._map_registers(layout.gic_cpu, gic.read_interface, gic.write_interface)
-        self._readers: dict[Register | WideRegister, Callable[[], int]] = {}
-        self._writers: dict[Register | WideRegister, Callable[[int], None]] = {}
+        self._readers: dict[Encoding | WideEncoding, Callable[[], int]] = {}
+        self._writers: dict[Encoding | WideEncoding, Callable[[int], None]] = {}
         self._readers |= dict.fromkeys(_COUNTERS, self._count)
         for crm, opc1, timer in ((2, 2, self._physical_timer), (3, 3, self._virtual_timer)):
             value, control, compare = (0, 14, crm, 0), (0, 14, crm, 1), (opc1, 14)

@@ -44,22 +44,22 @@ _INTERRUPT = 0x18
 #: Fault status of what Xen injects: a debug event, in the long format.
 _INJECTED = 1 << 9 | 0x22
 
-Register = tuple[int, int, int, int]
+Encoding = tuple[int, int, int, int]
 """A register of coprocessor 15, as MRC names it: opc1, CRn, CRm, opc2."""
 
-WideRegister = tuple[int, int]
+WideEncoding = tuple[int, int]
 """One of 64 bits, as MRRC names it: opc1, CRm."""
 
-_VMPIDR: Register = (4, 0, 0, 5)
-_SCTLR: Register = (0, 1, 0, 0)
-_SCR: Register = (0, 1, 1, 0)
-_TTBCR: Register = (0, 2, 0, 2)
-_DFSR: Register = (0, 5, 0, 0)
-_IFSR: Register = (0, 5, 0, 1)
-_DFAR: Register = (0, 6, 0, 0)
-_IFAR: Register = (0, 6, 0, 2)
-_VBAR: Register = (0, 12, 0, 0)
-_CNTFRQ: Register = (0, 14, 0, 0)
+_VMPIDR: Encoding = (4, 0, 0, 5)
+_SCTLR: Encoding = (0, 1, 0, 0)
+_SCR: Encoding = (0, 1, 1, 0)
+_TTBCR: Encoding = (0, 2, 0, 2)
+_DFSR: Encoding = (0, 5, 0, 0)
+_IFSR: Encoding = (0, 5, 0, 1)
+_DFAR: Encoding = (0, 6, 0, 0)
+_IFAR: Encoding = (0, 6, 0, 2)
+_VBAR: Encoding = (0, 12, 0, 0)
+_CNTFRQ: Encoding = (0, 14, 0, 0)
 
 _SCR_GUEST = 0x101  # non-secure, HVC
 _MPIDR_RES1 = 1 << 31
@@ -84,7 +84,7 @@ class _EncodedRegister(ctypes.Structure):
 class CoprocessorRegister:
     """One register of coprocessor 15, read and written without checks and side effects."""
 
-    def __init__(self, core: UnicornCore, register: Register) -> None:
+    def __init__(self, core: UnicornCore, register: Encoding) -> None:
         opc1, crn, crm, opc2 = register
         self._register = _EncodedRegister(cp=15, crn=crn, crm=crm, opc1=opc1, opc2=opc2)
         self._arguments = (
@@ -110,7 +110,7 @@ class CoprocessorAccess:
     """MRC, MCR, MRRC or MCRR of coprocessor 15. ``general`` has the numbers of the registers on the
     other side: one, or the lower and the upper half."""
 
-    register: Register | WideRegister
+    register: Encoding | WideEncoding
     reads: bool
     general: tuple[int, ...]
 
@@ -151,7 +151,7 @@ class Arm32Core(ArmCore):
         self._vbar = self.coprocessor(_VBAR)
         self._context = Context(self)
 
-    def coprocessor(self, register: Register) -> CoprocessorRegister:
+    def coprocessor(self, register: Encoding) -> CoprocessorRegister:
         """The register of coprocessor 15."""
         return CoprocessorRegister(self, register)
 
@@ -257,7 +257,7 @@ _BASE = 0x7123_4560
 _FAULTING = _BASE + 8
 _TRANSLATION_FAULT = 1 << 9 | 5  # long descriptors, at level 1
 _BLOCK = 0x701  # the first GiB, onto itself
-_TTBR0: Register = (0, 2, 0, 0)
+_TTBR0: Encoding = (0, 2, 0, 0)
 
 
 @functools.cache
