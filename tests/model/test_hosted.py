@@ -6,6 +6,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ppc64_code import CODE, LOOK, SC_1, SUPERVISOR, Run, elf, kernel, li, mtmsrd, set64
@@ -16,7 +17,7 @@ from xenport.model.call import Call
 from xenport.model.cpu.ppc64_guest import MSR_HV
 from xenport.model.errors import ModelError
 from xenport.model.hosted.clock import RealClock
-from xenport.model.hosted.cpu import cpu_class
+from xenport.model.hosted.cpu import HostedCpu, cpu_class
 from xenport.model.hosted.host import Host
 from xenport.model.hosted.machine import HostedMachine, Space
 from xenport.model.hosted.mailbox import SPACES, Exit, header
@@ -212,6 +213,22 @@ def test_guests_that_cannot_be_hosted(powernv: HostedMachine) -> None:
         cpu_class(architecture.load("x86_64"), "pv", powernv)
     with pytest.raises(InputError, match="no 'pv' guests can be hosted on ppc64; there are ppc"):
         cpu_class(architecture.load("ppc64"), "pv", powernv)
+
+
+def test_the_guests_side_may_be_in_the_folder_of_the_architecture(
+    powernv: HostedMachine, tmp_path: Path
+) -> None:
+    (tmp_path / "ppc").mkdir()
+    (tmp_path / "ppc" / "guest.py").write_text(
+        "from xenport.model.cpu.ppc64_guest import Ppc64Guest\nGUESTS = {'own': Ppc64Guest}\n"
+    )
+    text = architecture.load("ppc64")._path.read_text()
+    path = tmp_path / "ppc" / "ppc64.yaml"
+    path.write_text(text.replace("guest: ppc64_guest", "guest: guest.py"))
+    assert issubclass(cpu_class(architecture.read(path), "own", powernv), HostedCpu)
+    (tmp_path / "ppc" / "guest.py").unlink()
+    with pytest.raises(InputError, match=r"guest\.py: there is no such file"):
+        cpu_class(architecture.read(path), "own", powernv)
 
 
 def test_machine_of_an_architecture_without_one() -> None:

@@ -122,7 +122,7 @@ def test_known_failures(port_file: Path) -> None:
 
 # What is replaced in the port file, by what, and the message with the place of the mistake.
 MISTAKES = {
-    "kind": ("kind: qemu", "kind: bochs", r":2:7: .*model, hosted or qemu"),
+    "kind": ("kind: qemu", "kind: bochs", r":2:7: .*model, hosted, qemu or bare"),
     "same as nobody": ("doc: A port", "same_as: model-arm46\ndoc: A port", r":3:10: .*model-arm64"),
     "key": ("doc: A port", "dock: A port", r":3:1: unknown key 'dock'.*doc"),
     "architecture": ("x86_64", "x86-64", r":4:15: unknown architecture 'x86-64'.*x86_64"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from xenport.port import Outlook
 from xenport.suite import ladder
 from xenport.suite.results import Outcome, Result
 
@@ -44,3 +45,25 @@ def test_the_rungs_are_those_of_the_design() -> None:
         "describe", "boot", "enter", "identify", "memory", "events", "time", "grants", "vcpus",
         "power", "devices", "control",
     ]  # fmt: skip
+
+
+OUTLOOKS = {"enter": Outlook(has="a", lacks="b"), "events": Outlook(has="c", lacks="d")}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "rung", "has"),
+    [
+        ({"describe": PASS, "boot": PASS}, "enter", "a"),
+        ({"describe": FAIL, "boot": PASS}, "describe", None),
+        ({"boot": PASS, "enter": FAIL}, "enter", "a"),
+        ({"boot": PASS, "enter": PASS}, "events", "c"),
+        ({"events": PASS}, None, None),
+        ({}, "enter", "a"),
+    ],
+)
+def test_next_step_of_a_port_with_an_outlook(
+    outcomes: dict[str, Outcome], rung: str | None, has: str | None
+) -> None:
+    climb = ladder.climb("p", results(**outcomes), OUTLOOKS)
+    assert (climb.next.name if climb.next else None) == rung
+    assert (climb.outlook.has if climb.outlook else None) == has

@@ -65,7 +65,7 @@ class Machine(Strict):
 
     qemu: str  # the program
     package: str  # the Debian package that has it
-    boot: Literal["multiboot", "devicetree", "firmware"]  # firmware: only to host the model
+    boot: Literal["multiboot", "devicetree", "kernel", "firmware"]  # firmware: hosts the model
     args: list[str] = []
     device_tree: DeviceTree | None = None  # only for boot: devicetree
 
@@ -86,6 +86,8 @@ class Variant(Strict):
     target: str | None = None
     data_model: DataModel | None = None
     toolchain: Toolchain | None = None  # none: no test kernel for these releases
+    model_guests: list[str] | None = None
+    model: dict[str, Any] | None = None
 
 
 class Hosted(Strict):
@@ -96,7 +98,7 @@ class Hosted(Strict):
     free: Bytes  # the address from which on nobody but the shim uses it
     endian: Literal["little", "big"]  # of the shim
     counter_frequency: Bytes  # Hz
-    guest: str  # what the guest's side is: a module of the model's CPU adapters
+    guest: str  # the guest's side: a module of the model's CPU adapters, or FILE.py in the folder
     target: str  # zig cc -target, for the shim
     toolchain: Toolchain  # of the shim
     registers: list[str]  # of a vcpu, in the order in which the shim keeps them
@@ -114,6 +116,7 @@ class Architecture(Strict):
     doc: str
     releases: list[str]
     guests: list[str]  # kinds of caller
+    model_guests: list[str] = []  # more of them, that no Xen runs yet but the model does
     header: str  # the header of the architecture that xen.h includes
     target: str  # zig cc -target
     data_model: DataModel

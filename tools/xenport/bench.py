@@ -19,13 +19,19 @@ from rich.console import Console
 from rich.table import Table
 
 from xenport import port as ports
-from xenport.model.bench import measure
+from xenport.kernel import build
+from xenport.model.bench import hosted, measure
+from xenport.model.hosted.host import Host
+from xenport.port import Limits, Line
+from xenport.port.hosted import machine
 from xenport.suite.reports import RESULTS
 
 RUNS = 3
 _LIMIT = 300.0  # seconds for one run
 _AIM = 20.0  # seconds that the environments of one port should take at most
 _AIM_OF_MODEL = 10.0  # all architectures together
+_RATE = 20_000  # hypercalls a second of a hosted port, at least
+_FIRST_VERDICT = 2.0  # seconds to the first verdict of a hosted port, at most
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,10 @@ def main() -> int:
     console = Console()
     console.print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors\n")
     console.print(_hypercalls())
+    for name in ports.names():
+        if ports.load(name).kind == "hosted":
+            console.print()
+            console.print(_hosting(name))
     table = Table(title="xenport run, warm", title_justify="left", box=None, pad_edge=False)
     for heading in ("ports", "median s", "fastest s", "aim s", "tests", "ms a test", "failures"):
         table.add_column(heading, justify="left" if heading == "ports" else "right")
@@ -92,6 +102,37 @@ def _hypercalls() -> Table:
             f"{speed.raw_hook:,.0f}",
         )
     return table
+
+
+def _hosting(name: str) -> str:
+    """How fast a machine is that hosts the model."""
+    port = ports.load(name)
+    lacking = ports.missing(port)
+    if lacking:
+        return f"{name} left out: {lacking[0].what} missing; {lacking[0].command}"
+    rates, verdicts = [], []
+    for _ in range(RUNS):
+        with machine(port.architecture) as started:
+            rates.append(hosted(port.architecture, Host(started)))
+        verdicts.append(_first_verdict(port))
+    return (
+        f"{name}: {statistics.median(rates):,.0f} hypercalls a second, answered by the model"
+        f" (aim {_RATE:,}); first verdict {statistics.median(verdicts):.2f} s after the start"
+        f" (aim {_FIRST_VERDICT:g})"
+    )
+
+
+def _first_verdict(port: ports.Port) -> float:
+    """Seconds from the start of a boot to the first test's result."""
+    driver = ports.open(port)
+    kernel = build(port.arch, port.release)
+    with tempfile.TemporaryDirectory(prefix="xenport-bench-") as folder:
+        log = Path(folder) / "log"
+        with driver.boot(next(iter(port.environments)), kernel, "", log, Limits()) as boot:
+            for event in boot.events():
+                if isinstance(event, Line) and event.text.startswith("ok "):
+                    return event.seconds
+    raise RuntimeError(f"{port.name} gave no verdict")
 
 
 def _time(names: tuple[str, ...]) -> _Timing:

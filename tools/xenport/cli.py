@@ -95,7 +95,12 @@ def run(
 def _models(release: str | None) -> tuple[str, ...]:
     """The reference model's ports, or those of them that are described for ``release``."""
     models = [port for port in map(ports.load, ports.names()) if port.kind == "model"]
-    described = [port.name for port in models if release in (None, *port.arch.releases)]
+    described = [
+        port.name
+        for port in models
+        if release is None
+        or (release in port.arch.releases and ports.load(port.name, release).arch.model)
+    ]
     if not described:
         known = {known for port in models for known in port.arch.releases}
         raise InputError(f"no model of release {release}; there are: {', '.join(sorted(known))}")

@@ -6,6 +6,7 @@
 #include <test.h>
 #include <timing.h>
 
+#ifdef XEN_HAVE_PV_UPCALL_MASK
 /*
  * Background: vcpu_info has a byte that masks upcalls, as on x86. This port does not look at it; the
  * processor's MSR[EE] is the mask.
@@ -28,6 +29,7 @@ TEST(ppc_upcall_mask_is_not_used, EVENTS, "evtchn_upcall_mask masks nothing, MSR
     CHECK_EQ(rc, 0);
     CHECK(delivered);
 }
+#endif
 
 /*
  * Background: an event is an external interrupt that Xen makes when it returns to the guest. The code

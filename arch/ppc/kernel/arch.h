@@ -1,8 +1,10 @@
 /*
- * ppc64, IBM's PowerPC port of Xen (releases up to 3.2): what the runtime and the tests need of it.
+ * ppc64, IBM's PowerPC port of Xen (releases up to 3.2), and the layouts of today's: what the runtime and
+ * the tests need of it.
  *
- * The kernel runs in supervisor state, 64-bit, big endian, with address translation off: an effective
- * address is a guest-physical one, and page 0, which holds the exception vectors, is mapped.
+ * The kernel runs in supervisor state, 64-bit, in the byte order of its release, with address translation
+ * off: an effective address is a guest-physical one, and page 0, which holds the exception vectors, is
+ * mapped.
  */
 #ifndef XENPORT_ARCH_H
 #define XENPORT_ARCH_H
@@ -36,11 +38,15 @@ static inline long arch_hypercall(unsigned long number, unsigned long a1, unsign
     return (long)r3;
 }
 
-/* A physically contiguous area by its address, without a xencomm descriptor. Address 0 in this form
- * is a good one (the vectors are there), so NULL becomes a handle to no descriptor instead. */
+/* A physically contiguous area by its address, by IBM's ABI without a xencomm descriptor. Address 0 in that
+ * form is a good one (the vectors are there), so NULL becomes a handle to no descriptor instead. */
 static inline unsigned long arch_guest_address(const volatile void *pointer)
 {
+#ifdef XENCOMM_INLINE_FLAG
     return pointer ? (unsigned long)pointer | XENCOMM_INLINE_FLAG : 0;
+#else
+    return (unsigned long)pointer;
+#endif
 }
 
 /* How the words of XENVER_capabilities name this architecture. */

@@ -9,7 +9,7 @@ from xenport.abi.calls import Argument, CallArgument, Command, Error, Hypercall
 from xenport.abi.constants import Constant
 from xenport.abi.core import Abi, Header
 from xenport.abi.layout import Field, Layout
-from xenport.abi.load import Description, load, load_description
+from xenport.abi.load import Description, load, load_description, load_for_model
 from xenport.abi.view import ArrayView, View
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "View",
     "load",
     "load_description",
+    "load_for_model",
 ]

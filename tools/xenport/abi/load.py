@@ -50,6 +50,15 @@ class Description:
             self._abis[key] = Abi(one.at(release), release, self._sources(one.family))
         return self._abis[key]
 
+    def model_abi(self, arch: str, release: str) -> Abi:
+        """Like `abi`, with the guests that no Xen runs yet but the model does."""
+        abi = self.abi(arch, release)
+        one = abi.architecture
+        if not one.model_guests:
+            return abi
+        guests = [*one.guests, *one.model_guests]
+        return Abi(one.model_copy(update={"guests": guests}), release, self._sources(one.family))
+
     def abis(self) -> Iterator[Abi]:
         """Every ABI: each architecture at each of its releases."""
         for name, one in self.architectures.items():
@@ -101,6 +110,11 @@ def load(arch: str, release: str) -> Abi:
     in what a file refers to are found when that is used; ``load_description()`` finds them all.
     """
     return description().abi(arch, release)
+
+
+def load_for_model(arch: str, release: str) -> Abi:
+    """The ABI that the model serves: with the guests that no Xen runs yet. See `load`."""
+    return description().model_abi(arch, release)
 
 
 def load_description() -> Description:

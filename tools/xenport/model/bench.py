@@ -18,6 +18,8 @@ from unicorn import x86_const
 
 import xenport.abi
 from xenport import architecture, kernel
+from xenport.model import core
+from xenport.model.call import Call
 from xenport.model.cpu.arm import ArmCpu
 from xenport.model.cpu.arm32_core import Arm32Core
 from xenport.model.cpu.arm64_core import Arm64Core
@@ -26,7 +28,8 @@ from xenport.model.cpu.ppc64 import Ppc64Cpu
 from xenport.model.cpu.ppc64_core import Ppc64Core
 from xenport.model.cpu.unicorn_core import UnicornCore
 from xenport.model.cpu.x86_64_pv import PvCpu
-from xenport.model.machine import Guest, Machine
+from xenport.model.hosted.cpu import HostedCpu
+from xenport.model.machine import Guest, Host, Machine
 from xenport.model.memory import Memory
 
 CALLS = 100_000
@@ -227,6 +230,34 @@ def _on_model(subject: _Subject) -> float:
     before = time.process_time()
     machine.run()
     return time.process_time() - before
+
+
+def hosted(architecture_name: str, host: Host) -> float:
+    """XENVER_version hypercalls per second of real time that the model answers a guest on ``host``:
+    the same loop."""
+    subject = next(one for one in _SUBJECTS if one.architecture == architecture_name)
+    arch = architecture.load(subject.architecture)
+    abi = xenport.abi.load(subject.architecture, subject.release)
+    image = kernel.build(arch, subject.release).image().read_bytes()
+    version = core.HANDLERS["XENVER_version"]
+    left = CALLS
+
+    def count(call: Call) -> int | None:
+        nonlocal left
+        left -= 1
+        if not left:
+            call.domain.shut_down(0)
+        return version(call)
+
+    overrides = {"XENVER_version": count}
+    machine = Machine(abi, arch, subject.guest, image, "", lambda _data: None, overrides, host)
+    cpu = machine.domain.vcpus[0].cpu
+    assert isinstance(cpu, HostedCpu)
+    machine.domain.memory.write(_CODE, subject.code(CALLS))
+    cpu.set("pc", _CODE)
+    begun = time.monotonic()
+    machine.run()
+    return CALLS / (time.monotonic() - begun)
 
 
 def _bare(subject: _Subject, *, raw: bool) -> float:

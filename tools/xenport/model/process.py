@@ -41,8 +41,9 @@ REPORT = 3
 def boot(spec: dict[str, Any], host: Host | None = None) -> End:
     """Boot what ``spec`` says, on the processors of ``host`` if it is given; see the module."""
     try:
-        arch = architecture.load(spec["architecture"])
-        abi = xenport.abi.load(arch.name, spec["release"])
+        release = spec["release"]
+        arch = architecture.load(spec["architecture"]).at(release)
+        abi = xenport.abi.load_for_model(arch.name, release)
         image = Path(spec["image"]).read_bytes()
         guest = Guest(spec["guest"], control=spec["control"], peer=spec["peer"])
         recording = Recording(abi, Path(spec["record"])) if "record" in spec else None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xenport.errors import InputError
 from xenport.port.availability import Missing, fetch, missing, require_hypervisor
-from xenport.port.description import Environment, Port, load, names
+from xenport.port.description import Environment, Outlook, Port, load, names
 from xenport.port.hosted import HostedDriver
 from xenport.port.model import ModelDriver
 from xenport.port.qemu import QemuDriver
@@ -29,6 +29,7 @@ __all__ = [
     "Limits",
     "Line",
     "Missing",
+    "Outlook",
     "Port",
     "fetch",
     "load",
@@ -51,5 +52,10 @@ def open(
     if port.is_model:
         if hypervisor is not None:
             raise InputError(f"{port.name} is a model and takes no hypervisor image")
-        return HostedDriver(port) if port.kind == "hosted" else ModelDriver(port)
+        if port.kind == "hosted":
+            return HostedDriver(port)
+        if not port.arch.model:
+            where = f"{port.architecture} {port.release}"
+            raise InputError(f"{port.name}: the model runs no guests of {where} by itself")
+        return ModelDriver(port)
     return QemuDriver(port, hypervisor or require_hypervisor(port), supervisor)

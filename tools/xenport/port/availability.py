@@ -28,10 +28,13 @@ def missing(port: Port, *, hypervisor: Path | None = None) -> list[Missing]:
         for program, package in _programs(port).items()
         if emulator.find(program) is None
     ]
-    wants_image = port.hypervisor is not None and hypervisor is None
-    if wants_image and not hypervisor_path(port).is_file():
+    if not port.is_model and hypervisor is None and not _has_hypervisor(port):
         lacking.append(_missing_hypervisor(port))
     return lacking
+
+
+def _has_hypervisor(port: Port) -> bool:
+    return port.hypervisor is not None and hypervisor_path(port).is_file()
 
 
 def hypervisor_path(port: Port) -> Path:
@@ -45,11 +48,10 @@ def hypervisor_path(port: Port) -> Path:
 
 def require_hypervisor(port: Port) -> Path:
     """The port's own hypervisor image. Raises `InputError` if it is not there."""
-    path = hypervisor_path(port)
-    if not path.is_file():
+    if not _has_hypervisor(port):
         lacking = _missing_hypervisor(port)
         raise InputError(f"port {port.name} lacks {lacking.what}; get it: {lacking.command}")
-    return path
+    return hypervisor_path(port)
 
 
 def fetch(name: str, say: Callable[[str], None]) -> None:
@@ -62,17 +64,18 @@ def fetch(name: str, say: Callable[[str], None]) -> None:
         emulator.fetch({k: v for port in ports for k, v in _programs(port).items()}, say)
         return
     port = description.load(name)
-    if port.hypervisor is None:
+    if port.is_model:
         say(f"{port.name} needs nothing that has to be fetched")
-    elif port.hypervisor.debian is not None:
+    elif port.hypervisor is not None and port.hypervisor.debian is not None:
         say(f"{debian.fetch_image(port.hypervisor.debian, say)} is there")
     else:
         say(f"{require_hypervisor(port)} is there")
 
 
 def _missing_hypervisor(port: Port) -> Missing:
+    if port.hypervisor is None:
+        return Missing("a build of yours", "build it, and name it with --hypervisor FILE")
     path = hypervisor_path(port)
-    assert port.hypervisor is not None
     if port.hypervisor.debian is not None:
         return Missing(port.hypervisor.debian.package, f"xenport fetch {port.name}")
     return Missing(str(path), "build it, or name one with --hypervisor FILE")

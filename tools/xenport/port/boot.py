@@ -264,7 +264,7 @@ class ProcessBoot:
         self._size += len(data)
         for text in self._lines.feed(data) if data else self._lines.end():
             source, text = self._writers.split(text)
-            if source == "guest":
+            if source == self._writers.judged:
                 self._heard = now
             else:
                 self._last_words = text or self._last_words
@@ -295,6 +295,8 @@ class ProcessBoot:
         elif status is not None and status < 0:
             why = f"signal {-status} ({signal.strsignal(-status)})"
             self._end("killed", f"{self._child.name} was ended by {why}")
+        elif seen := self._ends.event(f"EXIT {status}"):
+            self._end(seen.kind, seen.detail)
         else:
             self._end("exited", self._exit_detail(status))
 

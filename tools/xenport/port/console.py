@@ -46,18 +46,21 @@ def clean(line: bytes) -> str:
 class Writers:
     """Tells who wrote a line by what stands in front of it."""
 
-    def __init__(self, hypervisor: str, domain: str | None) -> None:
+    def __init__(self, hypervisor: str, domain: str | None, *, alone: bool = False) -> None:
         """``hypervisor`` is the prefix of the hypervisor's own lines, empty if it writes none.
 
         ``domain`` is the prefix of the domain under test; ``None`` means that this is dom0, whose
-        lines have no prefix. With a prefix, the lines without one are the supervisor's.
+        lines have no prefix. With a prefix, the lines without one are the supervisor's. A
+        hypervisor that is ``alone`` writes all of them.
         """
         self._prefixes: list[tuple[str, Source]] = []
         if hypervisor:
             self._prefixes.append((hypervisor, "hypervisor"))
         if domain is not None:
             self._prefixes.append((domain, "guest"))
-        self._bare: Source = "guest" if domain is None else "supervisor"
+        self.judged: Source = "hypervisor" if alone else "guest"
+        """Whose silence ends a boot."""
+        self._bare: Source = self.judged if domain is None else "supervisor"
 
     def split(self, line: str) -> tuple[Source, str]:
         """The writer of ``line`` and the line without the prefix."""

@@ -46,7 +46,7 @@ class End(Strict):
 
     ``hypervisor`` and ``supervisor`` are searched in the last two lines of that writer, joined by
     a newline; a group named ``detail`` becomes the detail of the end. ``event`` is an event of
-    QEMU's and its reason: ``SHUTDOWN guest-reset``.
+    QEMU's and its reason, ``SHUTDOWN guest-reset``, or its exit status, ``EXIT 0``.
     """
 
     kind: Literal["poweroff", "reboot", "crash"]
@@ -90,6 +90,13 @@ class Environment(Strict):
         return tests if self.peer is None else f"{tests} peer={self.peer}"
 
 
+class Outlook(Strict):
+    """What the sources of a port's hypervisor have for a rung of the ladder, and what they lack."""
+
+    has: str
+    lacks: str
+
+
 class KnownFailure(Strict):
     """A test that is expected to fail."""
 
@@ -104,7 +111,8 @@ class Port(Strict):
     name: Name
     # A port of xenport's that has every key that is not given here; environments are added.
     like: Name | None = None
-    kind: Literal["model", "hosted", "qemu"]  # hosted: the model behind a real machine
+    # hosted: the model behind a real machine. bare: a hypervisor under QEMU that runs no guests.
+    kind: Literal["model", "hosted", "qemu", "bare"]
     doc: str
     architecture: Name
     release: str
@@ -114,6 +122,7 @@ class Port(Strict):
     ends: list[End] = []
     environments: dict[Name, Environment]
     known_failures: list[KnownFailure] = []
+    outlook: dict[Name, Outlook] = {}  # by rung
     same_as: Name | None = None  # a port whose verdicts must be the same; runs compare them
     _path: Path = PrivateAttr()
 
@@ -125,12 +134,17 @@ class Port(Strict):
     @property
     def is_model(self) -> bool:
         """The hypervisor is the reference model, whatever runs its guests."""
-        return self.kind != "qemu"
+        return self.kind in ("model", "hosted")
+
+    @property
+    def is_bare(self) -> bool:
+        """The hypervisor is alone: there are no kernels and no tests in them."""
+        return self.kind == "bare"
 
     @property
     def arch(self) -> Architecture:
-        """The description of the port's architecture."""
-        return architecture.load(self.architecture)
+        """The description of the port's architecture at its release."""
+        return _arch(self.architecture, self.release)
 
     def machine(self, environment: Environment) -> Machine:
         """The machine that an environment runs on; for ports under QEMU."""
@@ -140,7 +154,7 @@ class Port(Strict):
 
     def guest_arch(self, environment: Environment) -> Architecture:
         """The architecture of what is under test."""
-        return architecture.load(environment.architecture or self.architecture)
+        return _arch(environment.architecture or self.architecture, self.release)
 
     def environment(self, name: str) -> Environment:
         """The environment ``name``. Raises ``InputError`` if the port has none of that name."""
@@ -232,7 +246,7 @@ def _complete(document: Document, port: Port) -> Port:
             own = {key: getattr(environment, key) for key in environment.model_fields_set}
             environment = base.model_copy(update=own)
         whole[name] = environment
-        if not whole[name].guest:
+        if not whole[name].guest and not port.is_bare:
             raise document.error("the key 'guest' is missing", *where)
     return port.model_copy(update={"environments": whole})
 
@@ -252,8 +266,12 @@ def _check(document: Document, port: Port) -> None:
     for name, environment in port.environments.items():
         where = ("environments", name)
         guest_arch = _check_architecture(document, port, environment, where)
-        if environment.guest not in guest_arch.guests:
-            known = suggestion(environment.guest, guest_arch.guests)
+        if port.is_bare:
+            for key in ("guest", "domain", "peer"):
+                if getattr(environment, key):
+                    raise document.error("a bare hypervisor has no guests", *where, key, key=True)
+        elif environment.guest not in (guests := _guests(port, guest_arch)):
+            known = suggestion(environment.guest, guests)
             raise document.error(f"{guest_arch.name} has no such guest{known}", *where, "guest")
         _check_machine(document, port, environment, where)
         for index, end in enumerate(environment.ends):
@@ -267,6 +285,17 @@ def _check(document: Document, port: Port) -> None:
                     f"no environment '{name}'{suggestion(name, port.environments)}",
                     *("known_failures", index, "environments", number),
                 )
+
+
+def _arch(name: str, release: str) -> Architecture:
+    """An architecture at a release; as it was at first where the release is not described."""
+    arch = architecture.load(name)
+    return arch.at(release) if release in arch.releases else arch
+
+
+def _guests(port: Port, arch: Architecture) -> list[str]:
+    """The kinds of guest that there are."""
+    return [*arch.guests, *(arch.model_guests if port.is_model else [])]
 
 
 def _check_release(document: Document, port: Port, arch: Architecture, *where: str) -> None:
@@ -303,7 +332,8 @@ def _check_hypervisor(document: Document, port: Port) -> None:
         if port.kind == "hosted" and port.arch.hosted is None:
             raise document.error(f"{port.architecture} has no machine to host a model", "kind")
     elif port.hypervisor is None:
-        raise document.error("the key 'hypervisor' is missing")
+        if not port.is_bare:  # else it is a person's own build
+            raise document.error("the key 'hypervisor' is missing")
     elif (port.hypervisor.debian is None) == (port.hypervisor.file is None):
         raise document.error("expected one of: debian, file", "hypervisor")
 
@@ -324,6 +354,9 @@ def _check_machine(
         )
     elif port.arch.machines[environment.machine].boot == "firmware":
         raise document.error("this machine only hosts the model", *where, "machine")
+    elif port.is_bare != (port.arch.machines[environment.machine].boot == "kernel"):
+        kind = "has no guests" if not port.is_bare else "starts no hypervisor alone"
+        raise document.error(f"this machine {kind}", *where, "machine")
 
 
 def _check_end(document: Document, end: End, *where: str | int) -> None:

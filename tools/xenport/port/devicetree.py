@@ -53,6 +53,8 @@ def options(payload: Payload, machine: Machine, emulator: Emulator, files: Files
     description = machine.device_tree
     if description is None:
         raise InputError("machines that boot by devicetree need the key 'device_tree'")
+    if payload.kernel is None:
+        raise InputError("machines that boot by devicetree need a kernel for dom0")
     tree = fdt.parse_dtb(_machine_tree(machine, emulator))
     for node in list(tree.root.nodes):
         if node.name.partition("@")[0] in (*description.strip, "chosen"):

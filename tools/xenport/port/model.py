@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import xenport.abi
+from xenport.errors import InputError
 from xenport.model import process
 from xenport.port.boot import ControlError, ProcessBoot, Report
 from xenport.port.child import fork
@@ -40,19 +41,21 @@ class ModelDriver:
         self._port = port
         self._main = main
         self._record = record
-        xenport.abi.load(port.architecture, port.release)
+        xenport.abi.load_for_model(port.architecture, port.release)
 
     @contextmanager
     def boot(
         self,
         environment: str,
-        kernel: Bootable,
+        kernel: Bootable | None,
         command_line: str,
         log: Path,
         limits: Limits,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
         described = self._port.environment(environment)
+        if kernel is None:
+            raise InputError("a model has nothing to boot but a kernel")
         task = {
             "architecture": self._port.architecture,
             "release": self._port.release,

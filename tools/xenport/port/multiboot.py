@@ -41,6 +41,8 @@ def options(
     """
     if payload.domain is not None:
         raise InputError("machines that boot by multiboot have no domain under test besides dom0")
+    if payload.kernel is None:
+        raise InputError("machines that boot by multiboot need a kernel for dom0")
     module = f"{files.add(payload.kernel)} {payload.command_line}"
     return [
         *("-kernel", files.add(payload.hypervisor)),

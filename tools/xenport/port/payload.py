@@ -7,11 +7,14 @@ from xenport.port.description import Domain
 
 @dataclass(frozen=True)
 class Payload:
-    """A hypervisor and the test kernel: dom0, or dom0 as supervisor and a domain under test."""
+    """A hypervisor and the test kernel: dom0, or dom0 as supervisor and a domain under test.
+
+    No kernel: the hypervisor alone.
+    """
 
     hypervisor: bytes
     hypervisor_args: str
-    kernel: bytes
+    kernel: bytes | None
     command_line: str
     domain: Domain | None
     supervisor: bytes | None = None  # dom0's kernel, where it is another one

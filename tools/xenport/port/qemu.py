@@ -12,7 +12,7 @@ from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
 
 from xenport.architecture import ImageFormat, Machine
 from xenport.errors import InputError
-from xenport.port import devicetree, emulator, multiboot
+from xenport.port import devicetree, emulator, kernel as kernel_protocol, multiboot
 from xenport.port.boot import ControlError, NoBoot, ProcessBoot, Report
 from xenport.port.child import spawn
 from xenport.port.console import Writers
@@ -40,7 +40,11 @@ class BootProtocol(Protocol):
     ) -> list[str]: ...
 
 
-_PROTOCOLS: Mapping[str, BootProtocol] = {"multiboot": multiboot, "devicetree": devicetree}
+_PROTOCOLS: Mapping[str, BootProtocol] = {
+    "multiboot": multiboot,
+    "devicetree": devicetree,
+    "kernel": kernel_protocol,
+}
 
 
 class QemuDriver:
@@ -63,7 +67,7 @@ class QemuDriver:
     def boot(
         self,
         environment: str,
-        kernel: Bootable,
+        kernel: Bootable | None,
         command_line: str,
         log: Path,
         limits: Limits,
@@ -74,7 +78,7 @@ class QemuDriver:
         payload = Payload(
             hypervisor=self._hypervisor,
             hypervisor_args=" ".join([*self._port.hypervisor_args, *described.hypervisor_args]),
-            kernel=kernel.image().read_bytes(),
+            kernel=kernel.image().read_bytes() if kernel else None,
             command_line=described.command_line(command_line),
             domain=described.domain,
             supervisor=self._supervisor.image().read_bytes() if self._supervisor else None,
@@ -85,7 +89,9 @@ class QemuDriver:
             yield NoBoot("missing", why, log)
             return
         writers = Writers(
-            self._port.console, described.domain.console if described.domain else None
+            self._port.console,
+            described.domain.console if described.domain else None,
+            alone=self._port.is_bare,
         )
         ends = Ends([*described.ends, *self._port.ends])
         ours, theirs = socket.socketpair()

@@ -104,12 +104,12 @@ class Driver(Protocol):
     def boot(
         self,
         environment: str,
-        kernel: Bootable,
+        kernel: Bootable | None,
         command_line: str,
         log: Path,
         limits: Limits,
     ) -> AbstractContextManager[Boot]:
-        """Start ``kernel`` with ``command_line`` in ``environment``.
+        """Start ``kernel`` with ``command_line`` in ``environment``; of a bare port, no kernel.
 
         The raw console goes to the file ``log``, in a folder that is there.
         Raises `xenport.errors.InputError` for an environment that the port does not have and for

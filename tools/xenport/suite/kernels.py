@@ -6,8 +6,11 @@ from xenport.port import Port
 
 def kernels(port: Port, compiler: str | None) -> dict[str, Kernel]:
     """The kernels that the port's environments need, by the name of the architecture; always that
-    of the port itself. ``compiler`` is for that one: it knows one architecture. Raises InputError.
+    of the port itself, unless it is bare. ``compiler`` is for that one: it knows one architecture.
+    Raises InputError.
     """
+    if port.is_bare:
+        return {}
     names = {port.architecture: port.arch}
     for environment in port.environments.values():
         arch = port.guest_arch(environment)

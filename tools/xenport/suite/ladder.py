@@ -1,11 +1,12 @@
 """The ladder that a port climbs, and how far a run says it is."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 from xenport import content, yamlsource
-from xenport.suite.results import Outcome, Result
+from xenport.port import Outlook
+from xenport.suite.results import Outcome, Result, Run
 
 
 class Rung(yamlsource.Strict):
@@ -53,7 +54,8 @@ class Climb:
     """How far a port is: its grade and what comes next."""
 
     port: str
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...]  # from the lowest rung up
+    outlooks: Mapping[str, Outlook] = field(default_factory=dict)  # of the port, by rung
 
     @property
     def grade(self) -> Rung | None:
@@ -71,16 +73,35 @@ class Climb:
         """The lowest rung with a failure: the next step of the port; None when there is none."""
         return next((step.rung for step in self.steps if step.failed), None)
 
+    @property
+    def next(self) -> Rung | None:
+        """What to do next: the rung where something fails, or, for a port that says what its
+        hypervisor has and lacks for the rungs to come, the first one on which nothing could be
+        measured."""
+        if self.stuck is not None:
+            return self.stuck
+        last = max((at for at, step in enumerate(self.steps) if step.measured), default=-1)
+        ahead = self.steps[last + 1 :]
+        return next((step.rung for step in ahead if step.rung.name in self.outlooks), None)
 
-def climb(port: str, results: Iterable[Result]) -> Climb:
+    @property
+    def outlook(self) -> Outlook | None:
+        """What the hypervisor has and lacks for the next rung, if the port says it."""
+        return self.outlooks.get(self.next.name) if self.next else None
+
+
+def climb(
+    port: str, results: Iterable[Result], outlooks: Mapping[str, Outlook] | None = None
+) -> Climb:
     """The ladder of one port over all its environments."""
     own = [result for result in results if result.port == port]
-    return Climb(port, tuple(_step(rung, own) for rung in rungs()))
+    return Climb(port, tuple(_step(rung, own) for rung in rungs()), outlooks or {})
 
 
-def climbs(results: Sequence[Result]) -> list[Climb]:
+def climbs(run: Run) -> list[Climb]:
     """The ladder of each port that has results, in the order in which they came."""
-    return [climb(port, results) for port in dict.fromkeys(result.port for result in results)]
+    ports = dict.fromkeys(result.port for result in run.results)
+    return [climb(port, run.results, run.outlooks.get(port)) for port in ports]
 
 
 def _step(rung: Rung, results: Sequence[Result]) -> Step:

@@ -17,6 +17,7 @@ from xenport import port as ports
 from xenport.kernel import Kernel, Test
 from xenport.port import Driver, Limits, Port
 from xenport.suite import ladder, plan
+from xenport.suite.bare import BareRun
 from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
 from xenport.suite.kernels import kernels
 from xenport.suite.results import Outcome, Result, Verdict
@@ -60,10 +61,10 @@ class PortFile(pytest.File):
         port = ports.load(self.path, option.xenport_release)
         built = kernels(port, option.xenport_compiler)
         driver = ports.open(
-            port, hypervisor=option.xenport_hypervisor, supervisor=built[port.architecture]
+            port, hypervisor=option.xenport_hypervisor, supervisor=built.get(port.architecture)
         )
         for name, environment in port.environments.items():
-            kernel = built[port.guest_arch(environment).name]
+            kernel = built.get(port.guest_arch(environment).name)
             yield EnvironmentNode.from_parent(
                 self, name=name, port=port, kernel=kernel, driver=driver
             )
@@ -72,7 +73,7 @@ class PortFile(pytest.File):
 class EnvironmentNode(pytest.Collector):
     """One environment of a port; its children are the tests that apply to it."""
 
-    def __init__(self, *, port: Port, kernel: Kernel, driver: Driver, **kwargs: Any) -> None:
+    def __init__(self, *, port: Port, kernel: Kernel | None, driver: Driver, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.port = port
         self.kernel = kernel
@@ -85,23 +86,31 @@ class EnvironmentNode(pytest.Collector):
         words = set(environment.words)
         if self.config.option.xenport_slow:
             words.add(plan.SLOW)
+        if self.kernel is None:
+            return
         tests = plan.named(plan.applicable(self.kernel.tests, words), environment.tests)
         for test in plan.in_ladder_order(tests, [rung.name for rung in ladder.rungs()]):
             yield ConformanceItem.from_parent(self, name=test.name, test=test)
 
-    def start(self, pool: BootPool) -> EnvironmentRun:
+    def start(self, pool: BootPool) -> EnvironmentRun | BareRun:
         """Begins to boot what the selected items need."""
-        run = EnvironmentRun(
+        run = self._run()
+        run.start(pool)
+        return run
+
+    def _run(self) -> EnvironmentRun | BareRun:
+        limits = Limits(silence=self.config.option.xenport_silence)
+        if self.kernel is None:
+            return BareRun(self.driver, self.name, self._logs(), limits)
+        return EnvironmentRun(
             self.driver,
             self.name,
             self.kernel,
             [item.test for item in _items(self.session) if item.parent is self and item.test],
             self._logs(),
-            Limits(silence=self.config.option.xenport_silence),
+            limits,
             self.port.environments[self.name].shows,
         )
-        run.start(pool)
-        return run
 
     def _logs(self) -> Path:
         base: Path | None = self.config.option.xenport_logs
@@ -122,8 +131,7 @@ class ConformanceItem(pytest.Item):
 
     def runtest(self) -> None:
         """Waits for the verdict and tells pytest."""
-        verdict = _boots(self.session).runs[self.parent].verdict(self.name)
-        result = self._result(verdict)
+        result = self._result(self._verdict())
         self.stash[RESULT] = result
         if result.outcome is Outcome.XFAIL:
             pytest.xfail(result.message)
@@ -131,6 +139,9 @@ class ConformanceItem(pytest.Item):
             pytest.skip(result.message)
         if result.outcome.is_failure:
             raise ConformanceFailure(result)
+
+    def _verdict(self) -> Verdict:
+        return _boots(self.session).runs[self.parent].verdict(self.name)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The verdict and the test's console lines in place of a Python traceback."""
@@ -142,6 +153,16 @@ class ConformanceItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the item comes from, for pytest's own reports."""
         return self.path, None, f"{self.parent.port.name}/{self.parent.name}/{self.name}"
+
+    def _title(self) -> str:
+        if self.test is not None:
+            return self.test.title
+        if self.parent.port.is_bare:
+            return "the hypervisor boots, says so, and halts the machine"
+        return "the port boots and prints a line"
+
+    def _rung(self) -> str:
+        return self.test.rung if self.test else BOOT_TEST
 
     def _result(self, verdict: Verdict) -> Result:
         port = self.parent.port
@@ -157,8 +178,8 @@ class ConformanceItem(pytest.Item):
             release=port.release,
             environment=self.parent.name,
             test=self.name,
-            title=self.test.title if self.test else "the port boots and prints a line",
-            rung=self.test.rung if self.test else BOOT_TEST,
+            title=self._title(),
+            rung=self._rung(),
             outcome=outcome,
             seconds=verdict.seconds,
             message=message,

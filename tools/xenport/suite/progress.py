@@ -114,7 +114,7 @@ def _counts(results: Sequence[Result]) -> str:
 
 def print_summary(console: Console, run: Run) -> None:
     """The verdict: counts, the ladder of each port, and each port's next step."""
-    climbs = ladder.climbs(run.results)
+    climbs = ladder.climbs(run)
     if not climbs:
         return
     console.print()
@@ -159,17 +159,22 @@ def _cell(step: ladder.Step) -> str:
 
 
 def _print_next(console: Console, climb: ladder.Climb, run: Run) -> None:
-    if climb.stuck is None:
+    rung = climb.next
+    if rung is None:
         return
+    console.print(f"\n[bold]{climb.port}: next step is rung '{rung.name}'[/] ({rung.title})")
+    console.print(rung.next.strip(), highlight=False)
+    if climb.outlook is not None:
+        console.print(f"There is: {climb.outlook.has.strip()}", highlight=False)
+        console.print(f"Lacking: {climb.outlook.lacks.strip()}", highlight=False)
     failing = [
         f"{result.environment}/{result.test}"
         for result in run.failures
-        if result.port == climb.port and result.rung == climb.stuck.name
+        if result.port == climb.port and result.rung == rung.name
     ]
-    console.print(
-        f"\n[bold]{climb.port}: next step is rung '{climb.stuck.name}'[/] ({climb.stuck.title})"
-    )
-    console.print(climb.stuck.next.strip(), highlight=False)
+    if not failing:
+        console.print()
+        return
     more = len(failing) - _NAMES
     names = ", ".join(failing[:_NAMES]) + (f" and {more} more" if more > 0 else "")
     console.print(f"Failing there: {names}\n", highlight=False)

@@ -55,7 +55,7 @@ def _is_empty_folder(path: Path) -> bool:
 
 def write(run: Run, coverage: Coverage, folder: Path) -> None:
     """Writes the reports of ``run``, and what it covers of the ABI, into ``folder``."""
-    climbs = ladder.climbs(run.results)
+    climbs = ladder.climbs(run)
     (folder / RESULTS).write_text(json.dumps(as_data(run, climbs), indent=1) + "\n")
     (folder / "results.ktap").write_text(as_ktap(run.results))
     (folder / "index.html").write_text(as_html(run, climbs))
@@ -88,7 +88,7 @@ def as_data(run: Run, climbs: Sequence[ladder.Climb]) -> dict[str, Any]:
             {
                 "port": climb.port,
                 "grade": climb.grade.name if climb.grade else None,
-                "next": climb.stuck.name if climb.stuck else None,
+                "next": climb.next.name if climb.next else None,
                 "rungs": [
                     {
                         "rung": step.rung.name,

@@ -1,8 +1,10 @@
 """What a conformance run yields: one result per test and environment, and the run as a whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from xenport.port import Outlook
 
 
 class Outcome(StrEnum):
@@ -66,6 +68,7 @@ class Run:
     results: list[Result] = field(default_factory=list)
     seconds: float = 0.0
     differences: list[Difference] = field(default_factory=list)
+    outlooks: Mapping[str, Mapping[str, Outlook]] = field(default_factory=dict)  # port, rung
 
     def count(self, outcome: Outcome) -> int:
         """How many results have ``outcome``."""

@@ -53,6 +53,7 @@ def run(options: Options, console: Console) -> int:
         with redirect_stderr(io.StringIO()) as said:
             status = pytest.main(_arguments(chosen, options, folder), plugins=[plugin, recorder])
         recorder.finish(status, said.getvalue())
+        recorder.run.outlooks = {port.name: port.outlook for port in chosen}
         recorder.run.differences = differences(chosen, recorder.run.results)
         if options.hypervisor is None:
             for port in chosen:
@@ -85,7 +86,9 @@ def _with_compared(chosen: Sequence[Port]) -> list[Port]:
     ports_by_name = {port.name: port for port in chosen}
     for port in chosen:
         if port.same_as is not None and port.same_as not in ports_by_name:
-            ports_by_name[port.same_as] = ports.load(port.same_as, port.release)
+            other = ports.load(port.same_as)
+            if other.release == port.release:
+                ports_by_name[other.name] = other
     return list(ports_by_name.values())
 
 

@@ -20,7 +20,7 @@ from xenport.model.memory import PAGE_SIZE, Memory
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
 
-_ELF_BIG_ENDIAN_64 = b"\x7fELF\x02\x02"
+_ELF_64 = {"big": b"\x7fELF\x02\x02", "little": b"\x7fELF\x02\x01"}
 _EM_PPC64 = 21
 
 # Handles of the nodes that other nodes speak of, in the order in which the builder makes them.
@@ -59,8 +59,9 @@ class Loaded:
 def load(domain: Domain, image: bytes, command_line: str, timebase_frequency: int) -> Loaded:
     """Give ``domain`` its memory with the kernel, its device tree and its shared page in it. Raises
     InputError for an image that is no kernel for this architecture or does not fit."""
-    if not image.startswith(_ELF_BIG_ENDIAN_64) or image[18:20] != _EM_PPC64.to_bytes(2, "big"):
-        raise InputError("the kernel is not an ELF file for 64-bit big-endian PowerPC")
+    order = domain.byte_order
+    if not image.startswith(_ELF_64[order]) or image[18:20] != _EM_PPC64.to_bytes(2, order):
+        raise InputError(f"the kernel is not an ELF file for 64-bit {order}-endian PowerPC")
     kernel = ElfKernel(image)
     start = min(segment.physical for segment in kernel.segments)
     end = max(segment.physical + len(segment.data) for segment in kernel.segments)

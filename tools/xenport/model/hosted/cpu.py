@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
 from xenport.errors import InputError
@@ -91,14 +92,27 @@ class HostedCpu(GuestCpu):
         self.vcpu.attention = True  # nothing runs while the model does
 
 
+def _module(architecture: Architecture, name: str) -> ModuleType:
+    """The module with the guest's side. Raises InputError if there is none of that name."""
+    if not name.endswith(".py"):
+        return importlib.import_module(f"xenport.model.cpu.{name}")
+    path = architecture.folder / name
+    if not path.is_file():
+        raise InputError("there is no such file, which 'hosted: {guest: ...}' names", path)
+    spec = importlib.util.spec_from_file_location(f"xenport_{architecture.family}_guest", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def cpu_class(architecture: Architecture, guest: str, machine: HostedMachine) -> type[HostedCpu]:
     """The class for a kind of guest on ``machine``. Raises InputError for one that cannot be
     hosted."""
     hosted = architecture.hosted
     if hosted is None:
         raise InputError(f"{architecture.name} has no shim to run behind")
-    module = importlib.import_module(f"xenport.model.cpu.{hosted.guest}")
-    guests: Mapping[str, type[GuestCpu]] = module.GUESTS
+    guests: Mapping[str, type[GuestCpu]] = _module(architecture, hosted.guest).GUESTS
     if guest not in guests:
         raise InputError(
             f"no '{guest}' guests can be hosted on {architecture.name}; there are"
