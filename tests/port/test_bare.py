@@ -110,6 +110,44 @@ def test_mistakes(tmp_path: Path, old: str, new: str, message: str) -> None:
         ports.load(path)
 
 
+def riscv_hypervisor(text: bytes) -> bytes:
+    """A flat image that writes ``text`` by the firmware's console, then has it power off."""
+    code = [
+        0x00000417,  # auipc s0, 0
+        48 << 20 | 0x00040413,  # addi s0, s0, 48: the text
+        0x00044503,  # lbu a0, (s0)
+        0x00050A63,  # beqz a0, to the end
+        0x00100893,  # li a7, 1: write a character
+        0x00000073,  # ecall
+        0x00140413,  # addi s0, s0, 1
+        0xFEDFF06F,  # j to the lbu
+        0x00800893,  # li a7, 8: shut down
+        0x00000073,  # ecall
+        0x0000006F,  # j here
+        0,
+    ]
+    return b"".join(word.to_bytes(4, "little") for word in code) + text + b"\0"
+
+
+@pytest.mark.parametrize(
+    ("port", "image"),
+    [
+        ("xen-upstream-ppc64le", hypervisor(b"(XEN) x\nHello, ppc64le!\n", *HALT)),
+        ("xen-upstream-riscv64", riscv_hypervisor(b"(XEN) x\n(XEN) All set up\n")),
+    ],
+)
+def test_upstream_ports(port: str, image: bytes, tmp_path: Path) -> None:
+    """What the ports wait for is recognised on their machines."""
+    path = tmp_path / "xen"
+    path.write_bytes(image)
+    driver = ports.open(ports.load(port), hypervisor=path)
+    environment = next(iter(ports.load(port).environments))
+    with driver.boot(environment, None, "", tmp_path / "log", Limits()) as running:
+        *_, ended = running.events()
+    assert isinstance(ended, Ended)
+    assert ended.kind == "poweroff", ended
+
+
 def test_without_an_image(tmp_path: Path) -> None:
     path = tmp_path / "port.yaml"
     path.write_text(PORT)

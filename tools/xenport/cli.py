@@ -58,6 +58,13 @@ main.add_command(abi)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Hypervisor image to test in place of the port's own.",
 )
+@click.option(
+    "--headers",
+    "tree",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Public headers of the port, the folder with xen.h: compare them with the ABI.",
+)
 @click.option("-k", "expression", metavar="EXPR", help="Only tests that match, as pytest's -k.")
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write the report folder."
@@ -78,6 +85,7 @@ def run(
     chosen: tuple[str, ...],
     release: str | None,
     hypervisor: Path | None,
+    tree: Path | None,
     expression: str | None,
     report: Path | None,
     compiler: str | None,
@@ -87,7 +95,7 @@ def run(
     """Run the conformance suite and say how far each port is."""
     names = chosen or _models(release)
     options = session.Options(
-        names, release, hypervisor, expression, report, compiler, slow, silence
+        names, release, hypervisor, tree, expression, report, compiler, slow, silence
     )
     sys.exit(session.run(options, Console()))
 

@@ -16,7 +16,7 @@ import pytest
 from xenport import port as ports
 from xenport.kernel import Kernel, Test
 from xenport.port import Driver, Limits, Port
-from xenport.suite import ladder, plan
+from xenport.suite import describe, ladder, plan
 from xenport.suite.bare import BareRun
 from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
 from xenport.suite.kernels import kernels
@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--xenport-logs", type=Path, default=None, help="folder for raw consoles")
     group.addoption("--xenport-release", default=None, help="release whose ABI is tested")
     group.addoption("--xenport-hypervisor", type=Path, default=None, help="hypervisor image to use")
+    group.addoption("--xenport-headers", type=Path, default=None, help="public headers to judge")
     group.addoption("--xenport-compiler", default=None, help="C compiler for the test kernels")
     group.addoption("--xenport-slow", action="store_true", help="also tests that need `slow`")
     group.addoption(
@@ -80,7 +81,10 @@ class EnvironmentNode(pytest.Collector):
         self.driver = driver
 
     def collect(self) -> Iterator["ConformanceItem"]:
-        """The boot itself, then the applicable tests in the ladder's order."""
+        """The headers, the boot itself, then the applicable tests in the ladder's order."""
+        if self._is_first and (self.port.is_bare or self.config.option.xenport_headers):
+            for name in describe.TESTS:
+                yield DescribeItem.from_parent(self, name=name, test=None)
         yield ConformanceItem.from_parent(self, name=BOOT_TEST, test=None)
         environment = self.port.environments[self.name]
         words = set(environment.words)
@@ -91,6 +95,11 @@ class EnvironmentNode(pytest.Collector):
         tests = plan.named(plan.applicable(self.kernel.tests, words), environment.tests)
         for test in plan.in_ladder_order(tests, [rung.name for rung in ladder.rungs()]):
             yield ConformanceItem.from_parent(self, name=test.name, test=test)
+
+    @property
+    def _is_first(self) -> bool:
+        """What is the same in all environments of a port is judged in the first one."""
+        return self.name == next(iter(self.port.environments))
 
     def start(self, pool: BootPool) -> EnvironmentRun | BareRun:
         """Begins to boot what the selected items need."""
@@ -187,12 +196,26 @@ class ConformanceItem(pytest.Item):
         )
 
 
+class DescribeItem(ConformanceItem):
+    """The headers of a port, which need no boot."""
+
+    def _verdict(self) -> Verdict:
+        return describe.judge(self.name, self.parent.port, self.config.option.xenport_headers)
+
+    def _title(self) -> str:
+        return describe.TESTS[self.name]
+
+    def _rung(self) -> str:
+        return describe.RUNG
+
+
 class _Boots:
     """The boots of a session: all environments' are begun when the first verdict is wanted."""
 
     def __init__(self, session: pytest.Session) -> None:
         self._pool = BootPool()
-        environments = dict.fromkeys(item.parent for item in _items(session))
+        needed = (item for item in _items(session) if not isinstance(item, DescribeItem))
+        environments = dict.fromkeys(item.parent for item in needed)
         self.runs = {environment: environment.start(self._pool) for environment in environments}
 
     def close(self) -> None:

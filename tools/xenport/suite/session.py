@@ -34,6 +34,7 @@ class Options:
     ports: Sequence[str]
     release: str | None = None
     hypervisor: Path | None = None
+    headers: Path | None = None
     expression: str | None = None
     report: Path | None = None
     compiler: str | None = None
@@ -130,6 +131,8 @@ def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[s
         arguments.append(f"--xenport-release={options.release}")
     if options.hypervisor:
         arguments.append(f"--xenport-hypervisor={options.hypervisor}")
+    if options.headers:
+        arguments.append(f"--xenport-headers={options.headers}")
     if options.compiler:
         arguments.append(f"--xenport-compiler={options.compiler}")
     if options.slow:
