@@ -49,7 +49,8 @@ def main() -> int:
     console.print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors\n")
     console.print(_hypercalls())
     for name in ports.names():
-        if ports.load(name).kind == "hosted":
+        port = ports.load(name)
+        if port.kind == "hosted" and port.like is None:
             console.print()
             console.print(_hosting(name))
     table = Table(title="xenport run, warm", title_justify="left", box=None, pad_edge=False)
