@@ -51,6 +51,10 @@ class Environment:
         return {**core.HANDLERS, **adapter.handlers}
 
     def commands(self) -> list[str]:
+        """Every command and hypercall without commands that the model serves this guest."""
+        return [name for name in self.described() if name in self.handlers]
+
+    def described(self) -> list[str]:
         """Every command and hypercall without commands that abi/ gives this guest."""
         found = []
         for hypercall in self.abi.hypercalls.values():
