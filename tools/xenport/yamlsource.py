@@ -51,6 +51,9 @@ class Hex(int):
         number.text = text
         return number
 
+    def __deepcopy__(self, _memo: object) -> "Hex":
+        return self
+
 
 _TAGS = {yaml.ScalarNode: "text", yaml.SequenceNode: "list", yaml.MappingNode: "mapping"}
 

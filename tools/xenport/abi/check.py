@@ -217,8 +217,9 @@ class _Comparer:
                 elif isinstance(item.spec, StructSpec):
                     theirs.pop(item.spec.typedef or f"{name}_t", None)
                     theirs.pop(name, None)
-        for name, (_, source) in theirs.items():
-            self._only_in_c(source.path, name, "type")
+        for name, (target, source) in theirs.items():
+            if target.text not in self._facts.structures:  # else that is what is missing
+                self._only_in_c(source.path, name, "type")
 
     # Constants
 

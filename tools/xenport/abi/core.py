@@ -84,8 +84,8 @@ class Abi:
         self._rank = rank(release)
         self._named = {architecture.name, architecture.family}
         self._views: dict[str, type[View]] = {}
-        self._sources = [source for source in sources if self._holds_here(source.spec)]
-        self._constants = Constants(self._sources, self._in_range, self._active)
+        self.sources = [source for source in sources if self._holds_here(source.spec)]
+        self._constants = Constants(self.sources, self._in_range, self._active)
         self._headers: dict[str, Header] = {}
         self._types: dict[str, tuple[Item, str]] = {}
         self._collect()
@@ -361,7 +361,7 @@ class Abi:
 
     def _collect(self) -> None:
         """The headers and what is in them."""
-        for source in self._sources:
+        for source in self.sources:
             spec, top = source.spec, source.place
             if not self._active(spec, top):
                 continue
@@ -394,7 +394,7 @@ class Abi:
                 one = self.one(calls, top.at("hypercalls", name), name)
                 if one is not None:
                     header.hypercalls.append((name, *one))
-        for source in self._sources:
+        for source in self.sources:
             if source.spec.header in self._headers:
                 for include in source.spec.includes:
                     path = self.architecture.header if include == "arch" else include

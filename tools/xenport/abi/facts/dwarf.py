@@ -93,7 +93,7 @@ def guarded(path: Path, read: Callable[[], Facts]) -> Facts:
 
 
 def _facts(elf: ELFFile, path: Path) -> Facts:
-    facts = Facts(little_endian=elf.little_endian)
+    facts = Facts(little_endian=elf.little_endian, bits=elf.elfclass)
     read_types(elf, facts, path)
     return facts
 

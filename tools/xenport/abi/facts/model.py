@@ -102,6 +102,7 @@ class Facts:
     """
 
     little_endian: bool = True
+    bits: int = 64  # of an address
     structures: dict[str, Aggregate] = field(default_factory=dict)
     typedefs: dict[str, tuple[Type, Source]] = field(default_factory=dict)
     enumerations: list[Enumeration] = field(default_factory=list)

@@ -97,7 +97,7 @@ class _Probe:
 
     def _read(self, elf: ELFFile, values: Sequence[str], tags: dict[str, str], path: Path) -> Facts:
         facts = self._facts
-        facts.little_endian = elf.little_endian
+        facts.little_endian, facts.bits = elf.little_endian, elf.elfclass
         read_types(elf, facts, path)
         for expression, value in zip(values, words(elf, _ARRAY), strict=False):
             if expression in tags:
@@ -310,14 +310,24 @@ class _Probe:
         return InputError(f"the compiler failed: {last}", self._headers)
 
 
+def _is_of_linux(path: Path) -> bool:
+    return "__LINUX_PUBLIC_" in path.read_text(encoding="utf-8", errors="replace")
+
+
 def _candidates(headers: Path, architecture: Architecture) -> Iterator[str]:
-    """The headers of the tree that are meant for ``architecture``, in an order that compiles."""
+    """The headers of the tree that are meant for ``architecture``, in an order that compiles.
+
+    An installed tree also has ``foreign/``, the same structures for other architectures under
+    other names, and what is about devices of the host's kernel: ``sys/``, and Linux's own headers.
+    """
     own = re.match(r"arch-[a-z0-9]+", architecture.header)
     prefix = own[0] if own else ""
     others = [name for name in architecture_names() if name != architecture.name]
     shared, special = [], []
     for path in sorted(headers.rglob("*.h")):
         name = path.relative_to(headers).as_posix()
+        if name.startswith(("foreign/", "sys/")) or _is_of_linux(path):
+            continue
         if name.startswith("arch-"):
             if name.startswith(prefix) and not any(other in name for other in others):
                 special.append(name)

@@ -50,6 +50,7 @@ def conditions(
         ]
         if runs:
             by_arch[arch] = runs
+    around = [world for world in around if described(world)]
     whole = _join(by_arch, around, families)
     if whole is not None:
         return [whole]

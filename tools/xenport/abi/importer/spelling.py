@@ -53,8 +53,8 @@ def length(written: str, expected: int, facts: Facts) -> str | None:
 def _spell(text: str) -> tuple[str, str | None] | None:
     """``text`` in the grammar, and the suffix of its numbers, if the grammar can say it."""
     text = _STRUCT.sub(r"\1", _CASTS.sub("", text))
-    for maker, suffix in _MAKERS.items():
-        text = re.sub(rf"\b{maker}\s*\(\s*(\w+)\s*\)", rf"\1{suffix}", text)
+    for maker, ending in _MAKERS.items():
+        text = re.sub(rf"\b{maker}\s*\(\s*(\w+)\s*\)", rf"\1{ending}", text)
     out: list[str] = []
     suffix: str | None = None
     at = 0

@@ -24,9 +24,12 @@ _TOOLS = re.compile(r"__XEN_TOOLS__[^\n]*\n(?:[^\n]*\n){0,2}#\s*error")
 
 @dataclass(frozen=True)
 class Tree:
-    """The headers of one release; ``headers`` by world: what compiled there."""
+    """The headers of one release; ``headers`` by world: what compiled there.
 
-    folder: Path
+    ``folder`` is where they are, or ``None`` for a release that is known from the description.
+    """
+
+    folder: Path | None
     headers: dict[World, list[str]] = field(default_factory=dict)
 
 
@@ -60,6 +63,7 @@ class Updater:
                 for header in headers:
                     self._worlds.setdefault(header, set()).add(world)
         self._places: dict[tuple[str, str], int] = {}
+        self._new: set[tuple[str, str]] = set()
 
     def update(self, place: Callable[[str, set[World]], Path]) -> None:
         """Update everything; ``place`` says where the file of a new header goes."""
@@ -112,8 +116,10 @@ class Updater:
     def _texts(self, header: str) -> Iterator[str]:
         """The header in each release that is described, newest first."""
         for tree in reversed(self._trees):
+            if tree.folder is None or not any(map(self._described, tree.headers)):
+                continue
             path = tree.folder / header
-            if any(self._described(world) for world in tree.headers) and path.is_file():
+            if path.is_file():
                 yield path.read_text(errors="replace")
 
     def _around(self, header: str) -> set[World]:
@@ -123,7 +129,10 @@ class Updater:
 
     def _wanted(self, name: str, header: str, known: Mapping[str, set[str]]) -> bool:
         """Whether ``name`` of ``header`` is to be written: it is new, or wrong."""
-        return name in self._stale or header not in known.get(name, ())
+        if header not in known.get(name, ()):
+            self._new.add((header, name))
+            return True
+        return name in self._stale
 
     def _structs(self, things: Mapping[Any, dict[World, Any]], known: Any) -> None:
         for (header, name), worlds in things.items():
@@ -220,7 +229,7 @@ class Updater:
             by_header.setdefault(header, []).append((line, name, worlds))
         for header, named in by_header.items():
             named.sort(key=lambda one: one[0])
-            groups = self._data(header).setdefault("constants", [])
+            groups = self._data(header).get("constants", [])
             holder = {name: group for group in groups for name in group["values"]}
             commands = _commands(self._data(header))
             previous: tuple[int, str] | None = None
@@ -251,6 +260,8 @@ class Updater:
                 previous = (line, name)
             for group in fresh:
                 group["name"] = _prefix(list(group["values"]))
+            if groups:
+                self._data(header)["constants"] = groups
 
     def _group_of(
         self,
@@ -268,15 +279,26 @@ class Updater:
         self._places.setdefault((header, name), next(iter(worlds.values()))[1])
 
     def _sort(self, header: str, data: dict[str, Any]) -> None:
-        """Put types in the order of the header; what it does not have stays behind its neighbour."""
+        """Put new types where the header has them; the others keep their order."""
         for section in ("types", "structs", "unions", "rings", "byte_rings"):
             if section not in data:
                 continue
-            keyed, last = [], 0
-            for index, name in enumerate(data[section]):
-                last = self._places.get((header, name), last)
-                keyed.append((last, index, name))
-            data[section] = {name: data[section][name] for _, _, name in sorted(keyed)}
+            old = [name for name in data[section] if (header, name) not in self._new]
+            order = list(old)
+            for name in data[section]:
+                if (header, name) in self._new:
+                    order.insert(self._position(header, name, order), name)
+            data[section] = {name: data[section][name] for name in order}
+
+    def _position(self, header: str, name: str, order: Sequence[str]) -> int:
+        """Where ``name`` goes in ``order``: behind what is before it in the header."""
+        line = self._places[header, name]
+        before = [
+            index
+            for index, other in enumerate(order)
+            if self._places.get((header, other), line) < line
+        ]
+        return before[-1] + 1 if before else 0
 
 
 def _at_home(
