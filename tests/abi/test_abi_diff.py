@@ -81,6 +81,13 @@ hypercalls:
           - {errno: ERANGE, when: {b: {above: 3}}, since: "4.17"}
           - {errno: EPERM, when: it is late, since: "4.17"}
       OP_ruled: {number: 7, rules: [{since: "4.17", doc: It may be restarted.}]}
+      OP_statuses:
+        number: 8
+        arg: {type: moved, count: cmd}
+        statuses:
+          - {status: XEN_OP_MAX, when: {b: {above: 3}}, until: "4.14"}
+          - {status: CHANGED, when: {b: {above: 3}}, since: "4.17", callers: [pv]}
+          - {status: FRESH, when: it is late, since: "4.17"}
       OP_gone: {number: 6, until: "4.14"}
 """
 OLD = """
@@ -285,6 +292,14 @@ def test_rules(made: Description) -> None:
     ]
     assert facts(found["OP_ruled"]) == ["rule added: It may be restarted."]
     assert found["ruled"].effect == found["OP_ruled"].effect == "behaviour"
+
+
+def test_statuses(made: Description) -> None:
+    change = changes(made)["OP_statuses"]
+    assert facts(change) == [
+        "status when b is above 3: XEN_OP_MAX -> CHANGED for pv",
+        "status when it is late added: FRESH",
+    ]
 
 
 def test_what_never_crosses_the_boundary_breaks_no_one(made: Description) -> None:

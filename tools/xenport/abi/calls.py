@@ -39,6 +39,16 @@ class Error:
 
 
 @dataclass(frozen=True)
+class Status:
+    """A result in an entry of the argument, as ``Error``."""
+
+    status: str  # the constant
+    when: Mapping[str, Any] | None
+    text: str
+    callers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Argument:
     """What a command's argument points to.
 
@@ -65,6 +75,7 @@ class Command:
     callers: tuple[str, ...]
     privilege: Literal["any", "control"]
     errors: tuple[Error, ...]
+    statuses: tuple[Status, ...]  # in the entries of the argument; the call returns 0
     returns: str | None  # what success returns; None: 0
     rules: tuple[str, ...]  # behaviour that depends on the release
     doc: str
@@ -246,6 +257,7 @@ class _Builder:
         callers = self._narrowed(self._callers, spec.callers, place)
         arg = None
         own: tuple[Error, ...] = ()
+        statuses: tuple[Status, ...] = ()
         if callers:  # else: as with hypercalls
             if spec.arg is not None:
                 arg = self._argument(spec.arg, place.at("arg"))
@@ -253,6 +265,7 @@ class _Builder:
             own = self._error_list(
                 spec.errors, place.at("errors"), callers, layout, self._structure
             )
+            statuses = tuple(self._statuses(spec, place.at("statuses"), callers, layout))
         return Command(
             name,
             self._abi.engine.evaluate(spec.number, place.at("number")),
@@ -261,6 +274,7 @@ class _Builder:
             callers,
             spec.privilege or self._spec.privilege,
             (*self._errors, *own),
+            statuses,
             spec.returns.doc if spec.returns else None,
             tuple(rule.doc for rule, _ in self._abi.select(spec.rules, place.at("rules"))),
             spec.doc,
@@ -320,6 +334,20 @@ class _Builder:
             else:
                 found.append(Error(spec.errno, None, spec.when or spec.doc, who))
         return tuple(found)
+
+    def _statuses(
+        self, spec: CommandSpec, place: Place, callers: tuple[str, ...], layout: Layout | None
+    ) -> Iterator[Status]:
+        for one, here in self._abi.select(spec.statuses, place):
+            who = self._narrowed(callers, one.callers, here)
+            if not who:
+                continue
+            self._abi.engine.evaluate(one.status, here.at("status"))
+            if isinstance(one.when, dict):
+                self._check_when(one.when, here.at("when"), (layout, self._structure))
+                yield Status(one.status, one.when, "", who)
+            else:
+                yield Status(one.status, None, one.when, who)
 
     def _check_when(
         self, when: Mapping[str, Any], place: Place, structures: Sequence[Layout | None]

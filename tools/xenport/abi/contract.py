@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from xenport.abi.calls import Argument, Command, Error, Hypercall
+from xenport.abi.calls import Argument, Command, Error, Hypercall, Status
 
 _OBJECTS = {"virq": "virtual interrupt", "pirq": "physical interrupt", "pcpu": "processor"}
 
@@ -13,14 +13,18 @@ _OBJECTS = {"virq": "virtual interrupt", "pirq": "physical interrupt", "pcpu": "
 class Refusal:
     """An error and what provokes it. ``callers`` is empty where every caller can."""
 
-    errno: str
+    errno: str  # or the constant of a status
     condition: str
     callers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Contract:
-    """A hypercall or command, as its caller sees it. ``refusals`` stand in Xen's order."""
+    """A hypercall or command, as its caller sees it.
+
+    ``refusals`` are errors of the call and ``statuses`` results in the argument's entries, both in
+    Xen's order.
+    """
 
     number: int
     callers: tuple[str, ...]
@@ -30,6 +34,7 @@ class Contract:
     refusals: tuple[Refusal, ...]
     unknown_command: str = ""
     rules: tuple[str, ...] = ()
+    statuses: tuple[Refusal, ...] = ()
     inherited: int = field(default=0, compare=False)  # how many refusals are the hypercall's
 
     @property
@@ -48,6 +53,7 @@ def of_command(command: Command, hypercall: Hypercall) -> Contract:
         command.returns or "0",
         _refusals(command.errors, command.callers),
         rules=command.rules,
+        statuses=_refusals(command.statuses, command.callers),
         inherited=len(hypercall.errors),
     )
 
@@ -74,7 +80,7 @@ def argument_text(arg: Argument) -> str:
     """What ``arg`` points to: its type, and what the type does not say."""
     name = f"{arg.type} at {arg.member}" if arg.member else arg.type
     if arg.layout.fields:
-        return name
+        return f"{name} ({count_text(arg.count)})" if arg.count else name
     return f"{name} ({arg.direction}{_of(arg.count)})"
 
 
@@ -87,10 +93,10 @@ def count_text(count: str) -> str:
     return "up to a zero" if count == "nul" else f"{count} of them"
 
 
-def _refusals(errors: Sequence[Error], callers: tuple[str, ...]) -> tuple[Refusal, ...]:
+def _refusals(errors: Sequence[Error | Status], callers: tuple[str, ...]) -> tuple[Refusal, ...]:
     return tuple(
         Refusal(
-            error.errno,
+            error.errno if isinstance(error, Error) else error.status,
             condition_text(error.when) if error.when is not None else error.text,
             error.callers if set(error.callers) != set(callers) else (),
         )

@@ -364,7 +364,8 @@ def _contracts(old: Contract, new: Contract) -> Iterator[Detail]:
         yield _changed("returns", "", old.returns, new.returns, "behaviour")
     if old.unknown_command != new.unknown_command:
         yield _changed("unknown command", "", old.unknown_command, new.unknown_command, "behaviour")
-    yield from _errors(old.own, new.own)
+    yield from _refusals("error", old.own, new.own)
+    yield from _refusals("status", old.statuses, new.statuses)
     yield from _rules(old.rules, new.rules)
 
 
@@ -377,7 +378,7 @@ def _rules(old: Sequence[str], new: Sequence[str]) -> Iterator[Detail]:
             yield Detail("rule", "", None, rule, "behaviour")
 
 
-def _errors(old: Sequence[Refusal], new: Sequence[Refusal]) -> Iterator[Detail]:
+def _refusals(kind: str, old: Sequence[Refusal], new: Sequence[Refusal]) -> Iterator[Detail]:
     gone = [one for one in old if one not in new]
     fresh = [one for one in new if one not in old]
     for one in list(fresh):
@@ -385,16 +386,17 @@ def _errors(old: Sequence[Refusal], new: Sequence[Refusal]) -> Iterator[Detail]:
         if was is not None:
             gone.remove(was)
             fresh.remove(one)
-            yield _changed("error", f"when {one.condition}", _errno(was), _errno(one), "behaviour")
+            yield _changed(kind, f"when {one.condition}", _errno(was), _errno(one), "behaviour")
     for one in gone:
-        yield Detail("error", f"when {one.condition}", _errno(one), None, "behaviour")
+        yield Detail(kind, f"when {one.condition}", _errno(one), None, "behaviour")
     for one in fresh:
-        yield Detail("error", f"when {one.condition}", None, _errno(one), "behaviour")
+        yield Detail(kind, f"when {one.condition}", None, _errno(one), "behaviour")
     kept_before = [one for one in old if one in new]
     kept_after = [one for one in new if one in old]
     if kept_before != kept_after:
         texts = [", ".join(_errno(one) for one in kept) for kept in (kept_before, kept_after)]
-        yield _changed("order of errors", "", texts[0], texts[1], "behaviour")
+        which = {"error": "errors", "status": "statuses"}[kind]
+        yield _changed(f"order of {which}", "", texts[0], texts[1], "behaviour")
 
 
 def _errno(refusal: Refusal) -> str:

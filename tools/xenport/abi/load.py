@@ -9,7 +9,14 @@ from xenport.abi.constants import Source
 from xenport.abi.core import Abi
 from xenport.abi.layout import Place
 from xenport.abi.releases import Range, rank
-from xenport.abi.schema import CallerSpec, ErrorSpec, FieldSpec, FileSpec, Ranged
+from xenport.abi.schema import (
+    CallerSpec,
+    ErrorSpec,
+    FieldSpec,
+    FileSpec,
+    Ranged,
+    StatusSpec,
+)
 from xenport.architecture import Architecture
 from xenport.errors import InputError
 from xenport.yamlsource import Document, suggestion
@@ -224,6 +231,7 @@ def _check_file(source: Source, facts: _Facts) -> None:
                 _check_alternatives(commands, inner, facts)
                 for number, command in enumerate(commands):
                     _check_list(command.rules, inner.at(number, "rules"), facts)
+                    _check_errors(command.statuses, inner.at(number, "statuses"), facts)
                     _check_errors(command.errors, inner.at(number, "errors"), facts)
                     _check_callers(command.callers or [], inner.at(number, "callers"), facts)
 
@@ -272,7 +280,7 @@ def _check_fields(specs: Sequence[FieldSpec], place: Place, facts: _Facts) -> No
         _check_fields(spec.struct or [], place.at(index, "struct"), facts)
 
 
-def _check_errors(specs: Sequence[ErrorSpec], place: Place, facts: _Facts) -> None:
+def _check_errors(specs: Sequence[ErrorSpec | StatusSpec], place: Place, facts: _Facts) -> None:
     _check_list(specs, place, facts)
     for index, spec in enumerate(specs):
         _check_callers(spec.callers or [], place.at(index, "callers"), facts)

@@ -288,6 +288,14 @@ class ErrorSpec(Ranged):
     doc: str = ""
 
 
+class StatusSpec(Ranged):
+    """A result that Xen writes into one entry of the argument, while the call itself returns 0."""
+
+    status: Identifier  # a constant
+    when: When
+    callers: Callers | None = None
+
+
 class ReturnsSpec(Ranged):
     """What success returns when it is not 0."""
 
@@ -333,6 +341,7 @@ class CommandSpec(Ranged):
     privilege: Literal["any", "control"] | None = None
     returns: ReturnsSpec | None = None
     rules: list[RuleSpec] = []
+    statuses: list[StatusSpec] = []
     errors: list[ErrorSpec] = []
 
 

@@ -17,7 +17,19 @@ from xenport.yamlsource import Document
 # The order of keys. `doc` stands at the first of its two places in what has a block of its own
 # (_DESCRIBED), at the second in a member, value or error.
 _KEYS = (
-    *("header", "name", "number", "errno", "guest", "code", "params", "value", "suffix", "type"),
+    *(
+        "header",
+        "name",
+        "number",
+        "errno",
+        "status",
+        "guest",
+        "code",
+        "params",
+        "value",
+        "suffix",
+        "type",
+    ),
     *(
         "compat",
         "request",
@@ -42,7 +54,8 @@ _KEYS = (
         "callers",
     ),
     *("privilege", "arches", "since", "until", "requires", "unless", "includes", "unknown text"),
-    *("when", "doc", "args", "arg", "selector", "unknown_command", "returns", "rules", "errors"),
+    *("when", "doc", "args", "arg", "selector", "unknown_command", "returns", "rules"),
+    *("statuses", "errors"),
     *("commands", "values", "fields", "struct", "union", "types", "constants", "structs", "unions"),
     *("rings", "byte_rings", "save_records", "macros", "hypercalls", "unknown"),
 )

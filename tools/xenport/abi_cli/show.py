@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from xenport.abi.constants import ConstantItem
-from xenport.abi.contract import Contract, count_text
+from xenport.abi.contract import Contract, Refusal, count_text
 from xenport.abi.detail_text import condensed
 from xenport.abi.diff import steps
 from xenport.abi.history import (
@@ -276,17 +276,23 @@ class _Printer:
             add(made, "unknown command", face.unknown_command)
         put(self._console, made)
         self._rules(face.rules, [])
-        if not face.refusals:
+        self._refusals("Errors, the first that holds:", "errno", face.refusals)
+        self._refusals(
+            "Results in the argument's entries, the first that holds:", "status", face.statuses
+        )
+
+    def _refusals(self, title: str, what: str, refusals: Sequence[Refusal]) -> None:
+        if not refusals:
             return
-        say(self._console, "Errors, the first that holds:")
-        errors = table(self._console, ["", "errno", "when", "only for"])
-        some = any(refusal.callers for refusal in face.refusals)
+        say(self._console, title)
+        made = table(self._console, ["", what, "when", "only for"])
+        some = any(refusal.callers for refusal in refusals)
         if not some:
-            errors = table(self._console, ["", "errno", "when"])
-        for number, refusal in enumerate(face.refusals, 1):
+            made = table(self._console, ["", what, "when"])
+        for number, refusal in enumerate(refusals, 1):
             only = [", ".join(refusal.callers)] if some else []
-            add(errors, str(number), refusal.errno, refusal.condition, *only)
-        put(self._console, errors)
+            add(made, str(number), refusal.errno, refusal.condition, *only)
+        put(self._console, made)
 
     def _commands(self, thing: Thing, places: list[Inventory]) -> None:
         commands: dict[str, list[Inventory]] = {}
