@@ -9,7 +9,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 from xenport.abi.layout import Place
-from xenport.abi.schema import FileSpec, HypercallSpec, Ranged, ValueSpec, c_text
+from xenport.abi.schema import (
+    FileSpec,
+    HypercallSpec,
+    Interface,
+    Ranged,
+    ValueSpec,
+    c_text,
+    interface_of,
+)
 from xenport.errors import InputError
 from xenport.yamlsource import Document, suggestion
 
@@ -34,6 +42,7 @@ class ConstantItem:
     place: Place
     header: str
     group: str
+    interfaces: tuple[Interface, ...] = ()  # versions that all must hold for a guest to see it
 
 
 class _Candidate(NamedTuple):
@@ -94,7 +103,16 @@ class Source:
         self, name: str, spec: ValueSpec, group: str, *chain: tuple[Ranged, Place]
     ) -> _Candidate:
         return _Candidate(
-            ConstantItem(name, spec, chain[-1][1], self.spec.header, group),
+            ConstantItem(
+                name,
+                spec,
+                chain[-1][1],
+                self.spec.header,
+                group,
+                tuple(
+                    interface for one, _ in chain if (interface := interface_of(one)) is not None
+                ),
+            ),
             tuple(one for one, _ in chain if one.since or one.until or one.arches is not None),
             tuple((one, place) for one, place in chain if one.requires or one.unless),
         )
@@ -104,7 +122,8 @@ class Constants:
     """The constants of ``sources`` for one architecture and release.
 
     ``in_range`` says whether a release is one of a thing's, ``active`` whether its conditions hold
-    as well. ``evaluate`` is set by the owner: the value of a definition that is a number.
+    as well. ``evaluate`` is set by the owner: the value of a definition that is a number;
+    ``newest`` too: whether guests of the newest interface see what is for the versions it is given.
     """
 
     def __init__(
@@ -115,6 +134,7 @@ class Constants:
     ) -> None:
         self._active = active
         self.evaluate: Callable[[ConstantItem], int]
+        self.newest: Callable[[Interface], bool] = lambda interface: not interface.is_below
         self._candidates: dict[str, list[_Candidate]] = {}
         self._defined: dict[str, ConstantItem | None] = {}
         self._values: dict[str, int | str] = {}
@@ -139,7 +159,7 @@ class Constants:
         try:
             found: ConstantItem | None = None
             for item, _, conditional in self._candidates[name]:
-                if all(self._active(spec, place) for spec, place in conditional):
+                if all(map(self.newest, item.interfaces)) and self._holds(conditional):
                     if found is not None:
                         raise item.place.error(f"{name} is already defined at {found.place.name()}")
                     found = item
@@ -147,6 +167,16 @@ class Constants:
             self._open.pop()
         self._defined[name] = found
         return found
+
+    def older(self, name: str) -> Iterator[ConstantItem]:
+        """The definitions of ``name`` that only guests of an older interface see."""
+        for item, _, conditional in self._candidates.get(name, ()):
+            hidden = [one for one in item.interfaces if not self.newest(one)]
+            if hidden and all(one.is_below for one in hidden) and self._holds(conditional):
+                yield item
+
+    def _holds(self, conditional: tuple[tuple[Ranged, Place], ...]) -> bool:
+        return all(self._active(spec, place) for spec, place in conditional)
 
     def is_defined(self, name: str, place: Place) -> bool:
         """Whether ``name`` is defined; asked at ``place``."""

@@ -14,19 +14,25 @@ from xenport.abi.releases import Range, rank
 from xenport.abi.rings import types_of
 from xenport.abi.schema import (
     ByteRingSpec,
+    EachSpec,
     FileSpec,
     GroupSpec,
     HypercallSpec,
+    Interface,
     MacroSpec,
     Ranged,
     RingSpec,
     StructSpec,
     TypeSpec,
+    interface_of,
 )
 from xenport.abi.view import View, make_view_class
 from xenport.architecture import Architecture
 from xenport.errors import InputError
 from xenport.yamlsource import suggestion
+
+NEWEST_INTERFACE = "__XEN_LATEST_INTERFACE_VERSION__"
+"""The constant that says which version of its interface a release has."""
 
 _SUFFIX_BITS = {"U": 32, "ULL": 64}
 R = TypeVar("R", bound=Ranged)
@@ -41,7 +47,9 @@ class Group:
     kind: Literal["defines", "enum"]
     typedef: bool
     doc: str
+    each: EachSpec | None = None
     constants: list[ConstantItem] = field(default_factory=list)
+    seen: list[ConstantItem] = field(default_factory=list)  # also through an older interface only
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,9 @@ class Header:
     rings: dict[str, RingSpec | ByteRingSpec] = field(default_factory=dict)
     save_records: dict[str, SaveRecord] = field(default_factory=dict)
     macros: dict[str, MacroSpec] = field(default_factory=dict)
+    older_groups: list[Group] = field(default_factory=list)  # through an older interface only
+    older_types: dict[str, Item] = field(default_factory=dict)
+    older_macros: list[tuple[str, MacroSpec]] = field(default_factory=list)
     hypercalls: list[tuple[str, HypercallSpec, Place]] = field(default_factory=list)
 
 
@@ -85,7 +96,9 @@ class Abi:
         self._named = {architecture.name, architecture.family}
         self._views: dict[str, type[View]] = {}
         self.sources = [source for source in sources if self._holds_here(source.spec)]
-        self._constants = Constants(self.sources, self._in_range, self._active)
+        self._constants = Constants(self.sources, self._in_range, self._holds)
+        if self._constants.item(NEWEST_INTERFACE) is not None:
+            self._constants.newest = self._newest
         self._headers: dict[str, Header] = {}
         self._types: dict[str, tuple[Item, str]] = {}
         self._collect()
@@ -322,7 +335,23 @@ class Abi:
         first, last = Range.of(spec)
         return first <= self._rank <= last
 
+    @cached_property
+    def interface_version(self) -> int:
+        """The newest version of the interface at this release: what Xen itself speaks."""
+        return self._constants.number(NEWEST_INTERFACE)
+
+    def _newest(self, interface: Interface) -> bool:
+        return interface.holds(self.interface_version)
+
     def _active(self, spec: Ranged, place: Place) -> bool:
+        """Whether ``spec`` holds at this release for guests of its newest interface."""
+        return self._is_newest(spec) and self._holds(spec, place)
+
+    def _is_newest(self, spec: Ranged) -> bool:
+        interface = interface_of(spec)
+        return interface is None or self._constants.newest(interface)
+
+    def _holds(self, spec: Ranged, place: Place) -> bool:
         """Whether ``spec`` holds at this release and its conditions do."""
         if not self._in_range(spec):
             return False
@@ -336,6 +365,36 @@ class Abi:
         for index, spec in enumerate(specs):
             here = place.at(index)
             if self._active(spec, here):
+                yield spec, here
+
+    def seen(self, specs: Sequence[R], place: Place) -> Iterator[tuple[R, Place, Interface | None]]:
+        """Those of ``specs`` that guests of any interface of this release see.
+
+        Each has its place, and the versions that it is for where these are not all.
+        """
+        for index, spec in enumerate(specs):
+            here = place.at(index)
+            if self._holds(spec, here):
+                interface = self.limit(spec)
+                if interface is None or interface.is_below or self._is_newest(spec):
+                    yield spec, here, interface
+
+    def limit(self, spec: Ranged) -> Interface | None:
+        """The versions of the interface that ``spec`` is for; ``None``: all of this release."""
+        interface = interface_of(spec)
+        return None if interface is None or self._is_for_all(interface) else interface
+
+    def limits(self, item: ConstantItem) -> tuple[Interface, ...]:
+        """The same for a constant: the versions that must all hold."""
+        return tuple(one for one in item.interfaces if not self._is_for_all(one))
+
+    def _is_for_all(self, interface: Interface) -> bool:
+        return interface.is_below and self._constants.newest(interface)
+
+    def _older(self, specs: Sequence[R], place: Place) -> Iterator[tuple[R, Place]]:
+        """Those of ``specs`` that only guests of an older interface see."""
+        for spec, here, interface in self.seen(specs, place):
+            if interface is not None and interface.is_below:
                 yield spec, here
 
     def one(self, specs: Sequence[R], place: Place, name: str) -> tuple[R, Place] | None:
@@ -390,6 +449,8 @@ class Abi:
                 macro = self.one(macros, top.at("macros", name), name)
                 if macro is not None:
                     header.macros[name] = macro[0]
+                older = self._older(macros, top.at("macros", name))
+                header.older_macros += [(name, one) for one, _ in older]
             for name, calls in spec.hypercalls.items():
                 one = self.one(calls, top.at("hypercalls", name), name)
                 if one is not None:
@@ -402,16 +463,21 @@ class Abi:
                         self._headers[source.spec.header].includes.append(path)
 
     def _collect_group(self, header: Header, spec: GroupSpec, place: Place) -> None:
-        if not self._active(spec, place):
+        if not self._holds(spec, place):
             return
-        group = Group(spec.name, spec.kind, spec.typedef, spec.doc)
+        group = Group(spec.name, spec.kind, spec.typedef, spec.doc, spec.each)
         for name in spec.values:
             item = self.constant_item(name)
             if item is not None and item.place.is_inside(place):
                 group.constants.append(item)
+                group.seen.append(item)
+            older = self._constants.older(name)
+            group.seen += [item for item in older if item.place.is_inside(place)]
         if group.constants:
             header.groups.append(group)
-        if spec.kind == "enum":
+        elif group.seen:
+            header.older_groups.append(group)
+        if spec.kind == "enum" and self._is_newest(spec):
             self._add_type(header, spec.name, Item(spec, "enum", place))
 
     def _collect_type(
@@ -423,6 +489,10 @@ class Abi:
         place: Place,
     ) -> None:
         one = self.one(specs, place, name)
+        for older, there in self._older(specs, place):
+            if one is not None or name in header.older_types:
+                raise there.error(f"{name} is there for another interface; let its fields differ")
+            header.older_types[name] = Item(older, kind, there)  # type: ignore[arg-type]
         if one is None:
             return
         self._add_type(header, name, Item(one[0], kind, one[1]))  # type: ignore[arg-type]

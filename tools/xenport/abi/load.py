@@ -16,6 +16,7 @@ from xenport.abi.schema import (
     FileSpec,
     Ranged,
     StatusSpec,
+    interface_of,
 )
 from xenport.architecture import Architecture
 from xenport.errors import InputError
@@ -262,7 +263,7 @@ def _check_alternatives(specs: Sequence[Ranged], place: Place, facts: _Facts) ->
     plain = [
         (index, Range.of(spec), facts.arches_of(spec))
         for index, spec in enumerate(specs)
-        if spec.requires is None and spec.unless is None
+        if spec.requires is None and spec.unless is None and interface_of(spec) is None
     ]
     for number, (index, one, here) in enumerate(plain):
         for _, other, there in plain[:number]:

@@ -6,7 +6,7 @@ always the mapping it abbreviates. What needs to look beyond one file is checked
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator, model_validator
 
@@ -24,6 +24,7 @@ STATES = (
 COMPARISONS = ("is", "is_not", "above", "below")
 
 
+_INTERFACE = re.compile(r"(below|from) 0x[0-9a-f]{8}")
 _OCTAL = re.compile(r"\\[0-3][0-7]{2}")
 
 
@@ -153,6 +154,7 @@ Value = Annotated[int | str, PlainValidator(_value)]
 When = Annotated[str | dict[str, Any], PlainValidator(_when)]
 HeaderPath = Annotated[str, AfterValidator(lambda path: _header_path(path))]
 Identifier = Annotated[str, AfterValidator(lambda name: _identifier(name))]
+InterfaceText = Annotated[str, AfterValidator(lambda text: _interface(text))]
 
 
 def _identifier(name: str) -> str:
@@ -165,6 +167,32 @@ def _header_path(path: str) -> str:
     if not re.fullmatch(r"([A-Za-z0-9_][\w.-]*/)*[A-Za-z0-9_][\w.-]*\.h", path):
         raise ValueError(f"'{path}' is no path of a header, such as hvm/params.h")
     return path
+
+
+def _interface(text: str) -> str:
+    if not _INTERFACE.fullmatch(text):
+        raise ValueError(
+            f"expected 'below VERSION' or 'from VERSION' with 8 digits, such as below 0x00040300,"
+            f" found '{text}'"
+        )
+    return text
+
+
+class Interface(NamedTuple):
+    """The versions of the interface that a thing is for: all below ``version``, or all from it."""
+
+    is_below: bool
+    version: int
+
+    @classmethod
+    def of(cls, text: str) -> "Interface":
+        """What ``interface_version`` says."""
+        word, version = text.split()
+        return cls(word == "below", int(version, 16))
+
+    def holds(self, version: int) -> bool:
+        """Whether ``version`` is one of them."""
+        return (version < self.version) == self.is_below
 
 
 class Ranged(Strict):
@@ -185,7 +213,20 @@ class Ranged(Strict):
         return self
 
 
-class TypeSpec(Ranged):
+class Versioned(Ranged):
+    """What guests may see through some versions of the interface only."""
+
+    interface_version: InterfaceText | None = None
+
+
+def interface_of(spec: Ranged) -> Interface | None:
+    """The versions of the interface that ``spec`` is for; ``None``: all."""
+    if isinstance(spec, Versioned) and spec.interface_version is not None:
+        return Interface.of(spec.interface_version)
+    return None
+
+
+class TypeSpec(Versioned):
     """A typedef."""
 
     type: TypeText
@@ -193,24 +234,33 @@ class TypeSpec(Ranged):
     doc: str = ""
 
 
-class ValueSpec(Ranged):
+class ValueSpec(Versioned):
     """A constant."""
 
     value: Value
     suffix: Literal["U", "UL", "ULL"] | None = None
+    default: bool = False  # only where whoever includes the header has not defined it
     doc: str = ""
 
 
 Values = Annotated[list[ValueSpec], BeforeValidator(_alternatives("value"))]
 
 
-class GroupSpec(Ranged):
+class EachSpec(Strict):
+    """A macro that whoever includes a header may define, and that is then used for each value."""
+
+    macro: Identifier
+    prefix: Identifier  # which the macro is not given
+
+
+class GroupSpec(Versioned):
     """Constants that belong together."""
 
     name: str
     kind: Literal["defines", "enum"] = "defines"
     typedef: bool = False  # of an enum: its name is a typedef as well
     doc: str = ""
+    each: EachSpec | None = None
     values: dict[Identifier, Values]
 
     @model_validator(mode="after")
@@ -222,7 +272,7 @@ class GroupSpec(Ranged):
         return self
 
 
-class FieldSpec(Ranged):
+class FieldSpec(Versioned):
     """A member of a structure or union: of a type, or a structure or union of its own."""
 
     name: Identifier | None = None
@@ -256,7 +306,7 @@ class RuleSpec(Ranged):
     doc: str
 
 
-class StructSpec(Ranged):
+class StructSpec(Versioned):
     """A structure or union."""
 
     doc: str = ""
@@ -363,11 +413,12 @@ class HypercallSpec(Ranged):
     commands: dict[Identifier, Commands] = {}
 
 
-class MacroSpec(Ranged):
+class MacroSpec(Versioned):
     """A macro of C that is no constant: with parameters, or another name for something."""
 
     params: list[Identifier] | None = None
     value: str
+    default: bool = False  # only where whoever includes the header has not defined it
     doc: str = ""
 
 

@@ -10,13 +10,15 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 
 from xenport.abi import Abi, Header
 from xenport.abi.constants import ConstantItem
-from xenport.abi.core import Group
+from xenport.abi.core import NEWEST_INTERFACE, Group
 from xenport.abi.expressions import (
     Array,
     Expression,
@@ -33,7 +35,7 @@ from xenport.abi.expressions import (
 from xenport.abi.layout import Item, Place, expression_text
 from xenport.abi.releases import rank
 from xenport.abi.rings import types_of
-from xenport.abi.schema import FieldSpec, GroupSpec, RingSpec, StructSpec, TypeSpec
+from xenport.abi.schema import FieldSpec, GroupSpec, Interface, RingSpec, StructSpec, TypeSpec
 
 COMMON = "xenport.h"
 """The header that is the same for all others."""
@@ -41,6 +43,9 @@ COMMON = "xenport.h"
 NUMBERS = "xen.h"
 """The header with the numbers of all hypercalls, whatever header has their commands (if there is
 no such header, each number stands with its commands)."""
+
+INTERFACE_VERSION = "__XEN_INTERFACE_VERSION__"
+"""What a guest defines to say which version of the interface it was written for."""
 
 _WIDTH = 100
 _C_NAMES = {
@@ -86,6 +91,14 @@ class _GroupText:
     bare: Sequence[str] = ()
 
 
+class _Line(NamedTuple):
+    """Code with a comment, and the versions of the interface it is for (none: all)."""
+
+    code: str
+    doc: str
+    limits: tuple[Interface, ...] = ()
+
+
 class _Emitter:
     """Writes the headers of one ABI."""
 
@@ -94,9 +107,10 @@ class _Emitter:
         self._headers = {header.path: header for header in abi.headers()}
         self._types: dict[str, Item] = {}
         for header in self._headers.values():
-            self._types.update(header.types)
+            self._types.update({**header.older_types, **header.types})
         self._names = _Names(self._types)
         self._early = _back_edges(self._headers)
+        self._versions = self._headers.get(abi.header_of(INTERFACE_VERSION) or "")
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
             trim_blocks=True,
@@ -116,6 +130,7 @@ class _Emitter:
             form=handle.form,
             size=handle.size,
             handles=_HANDLES,
+            versions=self._versions.path if self._versions else None,
         )
         texts = {COMMON: common}
         for path, header in self._headers.items():
@@ -144,7 +159,12 @@ class _Emitter:
             tools=header.tools,
             early=[posixpath.relpath(path, folder) for path in early],
             includes=[posixpath.relpath(path, folder) for path in late],
-            groups=[*self._numbers(header), *(self._group(group) for group in header.groups)],
+            each=self._each(header),
+            groups=[
+                *self._numbers(header),
+                *(self._group(group) for group in [*header.groups, *header.older_groups]),
+                *self._version_check(header),
+            ],
             gnu=self._needs_gnu(header),
             extra=self._extra(header.path),
             types=list(_TypesOfHeader(self._types, self._names, header, self._abi).texts()),
@@ -172,11 +192,13 @@ class _Emitter:
 
     def _macros(self, header: Header) -> Iterator[str]:
         """Macros of C, in the order of the file."""
-        for name, spec in header.macros.items():
+        for name, spec in [*header.macros.items(), *header.older_macros]:
             parameters = "" if spec.params is None else f"({', '.join(spec.params)})"
-            if spec.doc:
-                yield _comment(spec.doc)
-            yield f"#define {name}{parameters} {spec.value}"
+            lines = [_comment(spec.doc)] if spec.doc else []
+            if self._abi.constant_item(name) is not None:
+                lines.append(f"#undef {name}")  # another value through an older interface
+            lines += _default(name, [f"#define {name}{parameters} {spec.value}"], spec.default)
+            yield "\n".join(_guarded(lines, self._abi.limit(spec)))
 
     def _save_records(self, header: Header) -> Iterator[str]:
         for record in header.save_records.values():
@@ -217,21 +239,59 @@ class _Emitter:
     def _group(self, group: Group) -> _GroupText:
         comment = _comment(group.doc) if group.doc else ""
         if group.kind == "defines":
-            return _GroupText(comment, defines=self._defines(group.constants))
-        values = [(item, self._names.value(item.spec.value)) for item in group.constants]
-        enumerators = [(f"    {item.name} = {value},", item.spec.doc) for item, value in values]
-        bare = [f"#define {item.name} {value}" for item, value in values]
+            return _GroupText(comment, defines=self._defines(group.seen))
+        enumerators, bare = [], []
+        for item in group.seen:
+            value, limits = self._names.value(item.spec.value), self._abi.limits(item)
+            enumerators.append(_Line(f"    {item.name} = {value},", item.spec.doc, limits))
+            bare.append(_Line(f"#define {item.name} {value}", "", limits))
         return _GroupText(
-            comment, group.name, group.typedef, enumerators=_commented(enumerators), bare=bare
+            comment,
+            group.name,
+            group.typedef,
+            enumerators=_commented(enumerators),
+            bare=_commented(bare),
         )
 
     def _defines(self, constants: Sequence[ConstantItem]) -> list[str]:
         width = max(len(item.name) for item in constants)
-        lines = []
-        for item in constants:
-            value = self._names.value(item.spec.value, item.spec.suffix)
-            lines.append((f"#define {item.name:{width}} {value}", item.spec.doc))
-        return _commented(lines)
+        lines: list[str] = []
+        for is_default, run in groupby(constants, lambda item: item.spec.default and item.name):
+            found = [
+                _Line(
+                    f"#define {item.name:{width}} "
+                    f"{self._names.value(item.spec.value, item.spec.suffix)}",
+                    item.spec.doc,
+                    self._abi.limits(item),
+                )
+                for item in run
+            ]
+            lines += _default(str(is_default), _commented(found), bool(is_default))
+        return lines
+
+    def _each(self, header: Header) -> tuple[str, list[str]] | None:
+        """The macro that an includer may define, and its uses, one for each value of a group."""
+        for group in header.groups:
+            if group.each is not None:
+                uses = [
+                    f"{group.each.macro}({item.name.removeprefix(group.each.prefix)},"
+                    f" {self._names.value(item.spec.value)})"
+                    for item in group.constants
+                ]
+                return group.each.macro, uses
+        return None
+
+    def _version_check(self, header: Header) -> Iterator[_GroupText]:
+        """An error for a guest that wants a newer interface than these headers describe."""
+        if header is self._versions:
+            yield _GroupText(
+                "",
+                defines=[
+                    f"#if {INTERFACE_VERSION} > {NEWEST_INTERFACE}",
+                    f'#error "release {self._abi.release} has no such interface version"',
+                    "#endif",
+                ],
+            )
 
 
 class _Names:
@@ -312,13 +372,13 @@ class _TypesOfHeader:
 
     def texts(self) -> list[str]:
         """One text for each type, or for the declaration of one that is defined further on."""
-        for name in self._header.types:
+        for name in [*self._header.types, *self._header.older_types]:
             self._emit(name)
         return self._texts
 
     def _emit(self, name: str) -> None:
         """Emit ``name`` and first what it needs of this header."""
-        item = self._header.types.get(name)
+        item = self._header.types.get(name) or self._header.older_types.get(name)
         if item is None or name in self._done:
             return
         if item.ring is not None:
@@ -335,7 +395,8 @@ class _TypesOfHeader:
         self._done.add(name)
         text = self._definition(name, item)
         if text:
-            self._texts.append(text)
+            limit = self._abi.limit(item.spec)
+            self._texts.append("\n".join(_guarded([text], limit)))
 
     def _emit_ring(self, ring: str) -> None:
         """Emit the macro that makes the types of ``ring``, and first what they need."""
@@ -362,7 +423,7 @@ class _TypesOfHeader:
             yield from self._needs_of(item.spec.fields, item.place.at("fields"))
 
     def _needs_of(self, specs: Sequence[FieldSpec], place: Place) -> Iterator[tuple[str, bool]]:
-        for spec, here in self._abi.select(specs, place):
+        for spec, here, _ in self._abi.seen(specs, place):
             if spec.type is not None:
                 yield from _named(type_expression(spec.type), False)
             yield from self._needs_of(spec.union or [], here.at("union"))
@@ -373,7 +434,8 @@ class _TypesOfHeader:
         if name not in self._declared and self._types[name].kind != "type":
             self._declared.add(name)
             item = self._types[name]
-            self._texts.append("\n".join([f"{item.kind} {name};", *self._aliases(name, item)]))
+            lines = [f"{item.kind} {name};", *self._aliases(name, item)]
+            self._texts.append("\n".join(_guarded(lines, self._abi.limit(item.spec))))
 
     def _aliases(self, name: str, item: Item) -> list[str]:
         """Typedef and guest handles of a structure."""
@@ -402,23 +464,29 @@ class _TypesOfHeader:
     def _members(self, specs: Sequence[FieldSpec], place: Place, depth: int) -> list[str]:
         indent = "    " * depth
         lines: list[str] = []
-        plain: list[tuple[str, str]] = []  # members of a type that follow each other
-        for spec, here in self._abi.select(specs, place):
+        plain: list[_Line] = []  # members of a type that follow each other
+        for spec, here, limit in self._abi.seen(specs, place):
             if spec.type is not None:
-                plain.append((f"{indent}{self._member(spec)};", _directed(spec)))
+                limits = () if limit is None else (limit,)
+                plain.append(_Line(f"{indent}{self._member(spec)};", _directed(spec), limits))
                 continue
             lines += _commented(plain)
             plain = []
-            if spec.doc or spec.dir:
-                lines.append(_comment(_directed(spec), indent))
-            kind = "union" if spec.union is not None else "struct"
-            inner = spec.union if spec.union is not None else spec.struct
-            extension = "" if spec.name else "__extension__ "  # not in ISO C++
-            lines.append(f"{indent}{extension}{kind} {{")
-            lines += self._members(inner or [], here.at(kind), depth + 1)
-            length = f"[{spec.length}]" if spec.length is not None else ""
-            lines.append(f"{indent}}} {spec.name}{length};" if spec.name else f"{indent}}};")
+            lines += _guarded(self._nested(spec, here, depth), limit)
         return lines + _commented(plain)
+
+    def _nested(self, spec: FieldSpec, here: Place, depth: int) -> list[str]:
+        """A member that is a structure or union of its own."""
+        indent = "    " * depth
+        lines = [_comment(_directed(spec), indent)] if spec.doc or spec.dir else []
+        kind = "union" if spec.union is not None else "struct"
+        inner = spec.union if spec.union is not None else spec.struct
+        extension = "" if spec.name else "__extension__ "  # not in ISO C++
+        lines.append(f"{indent}{extension}{kind} {{")
+        lines += self._members(inner or [], here.at(kind), depth + 1)
+        length = f"[{spec.length}]" if spec.length is not None else ""
+        lines.append(f"{indent}}} {spec.name}{length};" if spec.name else f"{indent}}};")
+        return lines
 
     def _member(self, spec: FieldSpec) -> str:
         tree = type_expression(spec.type or "")
@@ -482,20 +550,37 @@ def _guard(path: str) -> str:
     return "XENPORT_" + re.sub(r"\W", "_", path).upper()
 
 
-def _commented(lines: Sequence[tuple[str, str]]) -> list[str]:
+def _guarded(lines: list[str], *limits: Interface | None) -> list[str]:
+    """``lines`` for guests of the interface versions in all of ``limits`` only (``None``: all)."""
+    conditions = [
+        f"{INTERFACE_VERSION} {'<' if limit.is_below else '>='} {limit.version:#010x}"
+        for limit in limits
+        if limit is not None
+    ]
+    return [f"#if {' && '.join(conditions)}", *lines, "#endif"] if conditions else lines
+
+
+def _default(name: str, lines: list[str], is_default: bool) -> list[str]:
+    """``lines``, which define ``name``; if ``is_default`` only where it is not defined."""
+    return [f"#ifndef {name}", *lines, "#endif"] if is_default else lines
+
+
+def _commented(lines: Sequence[_Line]) -> list[str]:
     """Lines of code with comments: behind the code if there is room for all, else before it."""
-    if not any(doc for _, doc in lines):
-        return [code for code, _ in lines]
-    column = max(len(code) for code, doc in lines if doc)
-    behind = [f"{code:{column}}  /* {_harmless(doc)} */" if doc else code for code, doc in lines]
-    if max(map(len, behind)) <= _WIDTH:
-        return behind
-    before: list[str] = []
-    for code, doc in lines:
-        if doc:
-            before.append(_comment(doc, code[: len(code) - len(code.lstrip())]))
-        before.append(code)
-    return before
+    found: list[str] = []
+    column = max((len(line.code) for line in lines if line.doc), default=0)
+    behind = all(not line.doc or column + len(_harmless(line.doc)) + 8 <= _WIDTH for line in lines)
+    for limits, run in groupby(lines, lambda line: line.limits):
+        texts: list[str] = []
+        for code, doc, _ in run:
+            if doc and behind:
+                texts.append(f"{code:{column}}  /* {_harmless(doc)} */")
+                continue
+            if doc:
+                texts.append(_comment(doc, code[: len(code) - len(code.lstrip())]))
+            texts.append(code)
+        found += _guarded(texts, *limits)
+    return found
 
 
 def _comment(doc: str, indent: str = "") -> str:
