@@ -9,7 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ppc64_code import CODE, LOOK, SC_1, SUPERVISOR, Run, elf, kernel, li, mtmsrd, set64
+from ppc64_code import (
+    CODE,
+    LOOK,
+    MFSPR,
+    SC_1,
+    SUPERVISOR,
+    Run,
+    elf,
+    kernel,
+    li,
+    move,
+    mtmsrd,
+    set64,
+)
 
 from xenport import architecture
 from xenport.errors import InputError
@@ -187,6 +200,22 @@ def test_a_jump_waits_for_the_timer() -> None:
     assert clock.jump()
     assert time.monotonic() - begun >= 0.02
     assert len(fired) == 1 and not clock.has_timer()
+
+
+def test_a_decrementer_that_ran_out_long_ago_stays_so(powernv: HostedMachine) -> None:
+    """Five seconds after the start, the smallest value would be a large one a tick later."""
+    code = [
+        *set64(9, SUPERVISOR),
+        mtmsrd(9),
+        *(SC_1, move(MFSPR, 22, 3)),  # the decrementer, after the shim has set it again
+        *(SC_1, 0x48000000),
+    ]
+    guest = Bare(powernv, code)
+    time.sleep(max(0.0, 5.0 - powernv.clock.now / 1e9))
+    assert guest.run() == Exit.CALL
+    guest.set("decrementer_end", 0)
+    assert guest.run() == Exit.CALL
+    assert guest.get("r3") >> 31 & 1
 
 
 def test_a_timer_of_the_model_interrupts_a_guest_that_never_calls(powernv: HostedMachine) -> None:

@@ -191,6 +191,9 @@ static void hand_over(void)
 
 /* ---- Entering and leaving guests ---- */
 
+/* Of a decrementer that has run out: it stays negative for two seconds, and with it the interrupt. */
+#define LONG_PAST (-(1l << 30))
+
 static int64_t between(int64_t low, int64_t value, int64_t high)
 {
     return value < low ? low : value > high ? high : value;
@@ -203,7 +206,7 @@ static void set_clocks(const struct registers *registers)
     if (decrementer_of != registers || decrementer_end_set != registers->decrementer_end) {
         decrementer_of = registers;
         decrementer_end_set = registers->decrementer_end;
-        write_spr(SPR_DECREMENTER, between(INT32_MIN, (int64_t)decrementer_end_set - now, INT32_MAX));
+        write_spr(SPR_DECREMENTER, between(LONG_PAST, (int64_t)decrementer_end_set - now, INT32_MAX));
     }
     if (deadline_set != mailbox.deadline) {
         deadline_set = mailbox.deadline;
