@@ -119,7 +119,10 @@ def coverage(ports: Sequence[Port], outcomes: Outcomes) -> Coverage:
     """The table of all environments of ``ports``. Raises `InputError` if a kernel cannot be built,
     or if the model cannot run it to the end."""
     columns = [
-        _Column(port, name, outcomes(port, name)) for port in ports for name in port.environments
+        _Column(port, name, outcomes(port, name))
+        for port in ports
+        if not port.is_bare
+        for name in port.environments
     ]
     numbers: dict[tuple[str, str], tuple[int, int]] = {}
     for column in columns:
@@ -146,7 +149,8 @@ class _Column:
         arch = port.guest_arch(environment)
         self.place = (port.name, name)
         self._guest = Guest.of(port, environment)
-        self._abi = xenport.abi.load(arch.name, port.release)
+        load = xenport.abi.load_for_model if port.is_model else xenport.abi.load
+        self._abi = load(arch.name, port.release)
         self._recording = recording(arch, self._guest)
         self._outcomes = self._recorded.outcomes if port.kind == "model" else outcomes
         self._patterns = environment.tests
