@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def swapped_members(abi: Abi, header: str, data: dict[str, Any]) -> str | None:
             continue
         fields = struct["fields"]
         names = Counter(field.get("name") for field in fields)
-        for index, (one, other) in enumerate(zip(fields, fields[1:], strict=False)):
+        for index, (one, other) in enumerate(pairwise(fields)):
             plain = [
                 "name" in field and "type" in field and not {"bits", "count"} & set(field)
                 and "[]" not in field["type"] and names[field["name"]] == 1

@@ -52,7 +52,8 @@ def import_(release: str, headers: Path) -> None:
         )
     if found.new or found.changed:
         put(console, rows)
-    macros = [name for name in found.macros if name not in _emitted(release)]
+    emitted = _emitted(release)
+    macros = [name for name in found.macros if name not in emitted]
     if macros:
         say(console, f"macros that are yet to be described: {', '.join(macros)}")
     for path in found.files:

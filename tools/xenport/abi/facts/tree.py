@@ -77,6 +77,7 @@ class _Probe:
             (folder / name).symlink_to(headers)
         self._paths = list(_candidates(headers, architecture))
         self._facts = Facts()
+        self._below: dict[str, str | None] = {}  # what `relative` has found
 
     def facts(self) -> Facts:
         """Everything."""
@@ -156,13 +157,16 @@ class _Probe:
 
     def relative(self, path: str) -> str | None:
         """``path`` below the tree of headers, or ``None`` if it is elsewhere."""
-        found = Path(path)
-        if not found.is_absolute():
-            found = self._folder / found
-        for root in (self._headers, self._folder / "xen", self._folder / "public"):
-            if found.is_relative_to(root):
-                return os.path.normpath(found.relative_to(root))
-        return None
+        if path not in self._below:
+            found = Path(path)
+            if not found.is_absolute():
+                found = self._folder / found
+            self._below[path] = None
+            for root in (self._headers, self._folder / "xen", self._folder / "public"):
+                if found.is_relative_to(root):
+                    self._below[path] = os.path.normpath(found.relative_to(root))
+                    break
+        return self._below[path]
 
     # Which headers
 
