@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xenport.abi import Description
+from xenport.abi import Description, load, load_for_model
 from xenport.abi.releases import RELEASES, Range, rank
 from xenport.abi.schema import TypeSpec
 from xenport.errors import InputError
@@ -111,6 +111,13 @@ def test_command_inside_the_argument(small: Description) -> None:
     assert arg is not None
     assert (arg.member, arg.offset, arg.layout.name) == ("u.send", 8, "send")
     assert arg.direction == "inout"
+
+
+def test_guests_of_the_model_that_no_xen_runs() -> None:
+    assert not load("ppc64", "4.20").hypercalls["event_channel_op"].callers
+    calls = load_for_model("ppc64", "4.20").hypercalls
+    assert calls["event_channel_op"].callers == ("ppc",)
+    assert load_for_model("arm64", "4.17") is load("arm64", "4.17")
 
 
 def test_rules_of_a_release(small: Description) -> None:

@@ -230,6 +230,13 @@ def test_every_command_that_takes_a_pointer_can_fault(abi: Abi) -> None:
     assert missing == []
 
 
+def test_arguments_of_domctl_are_members_of_its_union(abi: Abi) -> None:
+    if "domctl" in abi.hypercalls:
+        for command in abi.hypercalls["domctl"].commands.values():
+            if command.arg is not None and command.arg.member is not None:
+                assert command.arg.member.count(".") == 1, command.name
+
+
 def test_conditions_name_states_that_exist(abi: Abi) -> None:
     known = {"free", "reserved", "unbound", "interdomain", "virq", "pirq", "ipi", "xen"}
     known |= {"global", "bound", "initialised", "up", "foreign", "dying"}

@@ -293,11 +293,12 @@ class _Builder:
         return Argument(spec.type, layout, spec.dir or "in", spec.count)
 
     def _find_member(self, name: str, place: Place) -> tuple[str, int, Field]:
-        """Path, offset and field of the member ``name`` of the structure or of a union in it."""
+        """Path, offset and field of the member ``name`` of the structure or of a union in it; the
+        outermost one if members have members of that name too."""
         members = list(self._structure.walk()) if self._structure else []
-        for path, offset, member in members:
-            if path == name or path.endswith(f".{name}"):
-                return path, offset, member
+        found = [one for one in members if one[0] == name or one[0].endswith(f".{name}")]
+        if found:
+            return min(found, key=lambda one: one[0].count("."))
         near = suggestion(name, [path.rpartition(".")[2] for path, _, _ in members])
         raise place.error(f"the hypercall's argument has no member '{name}'{near}", "member")
 

@@ -92,6 +92,8 @@ class Description:
             _check_file(source, facts)
         for abi in self.abis():
             abi.check()
+            if abi.architecture.model_guests:
+                self.model_abi(abi.architecture.name, abi.release).check()
 
     @functools.cached_property
     def _shared(self) -> list[Source]:
