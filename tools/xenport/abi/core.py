@@ -338,7 +338,12 @@ class Abi:
     @cached_property
     def interface_version(self) -> int:
         """The newest version of the interface at this release: what Xen itself speaks."""
-        return self._constants.number(NEWEST_INTERFACE)
+        item = self._constants.item(NEWEST_INTERFACE)
+        if item is None:
+            raise InputError(f"no file defines {NEWEST_INTERFACE} for {self!r}")
+        if not isinstance(item.spec.value, int):
+            raise item.place.error("expected a plain number: what there is depends on it", "value")
+        return item.spec.value
 
     def _newest(self, interface: Interface) -> bool:
         return interface.holds(self.interface_version)
