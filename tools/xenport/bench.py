@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xenport import port as ports
+from xenport.abi import bench as description
 from xenport.kernel import build
 from xenport.model.bench import hosted, measure
 from xenport.model.hosted.host import Host
@@ -47,6 +48,8 @@ def main() -> int:
     """Measures and prints; 1 if a run failed."""
     console = Console()
     console.print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors\n")
+    console.print(_description())
+    console.print()
     console.print(_hypercalls())
     for name in ports.names():
         port = ports.load(name)
@@ -87,6 +90,17 @@ def _groups() -> Iterator[tuple[str, tuple[str, ...], float]]:
     for name in kinds:
         if name not in models:
             yield name, (name,), _AIM
+
+
+def _description() -> Table:
+    """The ABI's description: reading it and writing headers."""
+    table = Table(title="The ABI, cold", title_justify="left", box=None, pad_edge=False)
+    for heading in ("what", "median s", "fastest s", "aim s"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for figure in description.measure(RUNS):
+        aim = "" if figure.aim is None else f"{figure.aim:g}"
+        table.add_row(figure.what, f"{figure.median:.2f}", f"{figure.fastest:.2f}", aim)
+    return table
 
 
 def _hypercalls() -> Table:

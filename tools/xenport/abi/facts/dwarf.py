@@ -1,6 +1,8 @@
 """Types, enumerators and data from an ELF with DWARF debugging information."""
 
 import os
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -55,7 +57,8 @@ _LARGEST = 1 << 28  # bytes of ELF: a limit against mistakes
 _BROKEN = (
     *(DWARFError, ELFError, ELFParseError, ConstructError),
     *(AssertionError, AttributeError, IndexError, KeyError, OverflowError, RecursionError),
-    *(TypeError, UnicodeDecodeError, ValueError, MemoryError, NotImplementedError),
+    *(TypeError, UnicodeDecodeError, ValueError, MemoryError, NotImplementedError, OSError),
+    *(EOFError, StopIteration, struct.error, zlib.error),
 )
 """What pyelftools raises for a file that is not what it says."""
 
