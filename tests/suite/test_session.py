@@ -156,6 +156,12 @@ def test_an_expression_selects_what_the_boot_runs(fake_run: Runner) -> None:
     assert "fake/dom0: 1 pass" in text
 
 
+def test_an_expression_may_name_a_rung(fake_run: Runner) -> None:
+    status, text = fake_run({"tests=1": lines("ok 1 beta")}, expression="events")
+    assert status == 0
+    assert "fake/dom0: 1 pass" in text
+
+
 @pytest.mark.parametrize("expression", ["no_such_test", "alpha and"])
 def test_a_useless_expression_is_bad_input(fake_run: Runner, expression: str) -> None:
     with pytest.raises(InputError):

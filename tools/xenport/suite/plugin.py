@@ -137,6 +137,7 @@ class ConformanceItem(pytest.Item):
     def __init__(self, *, test: Test | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.test = test
+        self.extra_keyword_matches.add(self._rung())  # -k events: all of the rung
 
     def runtest(self) -> None:
         """Waits for the verdict and tells pytest."""
