@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from xenport.abi import load
 from xenport.abi.load import description
+from xenport.abi.releases import RELEASES
 from xenport.cli import main
 
 
@@ -114,3 +115,10 @@ def test_exit_status_of_diff() -> None:
 )
 def test_diff_of_what_is_not_there(arguments: tuple[str, ...], message: str) -> None:
     assert message in refused("diff", *arguments)
+
+
+def test_head_is_the_release_in_development() -> None:
+    assert said("show", "DOMID_SELF", "--release", "head") == said(
+        "show", "DOMID_SELF", "--release", RELEASES[-1]
+    )
+    assert load(arch="arm64", release="head").release == RELEASES[-1]

@@ -116,7 +116,7 @@ def dropped_constant(abi: Abi, header: str, data: dict[str, Any]) -> str | None:
     return None
 
 
-def dropped_command(abi: Abi, header: str, data: dict[str, Any]) -> str | None:
+def dropped_command(abi: Abi, _header: str, data: dict[str, Any]) -> str | None:
     for hypercall, call in data.get("hypercalls", {}).items():
         for name in list(call.get("commands", {})) if isinstance(call, dict) else ():
             if name in abi.hypercalls[hypercall].commands:

@@ -12,6 +12,7 @@ from rich.table import Table
 from xenport import __version__, emit, port as ports
 from xenport.abi import load as load_abi
 from xenport.abi_cli import abi
+from xenport.abi_cli.options import RELEASE
 from xenport.errors import InputError
 from xenport.suite import coverage as suite_coverage, outcomes, session
 from xenport.suite.coverage_table import print_coverage
@@ -50,6 +51,7 @@ main.add_command(abi)
 )
 @click.option(
     "--release",
+    type=RELEASE,
     metavar="R",
     help="Test against the ABI of this release of Xen instead of the port's own.",
 )
@@ -117,7 +119,9 @@ def _models(release: str | None) -> tuple[str, ...]:
 
 @main.command()
 @click.option("--arch", required=True, metavar="A", help="Architecture, such as arm64.")
-@click.option("--release", required=True, metavar="R", help="Release of Xen, such as 4.17.")
+@click.option(
+    "--release", type=RELEASE, required=True, metavar="R", help="Release of Xen, such as 4.17."
+)
 @click.option("--lang", type=click.Choice(emit.LANGUAGES), default="c", show_default=True)
 @click.option(
     "-o",
@@ -140,7 +144,7 @@ def headers(arch: str, release: str, lang: str, out: Path) -> None:
     metavar="NAME|FILE",
     help="Port to look at; may be repeated. Default: the reference model, all architectures.",
 )
-@click.option("--release", metavar="R", help="As for `run`.")
+@click.option("--release", type=RELEASE, metavar="R", help="As for `run`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table for programs, with tests.")
 def coverage(chosen: tuple[str, ...], release: str | None, as_json: bool) -> None:
     """Show which commands of the ABI the tests reach, and how these tests ended last.

@@ -8,7 +8,7 @@ from xenport import architecture, content
 from xenport.abi.constants import Source
 from xenport.abi.core import Abi
 from xenport.abi.layout import Place
-from xenport.abi.releases import Range, rank
+from xenport.abi.releases import Range, rank, resolve
 from xenport.abi.schema import (
     CallerSpec,
     ErrorSpec,
@@ -114,12 +114,12 @@ def description() -> Description:
 
 
 def load(arch: str, release: str) -> Abi:
-    """The ABI of ``arch`` at ``release``, such as ``load("arm64", "4.17")``.
+    """The ABI of ``arch`` at ``release``, such as ``load("arm64", "4.17")``; ``head`` is one too.
 
     Raises ``InputError`` for an unknown name and for files that are not in the grammar. Mistakes
     in what a file refers to are found when that is used; ``load_description()`` finds them all.
     """
-    return description().abi(arch, release)
+    return description().abi(arch, resolve(release))
 
 
 def load_for_model(arch: str, release: str) -> Abi:

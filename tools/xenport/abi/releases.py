@@ -10,6 +10,9 @@ RELEASES: tuple[str, ...] = (
 )
 """Every release a description may name, oldest first; the last is the one in development."""
 
+HEAD = "head"
+"""Another name for the release in development, wherever a release is asked for."""
+
 _RANK = {release: rank for rank, release in enumerate(RELEASES)}
 
 
@@ -21,6 +24,11 @@ def rank(release: str) -> int:
         raise ValueError(
             f"unknown release '{release}'; expected {RELEASES[0]} to {RELEASES[-1]}"
         ) from None
+
+
+def resolve(release: str) -> str:
+    """``release``, or the one in development for ``head``."""
+    return RELEASES[-1] if release == HEAD else release
 
 
 def _known(release: str) -> str:

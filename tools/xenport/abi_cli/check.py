@@ -11,6 +11,7 @@ from xenport.abi import Abi, load
 from xenport.abi.check import Comparison, compare
 from xenport.abi.facts import Facts, read_elf, read_tree
 from xenport.abi.load import description
+from xenport.abi_cli.options import RELEASE
 from xenport.abi_cli.tables import add, put, say, table
 from xenport.errors import InputError
 
@@ -20,7 +21,9 @@ SCHEMA = 1
 
 @click.command()
 @click.option("--arch", required=True, metavar="A", help="Architecture, such as arm64.")
-@click.option("--release", metavar="R", help="Release of Xen; default: the newest described.")
+@click.option(
+    "--release", type=RELEASE, metavar="R", help="Release of Xen; default: the newest described."
+)
 @click.option(
     "--headers",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -12,6 +12,7 @@ from xenport.abi.detail_text import audience_text, condensed
 from xenport.abi.diff import Change, Difference, InterfaceVersion, difference
 from xenport.abi.history import Inventory
 from xenport.abi.load import Description, description
+from xenport.abi_cli.options import RELEASE
 from xenport.abi_cli.tables import say
 from xenport.errors import InputError
 
@@ -26,8 +27,8 @@ _EFFECTS = {
 
 
 @click.command()
-@click.argument("old", metavar="R1")
-@click.argument("new", metavar="R2")
+@click.argument("old", type=RELEASE, metavar="R1")
+@click.argument("new", type=RELEASE, metavar="R2")
 @click.option("--arch", metavar="A", help="Only this one. Default: all that have both releases.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--exit-code", is_flag=True, help="End with status 1 if something differs.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from xenport.abi.load import description
+from xenport.abi_cli.options import RELEASE
 from xenport.emit import docs as emitter
 from xenport.emit.tree import write_tree
 from xenport.errors import InputError
@@ -13,7 +14,12 @@ from xenport.errors import InputError
 @click.command()
 @click.option("--arch", "arches", multiple=True, metavar="A", help="Only this; may be repeated.")
 @click.option(
-    "--release", "releases", multiple=True, metavar="R", help="Only this; may be repeated."
+    "--release",
+    "releases",
+    type=RELEASE,
+    multiple=True,
+    metavar="R",
+    help="Only this; may be repeated.",
 )
 @click.option(
     "-o",

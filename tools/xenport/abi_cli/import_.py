@@ -10,13 +10,16 @@ from xenport import content
 from xenport.abi import Description
 from xenport.abi.importer import Importer
 from xenport.abi.releases import rank
+from xenport.abi_cli.options import RELEASE
 from xenport.abi_cli.tables import add, put, say, table
 from xenport.emit import c
 from xenport.errors import InputError
 
 
 @click.command("import")
-@click.option("--release", required=True, metavar="R", help="Release that the headers are of.")
+@click.option(
+    "--release", type=RELEASE, required=True, metavar="R", help="Release that the headers are of."
+)
 @click.option(
     "--headers",
     required=True,

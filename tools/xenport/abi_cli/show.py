@@ -24,6 +24,7 @@ from xenport.abi.history import (
 )
 from xenport.abi.load import description
 from xenport.abi.rows import Row, merged
+from xenport.abi_cli.options import RELEASE
 from xenport.abi_cli.tables import add, put, say, table
 from xenport.errors import InputError
 
@@ -31,7 +32,9 @@ from xenport.errors import InputError
 @click.command()
 @click.argument("name")
 @click.option("--arch", metavar="A", help="Only this architecture. Default: all that have NAME.")
-@click.option("--release", metavar="R", help="This release. Default: the newest that has NAME.")
+@click.option(
+    "--release", type=RELEASE, metavar="R", help="This release. Default: the newest that has NAME."
+)
 def show(name: str, arch: str | None, release: str | None) -> None:
     """Say what NAME is: a structure, type, constant, hypercall, command or header.
 
