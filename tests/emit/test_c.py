@@ -135,6 +135,37 @@ def test_the_host_compiler_agrees(tmp_path: Path) -> None:
         compile_([compiler], source, f"-std={standard}", *options)
 
 
+USES = """
+#include <xen/errno.h>
+#include <xen/arch-x86/cpufeatureset.h>
+#define XEN_ERRNO(name, value) name##_here = (value),
+enum {
+#include <xen/errno.h>
+};
+#define XEN_CPUFEATURE(name, value) int has_##name[(value) == XEN_X86_FEATURE_##name ? 1 : -1];
+struct once {
+#include <xen/arch-x86/cpufeatureset.h>
+};
+struct again {
+#include <xen/arch-x86/cpufeatureset.h>
+};
+#undef XEN_CPUFEATURE
+#include <xen/errno.h>
+#include <xen/arch-x86/cpufeatureset.h>
+int same[(int)ENOSYS_here == (int)XEN_ENOSYS ? 1 : -1];
+"""
+
+
+@pytest.mark.skipif(not HOST, reason="no gcc here")
+@pytest.mark.parametrize("release", ["4.14", "4.23"])
+def test_lists_for_a_macro_of_the_includer(release: str, tmp_path: Path) -> None:
+    """As Xen's own sources and tools use errno.h and cpufeatureset.h."""
+    emit.write(load("x86_64", release), "c", tmp_path / "xen")
+    source = tmp_path / "uses.c"
+    source.write_text(USES)
+    compile_([HOST[0][0]], source, "-std=c11", *WARNINGS, f"-I{tmp_path}")
+
+
 def test_tools_headers_say_so(small: Description) -> None:
     text = c.texts(small.abi("little64", "4.17"))["layout.h"]
     assert '#error "layout.h is for tool stacks, which define __XEN_TOOLS__"' in text

@@ -44,7 +44,7 @@ class Group:
     """Constants that stand together in a header."""
 
     name: str
-    kind: Literal["defines", "enum"]
+    kind: Literal["defines", "enum", "enumerators"]
     typedef: bool
     doc: str
     each: EachSpec | None = None

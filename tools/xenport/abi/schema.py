@@ -251,13 +251,14 @@ class EachSpec(Strict):
 
     macro: Identifier
     prefix: Identifier  # which the macro is not given
+    keep: bool = False  # the macro is still defined afterwards
 
 
 class GroupSpec(Versioned):
     """Constants that belong together."""
 
     name: str
-    kind: Literal["defines", "enum"] = "defines"
+    kind: Literal["defines", "enum", "enumerators"] = "defines"  # enumerators: without a tag
     typedef: bool = False  # of an enum: its name is a typedef as well
     doc: str = ""
     each: EachSpec | None = None

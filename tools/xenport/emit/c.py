@@ -99,6 +99,15 @@ class _Line(NamedTuple):
     limits: tuple[Interface, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Uses:
+    """The uses of a macro that an includer defines, and whether it stays defined."""
+
+    macro: str
+    keep: bool
+    lines: Sequence[str]
+
+
 class _Emitter:
     """Writes the headers of one ABI."""
 
@@ -247,7 +256,7 @@ class _Emitter:
             bare.append(_Line(f"#define {item.name} {value}", "", limits))
         return _GroupText(
             comment,
-            group.name,
+            group.name if group.kind == "enum" else "",
             group.typedef,
             enumerators=_commented(enumerators),
             bare=_commented(bare),
@@ -269,17 +278,18 @@ class _Emitter:
             lines += _default(str(is_default), _commented(found), bool(is_default))
         return lines
 
-    def _each(self, header: Header) -> tuple[str, list[str]] | None:
-        """The macro that an includer may define, and its uses, one for each value of a group."""
-        for group in header.groups:
-            if group.each is not None:
-                uses = [
-                    f"{group.each.macro}({item.name.removeprefix(group.each.prefix)},"
-                    f" {self._names.value(item.spec.value)})"
-                    for item in group.constants
-                ]
-                return group.each.macro, uses
-        return None
+    def _each(self, header: Header) -> _Uses | None:
+        """The macro that an includer may define, for the values of all groups that name it."""
+        groups = [(group, group.each) for group in header.groups if group.each is not None]
+        if not groups:
+            return None
+        uses = [
+            f"{each.macro}({item.name.removeprefix(each.prefix)},"
+            f" {self._names.value(item.spec.value)})"
+            for group, each in groups
+            for item in group.constants
+        ]
+        return _Uses(groups[0][1].macro, groups[0][1].keep, uses)
 
     def _version_check(self, header: Header) -> Iterator[_GroupText]:
         """An error for a guest that wants a newer interface than these headers describe."""
