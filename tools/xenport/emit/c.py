@@ -175,16 +175,20 @@ class _Emitter:
                 *self._version_check(header),
             ],
             gnu=self._needs_gnu(header),
-            extra=self._extra(header.path),
+            extra=self._extra("macros", header.path),
+            tail=self._extra("tails", header.path),
             types=list(_TypesOfHeader(self._types, self._names, header, self._abi).texts()),
             macros=list(self._macros(header)),
             records=list(self._save_records(header)),
         )
 
-    def _extra(self, path: str) -> str:
-        """Macros that are no facts about the ABI but that whoever includes ``path`` counts on."""
+    def _extra(self, folder: str, path: str) -> str:
+        """C that is no fact about the ABI but that whoever includes ``path`` counts on.
+
+        ``folder``: ``macros`` is what types need, ``tails`` what needs them.
+        """
         try:
-            template = self._templates.get_template(f"macros/{path}.j2")
+            template = self._templates.get_template(f"{folder}/{path}.j2")
         except jinja2.TemplateNotFound:
             return ""
         here = rank(self._abi.release)
