@@ -16,7 +16,7 @@ run: setup
 	$(XENPORT) run
 
 test: setup system check
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n logical --dist worksteal
 
 slow: setup system
 	$(BIN)/pytest -m slow

@@ -16,7 +16,10 @@ SMALL = [
     for release in ("4.14", "4.17")
 ]
 OURS = [
-    (arch, release) for arch in architecture.names() for release in architecture.load(arch).releases
+    pytest.param(arch, release, marks=() if release in (known[0], known[-1]) else pytest.mark.slow)
+    for arch in architecture.names()
+    for known in [architecture.load(arch).releases]
+    for release in known
 ]
 
 

@@ -38,7 +38,8 @@ def compiled(folder: Path, arch: str, *flags: str, change: tuple[str, str] = (""
     source.write_text(PROGRAM)
     end = ["-nostdlib", "-Wl,--entry=0"] if arch == "riscv64" else ["-c"]
     command = [sys.executable, "-m", "ziglang", "cc", "-target", abi.architecture.target]
-    command += ["-std=gnu11", "-ffreestanding", f"-I{folder / 'h'}", *(flags or ("-g",)), *end]
+    command += ["-std=gnu11", "-ffreestanding", "-D__XEN_TOOLS__", f"-I{folder / 'h'}"]
+    command += [*(flags or ("-g",)), *end]
     subprocess.run([*command, str(source), "-o", str(target)], check=True, timeout=120)
     return target
 
