@@ -16,6 +16,7 @@ from xenport.abi_cli.options import RELEASE
 from xenport.errors import InputError
 from xenport.suite import coverage as suite_coverage, outcomes, session
 from xenport.suite.coverage_table import print_coverage
+from xenport.trace_cli import trace
 
 
 class _Group(click.Group):
@@ -39,6 +40,7 @@ def main() -> None:
 
 
 main.add_command(abi)
+main.add_command(trace)
 
 
 @main.command()

@@ -1,0 +1,14 @@
+"""Traces of hypercalls: what a guest asked of a hypervisor, with every byte of it.
+
+trace = xenport.trace.read(Path("traces/linux-domu-amd64.parquet"))
+for record in trace.records():
+    print(record.number, record.arguments, record.result)
+
+``format`` is the file, ``record`` what is in it; ``reach`` finds the memory that a hypercall
+reaches by the ABI, ``decode`` says what all of it means.
+"""
+
+from xenport.trace.format import Trace, Writer, read
+from xenport.trace.record import Buffer, Metadata, Record
+
+__all__ = ["Buffer", "Metadata", "Record", "Trace", "Writer", "read"]

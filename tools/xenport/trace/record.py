@@ -1,0 +1,44 @@
+"""What a trace is made of."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Buffer(NamedTuple):
+    """Memory of the guest that a hypercall reaches.
+
+    ``before`` and ``after`` are its bytes when the hypercall was made and when it had returned;
+    they are shorter than what the ABI says where no more could be read or was recorded, and None
+    where nothing was.
+    """
+
+    name: str  #: the argument, or from there the path of the handle that leads here
+    address: int  #: the guest's own
+    before: bytes | None
+    after: bytes | None
+
+
+class Record(NamedTuple):
+    """One hypercall. What the source of the trace does not know is None."""
+
+    sequence: int  #: from 0, in the order in which the hypercalls were made
+    boot: str  #: the start of the machine; empty if there is one only
+    time: int | None  #: nanoseconds since the boot began to be recorded
+    returned: int | None  #: the same, of the return
+    domain: int | None
+    vcpu: int | None
+    caller: str  #: kind of guest, as in abi/
+    number: int
+    arguments: tuple[int | None, ...]  #: registers, unsigned
+    result: int | None  #: signed; None too if it never returned
+    continued: bool  #: interrupted by Xen, which made the guest call again: no result yet
+    buffers: tuple[Buffer, ...]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What holds for a whole trace."""
+
+    architecture: str
+    release: str
+    provenance: str  #: what ran where, and how it was recorded
