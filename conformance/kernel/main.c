@@ -15,25 +15,45 @@
 
 #include "runtime.h"
 
-/* The value of the word "name=value" of the command line, or NULL. It ends at a space. */
-static const char *option(const char *name)
+/* A lone "--" ends the words for this kernel. */
+static bool is_end(const char *word)
+{
+    return starts_with(word, "--") && (word[2] == ' ' || word[2] == '\0');
+}
+
+/* Past the word and the spaces behind it. */
+static const char *next_word(const char *word)
+{
+    while (*word && *word != ' ')
+        word++;
+    while (*word == ' ')
+        word++;
+    return word;
+}
+
+const char *command_line_option(const char *name)
 {
     const char *word = boot_info.command_line;
 
-    while (*word) {
-        while (*word == ' ')
-            word++;
+    for (; *word && !is_end(word); word = next_word(word)) {
         if (starts_with(word, name) && word[strlen(name)] == '=')
             return word + strlen(name) + 1;
-        while (*word && *word != ' ')
-            word++;
     }
     return NULL;
 }
 
+const char *command_line_rest(void)
+{
+    const char *word = boot_info.command_line;
+
+    while (*word && !is_end(word))
+        word = next_word(word);
+    return *word ? next_word(word) : "";
+}
+
 bool command_line_number(const char *name, unsigned long *number)
 {
-    const char *text = option(name);
+    const char *text = command_line_option(name);
 
     if (!text || *text < '0' || *text > '9')
         return false;
@@ -114,7 +134,7 @@ static int for_chosen(const char *list, bool run)
 
 static void run_tests(void)
 {
-    const char *list = option("tests");
+    const char *list = command_line_option("tests");
     int count = for_chosen(list, false);
 
     if (count < 0) {

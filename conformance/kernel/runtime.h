@@ -8,6 +8,15 @@
 
 struct test;
 
+/*
+ * The value of the word "name=value" of the command line, which ends at a space or with the line; NULL if
+ * there is no such word. Words behind a lone "--" are not looked at.
+ */
+const char *command_line_option(const char *name);
+
+/* What stands behind the lone "--" of the command line; "" if there is none. */
+const char *command_line_rest(void);
+
 /* The number in the word "name=NUMBER" of the command line; false if there is no such word. */
 bool command_line_number(const char *name, unsigned long *number);
 
@@ -34,7 +43,10 @@ void boot_print_problems(void);
 /* From now on, serves this domain as its peer, in upcalls; see peer.h. */
 void peer_serve(domid_t domain);
 
-/* Waits until domain 1 is shut down, and tells on the console how. */
+/*
+ * Builds domain 1 if the command line says build=KIND, passes on what it writes to its console, waits
+ * until it is shut down, and tells on the console how.
+ */
 void supervise(void);
 
 #endif

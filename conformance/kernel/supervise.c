@@ -1,10 +1,12 @@
 /*
- * The supervisor: the kernel as control domain, watching domain 1.
+ * The supervisor: the kernel as control domain, watching domain 1, which Xen has built at boot or this
+ * kernel builds.
  *
  * How a domain ended can only be asked from outside of it. In environments whose domain under test is
  * not the control domain, this kernel runs as both, and says here what it saw.
  */
 #include <boot.h>
+#include <console_ring.h>
 #include <hypercall.h>
 #include <print.h>
 #include <string.h>
@@ -33,8 +35,27 @@ static void report(unsigned int reason)
     }
 }
 
+/* Its console, if that is for us to pass on. Ends with a crash where a domain should be built and is not. */
+static struct xencons_interface *build(void)
+{
+    const char *kind = command_line_option("build");
+    struct xencons_interface *console = NULL;
+
+    if (!kind)
+        return NULL;
+#ifdef arch_domain_build
+    console = arch_domain_build(WATCHED, kind, command_line_rest());
+#else
+    print_line("# domain %u cannot be built: not on this architecture", WATCHED);
+#endif
+    if (!console)
+        boot_shutdown(SHUTDOWN_crash);
+    return console;
+}
+
 void supervise(void)
 {
+    struct xencons_interface *console = build();
     static struct xen_domctl query;
     const struct xen_domctl_getdomaininfo *info = &query.u.getdomaininfo;
 
@@ -56,6 +77,8 @@ void supervise(void)
             for (;;)
                 hypercall_sched_op(SCHEDOP_block, NULL);
         }
+        if (console)
+            console_ring_relay(console, WATCHED);
         if (info->flags & XEN_DOMINF_shutdown) {
             report(info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
             return;

@@ -1,5 +1,6 @@
 """What is started: images that are looked at first, options, device trees, what a machine lacks."""
 
+import dataclasses
 import gzip
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +194,24 @@ def test_no_command_line(tree: Callable[..., tuple[fdt.FDT, list[str]]]) -> None
     assert made.get_node("chosen").get_subnode("module@4a000000").get_property("bootargs") is None
 
 
-def test_multiboot_has_no_other_domain() -> None:
-    with Files() as files, pytest.raises(InputError, match="multiboot"):
-        multiboot.options(Payload(b"", "", b"", "", DOMAIN), MACHINE, EMULATOR, files)
+def multiboot_modules(payload: Payload) -> list[tuple[bytes, str]]:
+    """What is in each module, and its command line."""
+    with Files() as files:
+        options = multiboot.options(payload, MACHINE, EMULATOR, files)
+        modules = options[5].replace(",,", ";").split(",")
+        parts = [module.partition(" ") for module in modules]
+        return [(content(name), line.replace(";", ",")) for name, _, line in parts]
+
+
+def test_multiboot_of_a_domain() -> None:
+    domain = DOMAIN.model_copy(update={"supervisor": "supervise=1 build=pv", "properties": {}})
+    payload = Payload(b"xen", "a", b"kernel", "tests=5,0-3 peer=0", domain)
+    supervised = "supervise=1 build=pv -- tests=5,0-3 peer=0"
+    assert multiboot_modules(payload) == [(b"kernel", supervised), (b"kernel", "")]
+    other = dataclasses.replace(payload, supervisor=b"other")
+    assert multiboot_modules(other) == [(b"other", supervised), (b"kernel", "")]
+
+
+def test_multiboot_has_no_device_tree() -> None:
+    with pytest.raises(InputError, match="device tree"):
+        multiboot_modules(Payload(b"", "", b"", "", DOMAIN))

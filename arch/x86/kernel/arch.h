@@ -142,4 +142,10 @@ _Noreturn void arch_jump_to(struct arch_jump *jump, int value);
 
 void arch_init(void);
 
+/* ---- Domains that this kernel builds; see builder.c ---- */
+
+struct xencons_interface;
+struct xencons_interface *arch_domain_build(domid_t id, const char *kind, const char *command_line);
+#define arch_domain_build arch_domain_build
+
 #endif

@@ -165,6 +165,17 @@ static long set_event_vector(void)
     return hypercall_hvm_op(HVMOP_set_param, &param);
 }
 
+/* A domU shares a page of its memory with its console; dom0 has no such page. */
+static void find_console(void)
+{
+    struct xen_hvm_param param = {.domid = DOMID_SELF, .index = HVM_PARAM_CONSOLE_PFN};
+    long rc = hypercall_hvm_op(HVMOP_get_param, &param);
+
+    if (rc == 0 && param.value != 0)
+        boot_info.console = (struct xencons_interface *)(param.value * PAGE_SIZE);
+    boot_step("HVM_PARAM_CONSOLE_PFN", rc);
+}
+
 void hvm_init(void)
 {
     const char *command_line = (const char *)(uintptr_t)entry_hvm_start_info->cmdline_paddr;
@@ -180,6 +191,7 @@ void hvm_init(void)
 
     if (!fill_hypercall_page())
         return;   /* no way to tell anybody */
+    find_console();
     rc = map_shared_info();
     if (rc == 0)
         boot_info.shared_info = (struct shared_info *)shared_info_page;

@@ -4,6 +4,7 @@
 const void *hypercall_beyond_page;
 
 char shared_info_page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+char console_page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
 void arch_init(void)
 {

@@ -27,6 +27,20 @@ static long map(const void *page, unsigned long entry)
                           0);
 }
 
+/* A domU shares a page with its console; dom0 has no such page. */
+static void map_console(void)
+{
+    xen_pfn_t frame = entry_start_info->console.domU.mfn;
+    long rc;
+
+    if (entry_start_info->flags & SIF_INITDOMAIN || !frame)
+        return;
+    rc = map(console_page, frame * PAGE_SIZE | PTE_DATA);
+    if (rc == 0)
+        boot_info.console = (struct xencons_interface *)console_page;
+    boot_step("the console ring cannot be mapped", rc);
+}
+
 void pv_init(void)
 {
     long rc;
@@ -36,6 +50,7 @@ void pv_init(void)
     boot_info.start_info = entry_start_info;
     boot_info.command_line = (const char *)entry_start_info->cmd_line;
 
+    map_console();
     boot_step("set_trap_table", set_trap_table());
     boot_step("set_callbacks", set_callbacks());
     boot_step("page 0 cannot be unmapped", map(NULL, 0));

@@ -22,6 +22,9 @@ extern uint64_t page_l1[];
  * the memory that was there away. */
 extern char shared_info_page[PAGE_SIZE];
 
+/* The page that a PV guest maps its console ring over. */
+extern char console_page[PAGE_SIZE];
+
 void pv_init(void);
 void hvm_init(void);
 

@@ -7,6 +7,7 @@
 #include <xen.h>
 
 struct hvm_start_info;
+struct xencons_interface;
 
 struct boot_info {
     const char *guest;                            /* caller kind of abi/: "pv", "hvm", "arm", "ppc" */
@@ -16,6 +17,7 @@ struct boot_info {
                                                      shared_info; a test that registers another sets it */
     const struct start_info *start_info;          /* PV guests, else NULL */
     const struct hvm_start_info *hvm_start_info;  /* PVH guests, else NULL */
+    struct xencons_interface *console;            /* shared console ring; NULL: console_io */
     const void *fdt;                              /* flattened device tree, or NULL */
 };
 

@@ -1,8 +1,6 @@
 /*
- * The console of this kernel: CONSOLEIO_write.
- *
- * Environments in which Xen refuses console_io (a domU of a release build on x86) have no console yet:
- * nothing is printed there and the run ends as one that said nothing.
+ * The console of this kernel: CONSOLEIO_write, or the shared ring of a domain that has one. Xen on x86
+ * refuses console_io to a domU, unless it was built to debug.
  */
 #ifndef XENPORT_CONSOLE_H
 #define XENPORT_CONSOLE_H

@@ -56,11 +56,14 @@ class End(Strict):
 
 
 class Domain(Strict):
-    """A domain under test that is not dom0: dom0 runs the same kernel and watches it."""
+    """A domain under test that is not dom0: dom0 runs the same kernel, and watches it.
 
-    console: str  # what the hypervisor puts in front of its lines
+    The hypervisor builds it at boot, or dom0 does: its command line then says ``build=KIND``.
+    """
+
+    console: str  # what stands in front of its lines
     supervisor: str  # the command line of dom0
-    properties: dict[str, int | list[int] | str | bool] = {}  # of its device-tree node
+    properties: dict[str, int | list[int] | str | bool] = {}  # of its device-tree node, if any
 
 
 class Environment(Strict):

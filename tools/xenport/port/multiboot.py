@@ -39,13 +39,19 @@ def options(
     ``-initrd`` takes modules with commas between them, each a file's name and the rest of its
     command line; a comma that belongs to a command line is written twice.
     """
-    if payload.domain is not None:
-        raise InputError("machines that boot by multiboot have no domain under test besides dom0")
     if payload.kernel is None:
         raise InputError("machines that boot by multiboot need a kernel for dom0")
-    module = f"{files.add(payload.kernel)} {payload.command_line}"
+    kernel = files.add(payload.kernel)
+    if payload.domain is None:
+        modules = [f"{kernel} {payload.command_line}"]
+    elif payload.domain.properties:
+        raise InputError("machines that boot by multiboot have no device tree for `properties`")
+    else:
+        # dom0 builds the domain: its kernel is dom0's module, its command line the rest of dom0's.
+        supervisor = files.add(payload.supervisor) if payload.supervisor else kernel
+        modules = [f"{supervisor} {payload.domain.supervisor} -- {payload.command_line}", kernel]
     return [
         *("-kernel", files.add(payload.hypervisor)),
         *("-append", payload.hypervisor_args),
-        *("-initrd", module.replace(",", ",,")),
+        *("-initrd", ",".join(module.replace(",", ",,") for module in modules)),
     ]
