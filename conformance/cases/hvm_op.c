@@ -8,7 +8,8 @@
 #include "common.h"
 #include "system_time.h"
 
-#if __has_include(<hvm/params.h>)
+/* Release 3.2, of PowerPC, has other parameters. */
+#if RELEASE_IS_AT_LEAST(4, 14)
 #include <hvm/hvm_op.h>
 #include <hvm/params.h>
 
