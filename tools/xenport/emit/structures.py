@@ -19,6 +19,7 @@ from construct import (
     GreedyBytes,
     GreedyRange,
     IntegerError,
+    Renamed,
     SizeofError,
     stream_read,
     stream_read_entire,
@@ -162,8 +163,16 @@ class Structure(Construct):
         return self.size
 
 
+def _plain(subcon: Any) -> Any:
+    """``subcon`` without its names: with a name and a sentence it has two."""
+    while isinstance(subcon, Renamed):
+        subcon = subcon.subcon
+    return subcon
+
+
 def _is_open(subcon: Any) -> bool:
     """Whether ``subcon`` reaches to the end of the data."""
+    subcon = _plain(subcon)
     return (
         subcon is GreedyBytes
         or isinstance(subcon, GreedyRange)
@@ -173,6 +182,7 @@ def _is_open(subcon: Any) -> bool:
 
 def _mask(subcon: Any, length: int) -> bytes:
     """The bits of ``length`` bytes that ``subcon`` writes and reads."""
+    subcon = _plain(subcon)
     if isinstance(subcon, Structure):
         return subcon.mask.ljust(length, b"\xff")
     if isinstance(subcon, Bits):
