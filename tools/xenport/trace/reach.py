@@ -55,6 +55,11 @@ class Reach:
         number = arguments[index] if index < len(arguments) else None
         return None if number is None else self.commands[hypercall.name].get(number & mask)
 
+    def command_index(self, hypercall: Hypercall) -> int | None:
+        """Which argument is the command, if a register is."""
+        place = self._command_places.get(hypercall.name)
+        return None if place is None else place[0]
+
     def buffers(
         self, number: int, arguments: Sequence[int | None], read: Read
     ) -> Iterator[Reached]:
@@ -163,11 +168,15 @@ class Reach:
 
     def selected(self, hypercall: Hypercall, element: Layout, data: bytes) -> Command | None:
         """The command that the selector of the structure ``element`` in ``data`` names."""
+        number = self.selector(hypercall, element, data)
+        return None if number is None else hypercall.command_by_number.get(number)
+
+    def selector(self, hypercall: Hypercall, element: Layout, data: bytes) -> int | None:
+        """What the selector of the structure ``element`` in ``data`` holds."""
         selector = element.by_name.get(hypercall.selector or "")
         if selector is None or selector.offset + selector.size > len(data):
             return None
-        number = self._number(data, selector.offset, selector.size)
-        return hypercall.command_by_number.get(number)
+        return self._number(data, selector.offset, selector.size)
 
     def _array(
         self,

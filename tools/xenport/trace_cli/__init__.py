@@ -2,12 +2,20 @@
 
 import click
 
+from xenport.trace_cli.diff import diff
+from xenport.trace_cli.export import export
 from xenport.trace_cli.import_ import import_
+from xenport.trace_cli.show import show
+from xenport.trace_cli.stats import stats
 
 trace = click.Group(
     "trace",
     help="Record hypercalls, and look at what was recorded.",
     commands={
+        "diff": diff,
+        "export": export,
         "import": import_,
+        "show": show,
+        "stats": stats,
     },
 )
