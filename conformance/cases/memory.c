@@ -307,9 +307,12 @@ static long unmap(domid_t domain, xen_pfn_t frame)
     return hypercall_memory_op(XENMEM_remove_from_physmap, &unmap);
 }
 
+/* A page of the grant table, one that the tests of grants leave alone. */
+#define GRANT_PAGE 5
+
 /*
- * Background: Pages of Xen's, here the first one of the grant table, can be put anywhere into a
- * translated guest.
+ * Background: Pages of Xen's, here one of the grant table, can be put anywhere into a translated
+ * guest.
  * Provoked by: the page mapped where a page of the kernel was, unmapped, unmapped again.
  * Expected: a page of memory that is not the kernel's old one; 0; -ENOENT. In the end the kernel
  * gets its memory back.
@@ -325,7 +328,7 @@ TEST(memory_map_and_unmap, MEMORY, "a page of the grant table can be mapped and 
 
     *first = 0x12345678;
     CHECK_EQ(give_back(&page), 1);
-    CHECK_EQ(map(DOMID_SELF, XENMAPSPACE_grant_table, 0, frame), 0);
+    CHECK_EQ(map(DOMID_SELF, XENMAPSPACE_grant_table, GRANT_PAGE, frame), 0);
     CHECK(*first != 0x12345678);
     CHECK_EQ(unmap(DOMID_SELF, frame), 0);
     CHECK_ERRNO(unmap(DOMID_SELF, frame), ENOENT);
@@ -486,7 +489,7 @@ static long map_batch(struct xen_add_to_physmap_batch *batch, xen_ulong_t *indic
 
 /*
  * Background: The batch command maps page by page, and has a result for each.
- * Provoked by: the first page of the grant table, and one far beyond its end.
+ * Provoked by: a page of the grant table, and one far beyond its end.
  * Expected: 0 for the command and for the first page, -EINVAL for the second.
  * Source: memory.h (XENMEM_add_to_physmap_batch); common/memory.c, xenmem_add_to_physmap_batch().
  */
@@ -494,7 +497,7 @@ TEST(memory_map_batch, MEMORY, "a batch of mappings has a result for each", .nee
 {
     static page_t page;
     xen_pfn_t frames[2] = {arch_frame(page), arch_frame(page)};
-    xen_ulong_t indices[2] = {0, 0x7fffffff};
+    xen_ulong_t indices[2] = {GRANT_PAGE, 0x7fffffff};
     int errors[2] = {1, 1};
     struct xen_add_to_physmap_batch batch = {
         .domid = DOMID_SELF,

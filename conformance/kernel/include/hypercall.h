@@ -11,6 +11,7 @@
 #include <domctl.h>
 #include <errno.h>
 #include <event_channel.h>
+#include <grant_table.h>
 #include <hvm/hvm_op.h>
 #include <memory.h>
 #include <sched.h>
@@ -48,6 +49,12 @@ static inline long hypercall_vcpu_op(unsigned int command, unsigned int vcpu, vo
 static inline long hypercall_memory_op(unsigned int command, void *argument)
 {
     return arch_hypercall(__HYPERVISOR_memory_op, command, arch_guest_address(argument), 0, 0, 0);
+}
+
+static inline long hypercall_grant_table_op(unsigned int command, void *requests, unsigned int count)
+{
+    return arch_hypercall(__HYPERVISOR_grant_table_op, command, arch_guest_address(requests), count, 0,
+                          0);
 }
 
 static inline long hypercall_hvm_op(unsigned int command, void *argument)

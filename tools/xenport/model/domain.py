@@ -10,6 +10,7 @@ from xenport.model.console_line import ConsoleLine
 from xenport.model.errors import XenError
 from xenport.model.events import EventChannels
 from xenport.model.frames import Frames, TranslatedFrames
+from xenport.model.grant_table import GrantTable
 from xenport.model.memory import Buffer, Memory, Page
 from xenport.model.vcpu import Vcpu
 from xenport.model.watchdog import Watchdogs
@@ -82,6 +83,7 @@ class Domain:
         self.frames: Frames = TranslatedFrames(self)
         self.hypercalls = hypervisor.runners(guest, cpu_class)
         self.events = EventChannels(self)
+        self.grants = GrantTable(self)
 
     def _layout_of_info(self) -> InfoLayout:
         abi = self.abi

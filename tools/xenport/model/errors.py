@@ -9,5 +9,13 @@ class XenError(Exception):
         self.errno = errno
 
 
+class GrantError(Exception):
+    """The status of one request of grant_table_op: ``GrantError("bad_page")`` is GNTST_bad_page."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class ModelError(Exception):
     """A mistake of the model itself, never of the guest; ends the run."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from xenport.abi.releases import rank
 from xenport.model.errors import XenError
-from xenport.model.memory import PAGE_SIZE, Page
+from xenport.model.memory import PAGE_SIZE, Page, Window
 
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
 
-MAX_GRANT_FRAMES = 64
+MACHINE_SHIFT = 24  #: bits of a domain's frame numbers, in those of the machine
 
 
 class Frames(Protocol):
@@ -38,14 +38,39 @@ class Frames(Protocol):
         """Take away what is mapped. XenError ENOENT: nothing is."""
         ...
 
+    def place_of(self, page: Page) -> int:
+        """The frame by which the domain knows a page of Xen's; all ones: none."""
+        ...
+
+    def owns(self, frame: int) -> bool:
+        """Is memory of the domain's own at the frame? Not Xen's pages, and not other domains'."""
+        ...
+
+    def machine_frame(self, frame: int) -> int:
+        """The machine's number for a frame that the domain owns."""
+        ...
+
+    def frame_of(self, machine_frame: int) -> int | None:
+        """The domain's number for a machine frame that it owns; None: it does not."""
+        ...
+
+    def forget(self, page: Page) -> None:
+        """A page of Xen's is not there any more."""
+        ...
+
+    def steal(self, frame: int) -> bytes:
+        """Take a page away for good, and return what it holds. XenError EINVAL: it is not the
+        domain's, or in use."""
+        ...
+
 
 class TranslatedFrames:
     """Frames that Xen translates."""
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
-        self._grant_table: list[Page] = []
         self._places: dict[Page, int] = {}  # where Xen's own pages are mapped
+        self._granted: dict[int, Window] = {}  # frames at which grants are mapped
         abi = domain.abi
         self._spaces = {
             abi.constants[name].value: name
@@ -92,6 +117,8 @@ class TranslatedFrames:
         page = self._domain.memory.page_at(frame)
         if page is not None and page in self._places:
             del self._places[page]
+        elif frame in self._granted:
+            del self._granted[frame]
         elif not self._domain.is_direct_mapped:
             self._domain.total_pages -= 1
         self._domain.memory.replace(frame, None)
@@ -104,6 +131,7 @@ class TranslatedFrames:
         page = memory.page_at(frame)
         if page is not None:
             self._places.pop(page, None)
+        self._granted.pop(frame, None)
         memory.replace(frame, None)
 
     # ---- Xen's pages ----
@@ -119,7 +147,10 @@ class TranslatedFrames:
         if name == "XENMAPSPACE_gmfn":
             self._move(index, frame)
             return
-        page = self._shared_info(index) if name.endswith("shared_info") else self._grant(index)
+        if name.endswith("shared_info"):
+            page = self._shared_info(index)
+        else:
+            page = self._domain.grants.page(index)
         old = self._places.get(page)
         again = cpu_class.mapped_again(self._domain.abi)
         if old is not None and again == "fails":
@@ -135,19 +166,77 @@ class TranslatedFrames:
 
     def shared_info_frame(self) -> int:
         """See Frames."""
-        return self._places.get(self._domain.shared_info, (1 << 64) - 1)
+        return self.place_of(self._domain.shared_info)
+
+    def place_of(self, page: Page) -> int:
+        """See Frames."""
+        return self._places.get(page, (1 << 64) - 1)
 
     def _shared_info(self, index: int) -> Page:
         if index:
             raise XenError("EINVAL")
         return self._domain.shared_info
 
-    def _grant(self, index: int) -> Page:
-        if index >= MAX_GRANT_FRAMES:
+    # ---- Grants ----
+
+    def owns(self, frame: int) -> bool:
+        """See Frames."""
+        memory = self._domain.memory
+        return (
+            memory.has_frame(frame)
+            and frame not in self._granted
+            and memory.page_at(frame) not in self._places
+        )
+
+    def machine_frame(self, frame: int) -> int:
+        """See Frames. Nobody but the caches sees these numbers: each domain's memory has a part of
+        the machine's to itself."""
+        if self._domain.is_direct_mapped:
+            return frame
+        return self._domain.id + 1 << MACHINE_SHIFT | frame
+
+    def frame_of(self, machine_frame: int) -> int | None:
+        """See Frames."""
+        frame = machine_frame
+        if not self._domain.is_direct_mapped:
+            frame = machine_frame & ((1 << MACHINE_SHIFT) - 1)
+        same = self.owns(frame) and self.machine_frame(frame) == machine_frame
+        return frame if same else None
+
+    def forget(self, page: Page) -> None:
+        """See Frames."""
+        frame = self._places.pop(page, None)
+        if frame is not None:
+            self._domain.memory.replace(frame, None)
+
+    def steal(self, frame: int) -> bytes:
+        """See Frames."""
+        if not self.owns(frame):
             raise XenError("EINVAL")
-        while len(self._grant_table) <= index:
-            self._grant_table.append(Page())
-        return self._grant_table[index]
+        content = self._domain.memory.read(frame * PAGE_SIZE, PAGE_SIZE)
+        self._clear(frame)
+        return content
+
+    def map_grant(self, frame: int, page: Window) -> None:
+        """Map a granted page, in place of what is at the frame."""
+        if self._domain.memory.has_frame(frame):
+            self._clear(frame)
+        self._granted[frame] = page
+        self._domain.memory.replace(frame, page)
+
+    def unmap_grant(self, frame: int, page: Window) -> bool:
+        """Undo `map_grant`; False where ``page`` is not what is there."""
+        mapped = self._granted.get(frame)
+        if mapped is None or mapped.address != page.address:
+            return False
+        del self._granted[frame]
+        self._domain.memory.replace(frame, None)
+        return True
+
+    def move_away(self, frame: int) -> None:
+        """A page of the domain's own is somewhere else from now on."""
+        if self.owns(frame):
+            self._clear(frame)
 
     def _move(self, source: int, frame: int) -> None:
         """Move a page of the domain's own to another frame."""

@@ -21,6 +21,8 @@ MAPPING_SIZE = 2 << 20
 class Buffer:
     """Page-aligned host memory. ``data`` is a writable view of it, ``address`` its host address."""
 
+    read_only = False  #: a guest that has it mapped must not write it
+
     def __init__(self, size: int) -> None:
         self._map = mmap.mmap(-1, size)
         self.size = size
@@ -33,6 +35,16 @@ class Page(Buffer):
 
     def __init__(self) -> None:
         super().__init__(PAGE_SIZE)
+
+
+class Window(Page):
+    """One page of other memory, to be at a second place. ``read_only`` there, if so."""
+
+    def __init__(self, data: memoryview, address: int, read_only: bool) -> None:
+        self.size = PAGE_SIZE
+        self.data = data
+        self.address = address
+        self.read_only = read_only
 
 
 class MemoryFault(Exception):
@@ -121,6 +133,15 @@ class Memory:
     def page_at(self, frame: int) -> Page | None:
         """The page that was put at this frame; None where it is RAM or nothing."""
         return self._replaced.get(frame)
+
+    def window(self, frame: int, *, read_only: bool = False) -> Window:
+        """What is at this frame now, for another place. Raises MemoryFault where nothing is."""
+        page = self._replaced.get(frame)
+        if page is not None:
+            return Window(page.data, page.address, read_only)
+        data, start, _ = self._window(frame * PAGE_SIZE)
+        part = data[start : start + PAGE_SIZE]
+        return Window(part, self.ram.address + start, read_only)
 
     def is_ram(self, frame: int) -> bool:
         """Was the frame RAM to begin with?"""

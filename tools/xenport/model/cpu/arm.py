@@ -91,6 +91,7 @@ class ArmCpu(Cpu):
     features = _FEATURES
     map_spaces = ("XENMAPSPACE_shared_info", "XENMAPSPACE_grant_table")
     unknown_space = "ENOSYS"
+    max_grant_version = 1
     maps_devices = True
     pirq_count = 1024
     silo = True

@@ -36,12 +36,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from xenport.model.errors import XenError
+from xenport.model.errors import GrantError, XenError
+from xenport.model.frames import TranslatedFrames
 from xenport.model.handlers import Handlers
+from xenport.model.memory import PAGE_SIZE, Window
 
 if TYPE_CHECKING:
     from xenport.abi import Abi
     from xenport.model.domain import Domain
+    from xenport.model.grant_table import Granted
     from xenport.model.vcpu import Vcpu
 
 
@@ -80,6 +83,16 @@ class Cpu(ABC):
     )
     unknown_space: ClassVar[str] = "EINVAL"
     maps_devices: ClassVar[bool] = False
+
+    #: The newest version of the grant table.
+    max_grant_version: ClassVar[int] = 2
+
+    #: What a command of grant_table_op with more bits than its number ends with.
+    grant_command_errno: ClassVar[str] = "EINVAL"
+
+    #: A page of a domain's own is at one frame only: mapping it by a grant takes it away from
+    #: where it was.
+    own_page_moves: ClassVar[bool] = False
 
     #: Physical interrupts a domain can name.
     pirq_count: ClassVar[int] = 0
@@ -202,6 +215,32 @@ class Cpu(ABC):
     def set_upcall_vector(self, _vector: int) -> None:
         """HVMOP_set_evtchn_upcall_vector (x86 only)."""
         raise XenError("ENOSYS")
+
+    #: The GNTMAP_ flags that this kind of guest may not use.
+    grant_flags_refused: ClassVar[tuple[str, ...]] = (
+        "GNTMAP_device_map",
+        "GNTMAP_application_map",
+        "GNTMAP_contains_pte",
+    )
+
+    def map_grant(self, address: int, grant: Granted, flags: int) -> None:
+        """Map a granted page at an address of the guest's. GrantError general_error: Xen cannot."""
+        frames = self.vcpu.domain.frames
+        assert isinstance(frames, TranslatedFrames)
+        if self.own_page_moves and grant.domain is self.vcpu.domain:
+            frames.move_away(grant.frame)
+        read_only = bool(flags & self.vcpu.domain.abi.constant("GNTMAP_readonly"))
+        window = Window(grant.page.data, grant.page.address, read_only)
+        frames.map_grant(address // PAGE_SIZE, window)
+
+    def unmap_grant(self, address: int, grant: Granted, flags: int, new_address: int = 0) -> None:
+        """Undo `map_grant`, and put what is at ``new_address``, if that is not 0, in its place.
+        GrantError general_error: it is not mapped there, or not so."""
+        del flags
+        frames = self.vcpu.domain.frames
+        assert isinstance(frames, TranslatedFrames)
+        if new_address or not frames.unmap_grant(address // PAGE_SIZE, grant.page):
+            raise GrantError("general_error")
 
     def frame_is_writable(self, _frame: int) -> bool:
         """May Xen share this frame, which has memory, with the guest as a writable one?"""

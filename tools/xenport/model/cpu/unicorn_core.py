@@ -19,7 +19,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from xenport.model.errors import ModelError
 
 if TYPE_CHECKING:
-    from xenport.model.memory import Memory
+    from xenport.model.memory import Buffer, Memory
 
 #: The adapters rely on details of this version (field positions found by calibration, workarounds).
 UNICORN_VERSION = (2, 1, 4)
@@ -226,9 +226,10 @@ class UnicornCore:
         """Map a domain's whole memory and follow its changes."""
         memory.attach(self)
 
-    def map(self, address: int, size: int, host_address: int, owner: object) -> None:
+    def map(self, address: int, size: int, host_address: int, owner: Buffer) -> None:
         """Map ``size`` bytes of host memory at physical ``address``; ``owner`` is kept alive."""
-        self.uc.mem_map_ptr(address, size, unicorn.UC_PROT_ALL, host_address)
+        protection = unicorn.UC_PROT_ALL & ~(unicorn.UC_PROT_WRITE if owner.read_only else 0)
+        self.uc.mem_map_ptr(address, size, protection, host_address)
         self._buffers[address] = owner
 
     def unmap(self, address: int, size: int) -> None:

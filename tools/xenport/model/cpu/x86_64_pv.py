@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unicorn import x86_const as x86
 
 from xenport.model.clock import WALL_CLOCK_SECONDS
-from xenport.model.cpu import x86_pv_calls, x86_pv_hooks
+from xenport.model.cpu import x86_pv_calls, x86_pv_grants, x86_pv_hooks
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
     CR0_PE,
@@ -55,6 +55,7 @@ from xenport.model.memory import MemoryFault
 
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
+    from xenport.model.grant_table import Granted
     from xenport.model.vcpu import Vcpu
 
 _SYSCALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -425,6 +426,20 @@ class PvCpu(Cpu):
     def may_hold(self, handle: int) -> bool:
         """What is not Xen's is the guest's."""
         return not XEN_START <= handle < XEN_END
+
+    grant_flags_refused = ()
+
+    def map_grant(self, address: int, grant: Granted, flags: int) -> None:
+        """By an entry of a page table, of which there has to be one."""
+        at = x86_pv_grants.entry_address(self, address, flags)
+        writable = not flags & self.vcpu.domain.abi.constant("GNTMAP_readonly")
+        self.start.machine.set_grant_entry(at, grant.frame, writable=writable)
+        self.flush()
+
+    def unmap_grant(self, address: int, grant: Granted, flags: int, new_address: int = 0) -> None:
+        """The entry must be as `map_grant` made it."""
+        x86_pv_grants.unmap(self, address, grant, flags, new_address)
+        self.flush()
 
     def frame_is_writable(self, frame: int) -> bool:
         """The domain's own, and no table."""

@@ -67,6 +67,8 @@ class PvhCpu(Cpu):
     )
     virt_start = 0xFFFF_8000_0000_0000
     pirq_count = 272
+    grant_command_errno = "ENOSYS"
+    own_page_moves = True
 
     def __init__(self, vcpu: Vcpu) -> None:
         super().__init__(vcpu)

@@ -22,7 +22,7 @@ from unicorn import x86_const as x86
 from xenport.model.cpu import code_traps
 from xenport.model.cpu.unicorn_core import Context, UnicornCore
 from xenport.model.errors import ModelError
-from xenport.model.memory import Memory, MemoryFault
+from xenport.model.memory import PAGE_SIZE, Memory, MemoryFault
 
 #: Ticks of the time stamp counter per ns. A power of two, so that guests can compute ns exactly.
 TICKS_PER_NS = 2
@@ -150,8 +150,24 @@ class Processor:
         #: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15, rip
         self.state = self.core.state(_STATE)
         self.core.hook_interrupt(self._interrupted)
+        self._forbidden = 0  # the page that was to be written and must not be
+        self.core.hook_memory_fault(self._note_forbidden)
 
     # ---- Running ----
+
+    def _note_forbidden(self, kind: int, address: int, _size: int, _value: int) -> bool:
+        if kind == unicorn.UC_MEM_WRITE_PROT:
+            self._forbidden = address & -PAGE_SIZE
+        return False
+
+    def _discard_write(self) -> None:
+        """Carry out the present instruction, except that the page it writes stays as it is."""
+        page = self._forbidden
+        content = self.memory.read(page, PAGE_SIZE)
+        self.uc.mem_protect(page, PAGE_SIZE, unicorn.UC_PROT_ALL)
+        self.uc.emu_start(self.rip.get(), 0, count=1)
+        self.uc.mem_protect(page, PAGE_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        self.memory.write(page, content)
 
     def _interrupted(self, number: int) -> None:
         self._vector = number
@@ -167,6 +183,9 @@ class Processor:
         self._vector = None
         self._raised = None
         status = self.core.run(self.rip.get())
+        while status == unicorn.UC_ERR_WRITE_PROT:
+            self._discard_write()
+            status = self.core.run(self.rip.get())
         if self._raised is not None:
             vector, rip = self._raised
             self.rip.set(rip)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenport.model.errors import XenError
+from xenport.model.memory import PAGE_SIZE, Page
 
 if TYPE_CHECKING:
     from xenport.model.cpu.x86_pv_memory import MachineMemory
@@ -37,7 +38,35 @@ class PvFrames:
 
     def shared_info_frame(self) -> int:
         """Xen's page, by its machine frame."""
-        return self._machine.shared_frame
+        return self.place_of(self._domain.shared_info)
+
+    def place_of(self, page: Page) -> int:
+        """Xen's pages are shared with the domain when it asks for them."""
+        return self._machine.share(page)
+
+    def owns(self, frame: int) -> bool:
+        """Its own RAM."""
+        return self._machine.owned(frame)
+
+    def machine_frame(self, frame: int) -> int:
+        """A PV domain knows no others."""
+        return frame
+
+    def frame_of(self, machine_frame: int) -> int | None:
+        """The same number."""
+        return machine_frame if self.owns(machine_frame) else None
+
+    def forget(self, page: Page) -> None:
+        """The frame is Xen's alone again."""
+        self._machine.unshare(page)
+
+    def steal(self, frame: int) -> bytes:
+        """A page that no table maps."""
+        if self._machine.is_mapped_writable(frame):
+            raise XenError("EINVAL")
+        self._machine.take_back(frame)
+        self._domain.total_pages -= 1
+        return self._machine.memory.read(frame * PAGE_SIZE, PAGE_SIZE)
 
     def map_space(self, _space: int, _index: int, _frame: int) -> None:
         """PV frames are not translated."""

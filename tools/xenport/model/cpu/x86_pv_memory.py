@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import struct
 
-from xenport.model.cpu.x86_core import ADDRESS, LARGE, PRESENT, USER, WRITABLE
+from xenport.model.cpu.x86_core import (
+    ACCESSED,
+    ADDRESS,
+    DIRTY,
+    LARGE,
+    PRESENT,
+    USER,
+    WRITABLE,
+)
 from xenport.model.errors import XenError
 from xenport.model.memory import PAGE_SIZE, Memory, MemoryFault, Page
 
@@ -50,7 +58,7 @@ class MachineMemory:
         self._writable: dict[int, int] = {}  # frame -> number of writable mappings
         self._uses: dict[int, int] = {}  # table frame -> number of references
         self._shared: set[int] = set()  # Xen's frames that the domain may map
-        self.shared_frame = 0  #: the last one of them
+        self._shared_pages: dict[Page, int] = {}
         self._next = 0x10  # Xen's own frames are handed out from here
         self.xen_frame_of_zeros = self.xen_frame()
 
@@ -63,12 +71,24 @@ class MachineMemory:
         return self._next
 
     def share(self, page: Page) -> int:
-        """Put ``page`` into the machine's memory; the domain may map it. Returns its frame."""
-        frame = self.xen_frame()
+        """Put ``page`` into the machine's memory, where it is not yet; the domain may map it.
+        Returns its frame."""
+        if page in self._shared_pages:
+            return self._shared_pages[page]
+        frame = self._shared_pages[page] = self.xen_frame()
         self.memory.replace(frame, page)
         self._shared.add(frame)
-        self.shared_frame = frame
         return frame
+
+    def unshare(self, page: Page) -> None:
+        """The domain may not map Xen's page any more. XenError EBUSY: it does."""
+        frame = self._shared_pages.get(page)
+        if frame is None:
+            return
+        if self.is_mapped_writable(frame):
+            raise XenError("EBUSY")
+        del self._shared_pages[page]
+        self._shared.discard(frame)
 
     def owned(self, frame: int) -> bool:
         """Is the frame RAM of the domain?"""
@@ -183,6 +203,29 @@ class MachineMemory:
             self.demote(frame)
         elif entry & WRITABLE and frame in self._writable:
             self._writable[frame] -= 1
+
+    # ---- Grants ----
+
+    def set_grant_entry(self, at: int, frame: int, *, writable: bool) -> None:
+        """Map a frame by a grant, with the entry at a machine address of a table of level 1."""
+        entry = frame * PAGE_SIZE | PRESENT | ACCESSED | DIRTY | USER | GUEST_KERNEL
+        if writable:
+            entry |= WRITABLE
+            self._writable[frame] = self._writable.get(frame, 0) + 1
+        self.move_entry(at, entry)
+
+    def take_entry(self, at: int) -> int:
+        """The entry at a machine address, which is empty from now on; still counted as mapping what
+        it does."""
+        entry = self.read_entry(at)
+        self.write_entry(at, 0)
+        return entry
+
+    def move_entry(self, at: int, entry: int) -> None:
+        """Store an entry that is counted already in place of another."""
+        old = self.read_entry(at)
+        self.write_entry(at, entry)
+        self._drop(1, old)
 
     # ---- Tables ----
 

@@ -1,0 +1,38 @@
+/* The own grant table, which IBM's port has at places of Xen's choice behind the machine's memory. */
+#include <grants.h>
+#include <hypercall.h>
+
+#include <memory.h>
+
+volatile void *arch_grant_table(void *page, unsigned long index)
+{
+    unsigned long frames[4];
+    struct gnttab_setup_table list = {.dom = DOMID_SELF, .nr_frames = (unsigned int)index + 1};
+
+    (void)page;
+    if (index >= sizeof(frames) / sizeof(frames[0]))
+        return NULL;
+    handle_set(list.frame_list, frames);
+    if (hypercall_grant_table_op(GNTTABOP_setup_table, &list, 1) != 0 || list.status != GNTST_okay)
+        return NULL;
+    return (volatile void *)(frames[index] * 4096);
+}
+
+static long reservation(unsigned int command, const volatile void *page)
+{
+    struct xen_memory_reservation reservation = {.nr_extents = 1, .domid = DOMID_SELF};
+    xen_pfn_t frame = arch_frame(page);
+
+    handle_set(reservation.extent_start, &frame);
+    return hypercall_memory_op(command, &reservation) - 1;
+}
+
+long arch_vacate(const volatile void *page)
+{
+    return reservation(XENMEM_decrease_reservation, page);
+}
+
+long arch_occupy(const volatile void *page)
+{
+    return reservation(XENMEM_populate_physmap, page);
+}
