@@ -3,6 +3,7 @@
 #include <timing.h>
 
 #include "common.h"
+#include "system_time.h"
 
 /* A port bound to the other domain's echo; every event on it is counted. */
 static evtchn_port_t echo_port(void)
@@ -89,10 +90,12 @@ TEST(evtchn_peer_masked, EVENTS, "what another domain sends to a masked port wai
 /*
  * Background: A vcpu that has nothing to do blocks until an event comes.
  * Provoked by: blocking after an event was sent to the other domain, until its answer was taken.
- * Expected: the answer ends the block; there is no other end to it.
+ * Expected: the answer ends the block; there is no other end to it. (An HVM guest has no such step in
+ * which events are enabled and waited for.)
  * Source: sched.h; common/sched, vcpu_block(); common/event_channel.c, evtchn_send().
  */
-TEST(evtchn_peer_wakes, EVENTS, "an event of another domain wakes a vcpu that blocks", .needs = "peer")
+TEST(evtchn_peer_wakes, EVENTS, "an event of another domain wakes a vcpu that blocks",
+     .needs = "peer pv|arm")
 {
     evtchn_port_t port = echo_port();
 
@@ -105,6 +108,29 @@ TEST(evtchn_peer_wakes, EVENTS, "an event of another domain wakes a vcpu that bl
         arch_events_disable();
     }
     arch_events_enable();
+}
+
+/*
+ * Background: Polling waits for ports that are masked, so it needs no upcalls.
+ * Provoked by: a poll after an event was sent to the other domain, with a deadline that is far off.
+ * Expected: the answer ends it, and waits to be delivered.
+ * Source: sched.h (SCHEDOP_poll); common/event_channel.c, evtchn_check_pollers().
+ */
+TEST(evtchn_peer_ends_poll, EVENTS, "an event of another domain ends a poll", .needs = "peer")
+{
+    evtchn_port_t port = echo_port();
+    uint64_t begin = arch_monotonic_ns();
+    struct sched_poll poll = {.nr_ports = 1, .timeout = system_time() + 2 * EVENT_LIMIT};
+
+    CHECK(event_wait(port, 1, EVENT_LIMIT));
+    event_mask(port);
+    handle_set(poll.ports, &port);
+    CHECK_EQ(event_send(port), 0);
+    while (!event_is_pending(port)) {
+        CHECK(arch_monotonic_ns() - begin < EVENT_LIMIT);
+        CHECK_EQ(hypercall_sched_op(SCHEDOP_poll, &poll), 0);
+    }
+    CHECK_EQ(event_count(port), 1);
 }
 
 /*

@@ -440,10 +440,25 @@ TEST(memory_map_device_denied, MEMORY, "a domU may not map pages of devices: EAC
  * Source: common/memory.c, xatp_permission_check(); xsm/dummy.h, xsm_add_to_physmap().
  */
 TEST(memory_map_into_another_domain, MEMORY, "a domU may not map into dom0: EPERM",
-     .needs = "hvm|arm domu")
+     .needs = "arm domu")
 {
     CHECK_ERRNO(map(0, XENMAPSPACE_shared_info, 0, 0), EPERM);
     CHECK_ERRNO(unmap(0, 0), EPERM);
+}
+
+/*
+ * Background: On x86 dom0 may be a PV domain, into which nothing can be mapped; Xen sees that first.
+ * Provoked by: a domU maps and unmaps in domain 0.
+ * Expected: -EACCES both times if dom0 is a PV domain, else -EPERM.
+ * Source: common/memory.c, xatp_permission_check() and do_memory_op().
+ */
+TEST(memory_map_into_pv_or_hvm_dom0, MEMORY, "an HVM domU may not map into dom0",
+     .needs = "hvm domu")
+{
+    long rc = map(0, XENMAPSPACE_shared_info, 0, 0);
+
+    CHECK(rc == -XEN_EACCES || rc == -XEN_EPERM);
+    CHECK_EQ(unmap(0, 0), rc);
 }
 
 /*
@@ -588,12 +603,14 @@ static long memory_map(struct e820_entry *entries, unsigned int *count)
 }
 
 /*
- * Background: A PVH dom0 is told the machine's map, with its own memory as RAM.
+ * Background: A PVH dom0 is told the machine's map, with its own memory as RAM; a domU the one that its
+ * builder has given to Xen.
  * Provoked by: the whole map; the first entry only; the map at an address where nothing is.
  * Expected: entries, one of them RAM; one entry, the same as before; -EFAULT.
  * Source: memory.h (XENMEM_memory_map); arch/x86/mm.c, arch_memory_op().
  */
-TEST(memory_map_of_hvm, MEMORY, "a PVH guest is told the map of its memory", .needs = "hvm")
+TEST(memory_map_told, MEMORY, "a guest that has a map of its memory is told it",
+     .needs = "hvm|domu pv|hvm")
 {
     static struct e820_entry entries[128], first;
     unsigned int count = 128, one = 1;

@@ -174,19 +174,26 @@ static bool allow_memory(const struct domain *to)
     return domain_step("XEN_DOMCTL_max_mem", hypercall_domctl(request));
 }
 
-bool domain_set_context(const struct domain *of, struct vcpu_guest_context *context)
+/* A page of the memory that is none, and what the domain is told of its memory. */
+static bool place_console(struct domain *of)
 {
-    struct xen_domctl *request = domain_request(of, XEN_DOMCTL_setvcpucontext);
+    struct xen_foreign_memory_map told = {.domid = of->id, .map.nr_entries = MEMORY_RANGES};
 
-    handle_set(request->u.vcpucontext.ctxt, context);
-    return domain_step("XEN_DOMCTL_setvcpucontext", hypercall_domctl(request));
+    if (!domain_take_pages(of, 1, &of->console_page))
+        return false;
+    uint64_t begin = of->console_page * PAGE_SIZE, end = begin + PAGE_SIZE;
+
+    of->memory[0] = (struct memory_range){0, begin, MEMORY_RAM};
+    of->memory[1] = (struct memory_range){begin, PAGE_SIZE, MEMORY_RESERVED};
+    of->memory[2] = (struct memory_range){end, DOMAIN_PAGES * PAGE_SIZE - end, MEMORY_RAM};
+    handle_set(told.map.buffer, of->memory);
+    return domain_step("XENMEM_set_memory_map", hypercall_memory_op(XENMEM_set_memory_map, &told));
 }
 
 static bool build(struct domain *of, const struct domain_kind *kind)
 {
     return create(of, kind) && give_vcpus(of) && allow_memory(of) && kind->prepare(of) &&
-           populate(of) && load_kernel(of) && domain_take_pages(of, 1, &of->console_page) &&
-           kind->finish(of) &&
+           populate(of) && load_kernel(of) && place_console(of) && kind->finish(of) &&
            domain_step("the console ring",
                        domain_map(of, console_window, of->frames[of->console_page])) &&
            domain_step("XEN_DOMCTL_unpausedomain",

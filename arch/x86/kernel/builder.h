@@ -12,6 +12,19 @@
 
 #define DOMAIN_PAGES 4096          /* 16 MiB */
 
+/* A range of a domain's memory, as in the memory map of a PC BIOS. */
+struct __attribute__((packed)) memory_range {
+    uint64_t address;
+    uint64_t size;
+    uint32_t type;
+};
+
+#define MEMORY_RAM 1
+#define MEMORY_RESERVED 2
+
+/* RAM, the page of the console ring, RAM. */
+#define MEMORY_RANGES 3
+
 /* A domain that is being built. Its memory is pages 0 to DOMAIN_PAGES - 1; an address is that of memory. */
 struct domain {
     domid_t id;
@@ -19,6 +32,7 @@ struct domain {
     const char *command_line;
     unsigned long next_page;       /* the first that is not in use */
     unsigned long console_page;
+    struct memory_range memory[MEMORY_RANGES];
     xen_pfn_t frames[DOMAIN_PAGES];    /* the number that stands for a page in hypercalls about it */
 };
 
@@ -39,9 +53,6 @@ bool domain_write(const struct domain *domain, uint64_t address, const void *dat
 
 /* Zeroes `count` pages that follow each other, which nobody uses so far; returns the first one's number. */
 bool domain_take_pages(struct domain *domain, unsigned long count, unsigned long *first);
-
-/* vcpu 0's registers. */
-bool domain_set_context(const struct domain *domain, struct vcpu_guest_context *context);
 
 /*
  * The kinds of domain: what its creation asks for; what has to be there before memory; and, with the

@@ -100,6 +100,7 @@ static bool start_vcpu(const struct domain *domain, unsigned long start, unsigne
                        unsigned long stack_end)
 {
     static struct vcpu_guest_context context;
+    struct xen_domctl *request;
     uint64_t address;
 
     if (!elf_note(&domain->kernel, XEN_ELFNOTE_ENTRY, &address))
@@ -115,7 +116,9 @@ static bool start_vcpu(const struct domain *domain, unsigned long start, unsigne
     context.kernel_ss = FLAT_KERNEL_SS;
     context.kernel_sp = stack_end * PAGE_SIZE;
     context.ctrlreg[3] = domain->frames[tables] * PAGE_SIZE;
-    return domain_set_context(domain, &context);
+    request = domain_request(domain, XEN_DOMCTL_setvcpucontext);
+    handle_set(request->u.vcpucontext.ctxt, &context);
+    return domain_step("XEN_DOMCTL_setvcpucontext", hypercall_domctl(request));
 }
 
 bool builder_pv_finish(struct domain *domain)
