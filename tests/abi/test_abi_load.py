@@ -113,6 +113,18 @@ def test_command_inside_the_argument(small: Description) -> None:
     assert arg.direction == "inout"
 
 
+def test_command_inside_the_first_buffer() -> None:
+    dm_op = load("arm64", "4.23").hypercalls["dm_op"]
+    buffers = dm_op.args[-1]
+    assert (buffers.type, buffers.count) == ("handle(xen_dm_op_buf)", "nr_bufs")
+    assert (buffers.holds, dm_op.selector) == ("xen_dm_op", "op")
+    arg = dm_op.commands["XEN_DMOP_nr_vcpus"].arg
+    assert arg is not None
+    assert (arg.member, arg.offset, arg.layout.name) == ("u.nr_vcpus", 8, "xen_dm_op_nr_vcpus")
+    served = [name for name, command in dm_op.commands.items() if command.callers]
+    assert len(served) == 8
+
+
 def test_guests_of_the_model_that_no_xen_runs() -> None:
     assert not load("ppc64", "4.20").hypercalls["event_channel_op"].callers
     calls = load_for_model("ppc64", "4.20").hypercalls
