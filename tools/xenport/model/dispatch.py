@@ -55,6 +55,8 @@ class Dispatcher:
     def _runner(self, hypercall: xenport.abi.Hypercall) -> Runner:
         if not hypercall.commands or hypercall.name in self._handlers:
             return self._plain(hypercall)
+        if any(arg.holds for arg in hypercall.args):  # no such hypercall is served yet
+            return self._plain(hypercall)
         if any(arg.role == "command" for arg in hypercall.args):
             return self._by_register(hypercall)
         if any(arg.role == "argument" and arg.count for arg in hypercall.args):
