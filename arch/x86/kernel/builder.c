@@ -3,7 +3,7 @@
  * as its module in it.
  *
  * A domain of either kind has its memory at the addresses that the kernel is linked for, starting at 0,
- * a page of it as the shared console ring, no grants, and no XenStore.
+ * a page of it as the shared console ring, and no XenStore.
  */
 #include <hypercall.h>
 #include <memory.h>
@@ -14,7 +14,8 @@
 #include "x86.h"
 
 #define PORTS 1024                 /* event channels; what a test expects of a domU, see event_ports.c */
-#define GRANT_FRAMES 4
+#define GRANT_FRAMES 64            /* pages of the grant table; this and the next as with xl */
+#define MAPTRACK_FRAMES 1024
 #define SPARE_PAGES 256            /* that the domain may get later, as with xl */
 
 static const struct domain_kind kinds[] = {
@@ -23,6 +24,13 @@ static const struct domain_kind kinds[] = {
         .name = "pvh",
         .flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
         .emulation_flags = XEN_X86_EMU_LAPIC,
+        .prepare = builder_hvm_prepare,
+        .finish = builder_hvm_finish,
+    },
+    {
+        .name = "hvm",                 /* with all of a PC's devices that Xen itself emulates */
+        .flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
+        .emulation_flags = XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI,
         .prepare = builder_hvm_prepare,
         .finish = builder_hvm_finish,
     },
@@ -149,7 +157,7 @@ static bool create(struct domain *of, const struct domain_kind *kind)
         .max_vcpus = 1,
         .max_evtchn_port = PORTS - 1,
         .max_grant_frames = GRANT_FRAMES,
-        .max_maptrack_frames = GRANT_FRAMES,
+        .max_maptrack_frames = MAPTRACK_FRAMES,
 #ifdef XEN_DOMCTL_GRANT_version
         .grant_opts = XEN_DOMCTL_GRANT_version(2),
 #endif
