@@ -21,13 +21,17 @@ if TYPE_CHECKING:
     from xenport.model.recording import Watch
     from xenport.model.vcpu import Vcpu
 
+    Carrier = Callable[[Vcpu, int, Arguments], int]
+    Tap = Callable[[Carrier], Carrier]
+
 
 class Hypervisor:
     """One machine's hypervisor.
 
     ``console`` gets what guests write; ``overrides`` replaces handlers by command or hypercall name
     (how the tests of the tests break the model). ``clock`` is a virtual one unless given;
-    ``watch`` follows the commands.
+    ``watch`` follows the commands; ``tap`` makes of what carries hypercalls out (`hypercall`) what
+    is called in its place.
     """
 
     def __init__(
@@ -39,8 +43,11 @@ class Hypervisor:
         overrides: Mapping[str, Handler] | None = None,
         clock: Clock | None = None,
         watch: Watch | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self._watch = watch
+        if tap is not None:
+            self.hypercall = tap(self.hypercall)  # type: ignore[method-assign,assignment]
         self.abi = abi
         self.architecture = architecture
         self.console = console

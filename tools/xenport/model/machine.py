@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xenport.model.cpu.base import Cpu
     from xenport.model.domain import Domain
     from xenport.model.handlers import Handler
+    from xenport.model.hypervisor import Tap
     from xenport.model.recording import Watch
     from xenport.model.vcpu import Vcpu
 
@@ -83,7 +84,8 @@ class Host(Protocol):
 
 class Machine:
     """One run of one kernel, on Unicorn unless a ``host`` is given. ``console`` gets the bytes that
-    the domain prints, ``watch`` follows the commands of the domain under test."""
+    the domain prints, ``watch`` follows the commands of the domain under test, and ``tap`` is that
+    of the `Hypervisor`."""
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class Machine:
         overrides: Mapping[str, Handler] | None = None,
         host: Host | None = None,
         watch: Watch | None = None,
+        tap: Tap | None = None,
     ) -> None:
         adapter = (host.cpu_class if host else cpu_class)(architecture, guest.kind)
         self.hypervisor = Hypervisor(
@@ -105,6 +108,7 @@ class Machine:
             overrides=overrides,
             clock=host.clock if host else None,
             watch=watch,
+            tap=tap,
         )
         self.hypervisor.ended = self._domain_ended
         self.hypervisor.powered_off = self._powered_off

@@ -25,7 +25,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xenport.abi
 from xenport import architecture
@@ -34,12 +34,18 @@ from xenport.model.errors import ModelError
 from xenport.model.machine import End, Guest, Host, Machine
 from xenport.model.recording import Recording
 
+if TYPE_CHECKING:
+    from xenport.model.hypervisor import Tap
+
 REPORT = 3
 """The descriptor of the end record."""
 
 
-def boot(spec: dict[str, Any], host: Host | None = None) -> End:
-    """Boot what ``spec`` says, on the processors of ``host`` if it is given; see the module."""
+def boot(spec: dict[str, Any], host: Host | None = None, tap: Tap | None = None) -> End:
+    """Boot what ``spec`` says, on the processors of ``host`` if it is given; see the module.
+
+    ``tap`` is that of the `Machine`.
+    """
     try:
         release = spec["release"]
         arch = architecture.load(spec["architecture"]).at(release)
@@ -49,7 +55,15 @@ def boot(spec: dict[str, Any], host: Host | None = None) -> End:
         recording = Recording(abi, Path(spec["record"])) if "record" in spec else None
         write = recording.before(_write) if recording else _write
         machine = Machine(
-            abi, arch, guest, image, spec["command_line"], write, host=host, watch=recording
+            abi,
+            arch,
+            guest,
+            image,
+            spec["command_line"],
+            write,
+            host=host,
+            watch=recording,
+            tap=tap,
         )
     except (InputError, OSError) as error:
         return End("error", str(error))

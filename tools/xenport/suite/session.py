@@ -42,8 +42,10 @@ class Options:
     silence: float | None = None
 
 
-def run(options: Options, console: Console) -> int:
+def run(options: Options, console: Console, *plugins: object) -> int:
     """Runs the suite; returns the exit status: 0 nothing unexpected failed, 1 something did.
+
+    ``plugins`` are more plugins of pytest, which see the run.
 
     Raises InputError for ports, images, expressions and folders that cannot be used.
     """
@@ -52,7 +54,9 @@ def run(options: Options, console: Console) -> int:
     with _interrupt_on_sigterm(), _folder(options.report) as folder:
         recorder = _Recorder(Display(console))
         with redirect_stderr(io.StringIO()) as said:
-            status = pytest.main(_arguments(chosen, options, folder), plugins=[plugin, recorder])
+            status = pytest.main(
+                _arguments(chosen, options, folder), plugins=[plugin, recorder, *plugins]
+            )
         recorder.finish(status, said.getvalue())
         recorder.run.outlooks = {port.name: port.outlook for port in chosen}
         recorder.run.differences = differences(chosen, recorder.run.results)

@@ -29,6 +29,7 @@ PARTS = ".parts"
 
 PART_SECONDS = 1.0
 GROUP_ROWS = 16384  # hypercalls that are in memory at a time
+GROUP_BYTES = 64 << 20  # of memory in them, about
 LARGEST_GROUP = 1 << 30  # bytes; a group that claims more is an attack or a mistake
 
 _BUFFER = pa.struct(
@@ -127,6 +128,7 @@ class Writer:
                 raise InputError("it exists already; remove it or choose another name", there)
         self._schema = _schema(metadata)
         self._records: list[Record] = []
+        self._bytes = 0
         self._number = 0
         self._due = 0.0
         self._lock = threading.Lock()
@@ -156,7 +158,9 @@ class Writer:
         """Adds a hypercall."""
         with self._lock:
             self._records.append(record)
-            if len(self._records) >= GROUP_ROWS:
+            for buffer in record.buffers:
+                self._bytes += len(buffer.before or b"") + len(buffer.after or b"")
+            if len(self._records) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
                 self._flush()
 
     def close(self) -> None:
@@ -197,6 +201,7 @@ class Writer:
         unfinished.replace(part)
         self._number += 1
         self._records = []
+        self._bytes = 0
 
 
 def _schema(metadata: Metadata) -> pa.Schema:
@@ -220,11 +225,12 @@ def _options(level: int) -> dict[str, Any]:
 
 
 def _regrouped(parts: Sequence[Path]) -> Iterator[pa.Table]:
-    """The content of ``parts`` in tables of at least ``GROUP_ROWS``, but for the last."""
+    """The content of ``parts`` in tables of about ``GROUP_ROWS``, or ``GROUP_BYTES``."""
     waiting: list[pa.Table] = []
     for part in parts:
         waiting.append(pq.ParquetFile(part).read())
-        if sum(table.num_rows for table in waiting) >= GROUP_ROWS:
+        rows = sum(table.num_rows for table in waiting)
+        if rows >= GROUP_ROWS or sum(table.nbytes for table in waiting) >= GROUP_BYTES:
             yield pa.concat_tables(waiting)
             waiting = []
     if waiting:

@@ -13,7 +13,7 @@ from lzma import LZMAError
 from typing import IO, NamedTuple
 
 from xenport.abi import Abi, Hypercall
-from xenport.trace.reach import Reach
+from xenport.trace.reach import Reach, comes_back
 from xenport.trace.record import Buffer, Record
 
 _HEADER = struct.Struct("<BBHHHIIQd6Q")  # kind mode domain vcpu buffers number flags sequence time
@@ -177,7 +177,7 @@ class Recording:
             self._callers[entry.mode & _HVM],
             entry.number,
             arguments,
-            _signed(back.values[0]) if back and not continued and _comes_back(hypercall) else None,
+            _signed(back.values[0]) if back and not continued and comes_back(hypercall) else None,
             continued,
             tuple(self._buffers(hypercall, entry, back)),
         )
@@ -203,11 +203,6 @@ class Recording:
                 _find(pieces, reached.address, reached.size),
                 _find(after, reached.address, reached.size),
             )
-
-
-def _comes_back(hypercall: Hypercall | None) -> bool:
-    """iret ends elsewhere in the guest: the result's register is the guest's own there."""
-    return hypercall is None or hypercall.name != "iret"
 
 
 def _span(piece: _Piece) -> tuple[int, int]:

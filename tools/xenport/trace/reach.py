@@ -337,3 +337,8 @@ def _direction(layout: Layout) -> Direction:
     """Of a structure: that of all of its members."""
     found = {member.direction for member in layout.fields}
     return found.pop() if len(found) == 1 else "inout"
+
+
+def comes_back(hypercall: Hypercall | None) -> bool:
+    """Whether the guest gets a result: iret goes on elsewhere, with registers of its own."""
+    return hypercall is None or hypercall.name != "iret"

@@ -5,6 +5,7 @@ import click
 from xenport.trace_cli.diff import diff
 from xenport.trace_cli.export import export
 from xenport.trace_cli.import_ import import_
+from xenport.trace_cli.record import record
 from xenport.trace_cli.show import show
 from xenport.trace_cli.stats import stats
 
@@ -15,6 +16,7 @@ trace = click.Group(
         "diff": diff,
         "export": export,
         "import": import_,
+        "record": record,
         "show": show,
         "stats": stats,
     },
