@@ -8,7 +8,9 @@
 #include <fault.h>
 #include <grants.h>
 #include <memory.h>
+#include <peer.h>
 #include <string.h>
+#include <timing.h>
 
 #include "common.h"
 
@@ -62,7 +64,7 @@ static grant_ref_t grant_frame(domid_t to, unsigned long frame, unsigned int fla
 {
     grant_ref_t ref = next_ref++;
 
-    CHECK(ref < PAGE_BYTES / sizeof(struct grant_entry_v1));
+    CHECK(ref < PEER_CLIENT_REF);
     table[ref].frame = (uint32_t)frame;
     table[ref].domid = to;
     __atomic_store_n(&table[ref].flags, (uint16_t)flags, __ATOMIC_SEQ_CST);
@@ -436,7 +438,7 @@ TEST(grant_add_to_physmap, GRANTS, "pages of the grant table are mapped like oth
  * Source: common/grant_table.c; xsm/dummy.h, xsm_grant_query_size(), xsm_grant_setup().
  */
 TEST(grant_table_of_another_domain, GRANTS, "a domU is told nothing of the table of dom0",
-     .needs = "arm domu")
+     .needs = "pv|arm domu")
 {
     unsigned int version;
     xen_pfn_t frame;
@@ -1904,6 +1906,203 @@ TEST(grant_cache_flush_refused, GRANTS, "caches of what is no page are not flush
     CHECK_ERRNO(hypercall_grant_table_op(GNTTABOP_cache_flush, arch_unmapped_pointer(), 1), EFAULT);
 }
 
+#endif
+
+/* ---- Two domains ---- */
+
+#define PEER_ANY "pv|arm peer"
+
+static struct side of_peer(grant_ref_t ref)
+{
+    return (struct side){.granted = true, .ref = ref, .domain = peer_domain()};
+}
+
+/* The other domain has made its grants when its ports are there. */
+static void begin_with_peer(void)
+{
+    begin();
+    peer_bind(PEER_ECHO);
+}
+
+/*
+ * Background: A grant lets another domain in, for reading only if it says so.
+ * Provoked by: a page of the other domain's that it granted for reading, mapped for reading and for writing.
+ * Expected: what the other domain wrote; GNTST_general_error.
+ * Source: grant_table.h; common/grant_table.c, map_grant_ref().
+ */
+TEST(grant_peer_map_readonly, GRANTS, "a page that another domain granted for reading can be read",
+     .needs = PEER_ANY)
+{
+    static page_t place;
+
+    begin_with_peer();
+    CHECK_EQ(map_status(peer_domain(), PEER_REF_READONLY, place, GNTMAP_host_map), GNTST_general_error);
+    CHECK_EQ(arch_vacate(place), 0);
+    struct gnttab_map_grant_ref map =
+        map_from(peer_domain(), PEER_REF_READONLY, place, GNTMAP_host_map | GNTMAP_readonly);
+    CHECK_EQ(map.status, GNTST_okay);
+    CHECK_EQ(*word(place), PEER_MARK);
+    CHECK_EQ(unmap_page(map.handle, place), GNTST_okay);
+    CHECK_EQ(unmap_page(map.handle, place), GNTST_bad_handle);
+    CHECK_EQ(arch_occupy(place), 0);
+}
+
+/*
+ * Background: A page of another domain's that is mapped for writing is that domain's page.
+ * Provoked by: a word written through a mapping; the page copied by its grant, during and after the mapping.
+ * Expected: the word both times; after the mapping is undone, the address does not lead to the page.
+ * Source: grant_table.h; common/grant_table.c, map_grant_ref(), unmap_common().
+ */
+TEST(grant_peer_map, GRANTS, "what is written to another domain's page is there when it is unmapped",
+     .needs = PEER_ANY)
+{
+    static page_t place, copy;
+
+    begin_with_peer();
+    CHECK_EQ(arch_vacate(place), 0);
+    struct gnttab_map_grant_ref map = map_from(peer_domain(), PEER_REF, place, GNTMAP_host_map);
+    CHECK_EQ(map.status, GNTST_okay);
+    *word(place) = MARK;
+    CHECK_EQ(copy_status(of_peer(PEER_REF), by_frame(copy, 0), 4), GNTST_okay);
+    CHECK_EQ(*word(copy), MARK);
+    CHECK_EQ(unmap_page(map.handle, place), GNTST_okay);
+    CHECK_EQ(arch_occupy(place), 0);
+    *word(place) = 1;
+    *word(copy) = 2;
+    CHECK_EQ(copy_status(of_peer(PEER_REF), by_frame(copy, 0), 4), GNTST_okay);
+    CHECK_EQ(*word(copy), MARK);
+}
+
+/*
+ * Background: Copies need no mapping, and go between any two grants.
+ * Provoked by: copies from the other domain, to it and back, from one of its pages to another; one to a page that
+ * it granted for reading.
+ * Expected: GNTST_okay and the contents; GNTST_general_error.
+ * Source: grant_table.h; common/grant_table.c, gnttab_copy_one().
+ */
+TEST(grant_peer_copy, GRANTS, "pages are copied from and to another domain, and within it",
+     .needs = PEER_ANY)
+{
+    static page_t page, copy;
+
+    begin_with_peer();
+    CHECK_EQ(copy_status(of_peer(PEER_REF_READONLY), by_frame(copy, 0), 4), GNTST_okay);
+    CHECK_EQ(*word(copy), PEER_MARK);
+    CHECK_EQ(copy_status(by_frame(page, 0), of_peer(PEER_REF_READONLY), 4), GNTST_general_error);
+
+    number_bytes(&page, 5);
+    CHECK_EQ(copy_status(by_frame(page, 0), of_peer(PEER_REF), PAGE_BYTES), GNTST_okay);
+    CHECK_EQ(copy_status(of_peer(PEER_REF), by_frame(copy, 0), PAGE_BYTES), GNTST_okay);
+    __asm__ volatile("" ::: "memory");
+    CHECK_EQ(memcmp(page, copy, PAGE_BYTES), 0);
+    CHECK_EQ(copy_status(of_peer(PEER_REF_READONLY), of_peer(PEER_REF), 4), GNTST_okay);
+    CHECK_EQ(copy_status(of_peer(PEER_REF), by_frame(copy, 0), 4), GNTST_okay);
+    CHECK_EQ(*word(copy), PEER_MARK);
+}
+
+/*
+ * Background: What is granted to one domain is granted to no other.
+ * Provoked by: an entry of the other domain's for a third one, mapped and copied; an entry that it does not have.
+ * Expected: GNTST_general_error; GNTST_bad_gntref.
+ * Source: common/grant_table.c, _set_status_v1().
+ */
+TEST(grant_peer_not_granted, GRANTS, "what another domain grants to a third is refused", .needs = PEER_ANY)
+{
+    static page_t page, place;
+
+    begin_with_peer();
+    CHECK_EQ(map_status(peer_domain(), PEER_REF_FOREIGN, place, GNTMAP_host_map), GNTST_general_error);
+    CHECK_EQ(copy_status(of_peer(PEER_REF_FOREIGN), by_frame(page, 0), 4), GNTST_general_error);
+    CHECK_EQ(copy_status(by_frame(page, 0), of_peer(PEER_REF_FOREIGN), 4), GNTST_general_error);
+    CHECK_EQ(map_status(peer_domain(), NO_REF, place, GNTMAP_host_map), GNTST_bad_gntref);
+}
+
+/*
+ * Background: A page of this domain's is mapped by the other one; this domain sees that, and only that.
+ * Provoked by: a grant to the other domain, which it is asked to map, and to unmap.
+ * Expected: the other domain's writes; GTF_reading and GTF_writing; the grant cannot be taken back, exchanged or
+ * used by anyone else; when it is unmapped, it can be taken back.
+ * Source: grant_table.h; common/grant_table.c, map_grant_ref(), swap_grant_ref().
+ */
+TEST(grant_peer_maps, GRANTS, "a page that another domain maps is in use until it is unmapped",
+     .needs = PEER_ANY)
+{
+    static page_t page, place;
+    grant_ref_t ref = PEER_CLIENT_REF;
+
+    begin();
+    evtchn_port_t port = peer_bind(PEER_MAP);
+    CHECK_EQ(event_bind(port, NULL, NULL), 0);
+    CHECK(event_wait(port, 1, EVENT_LIMIT));
+
+    table[ref].frame = (uint32_t)arch_frame(page);
+    table[ref].domid = peer_domain();
+    table[ref].flags = GTF_permit_access;
+    *word(page) = 41;
+    CHECK_EQ(event_send(port), 0);
+    CHECK(event_wait(port, 2, EVENT_LIMIT));
+    CHECK_EQ(*word(page), 42);
+    CHECK_EQ(in_use(ref), GTF_reading | GTF_writing);
+    CHECK(!revoke(ref));
+    CHECK_EQ(swap(ref, next_ref), GNTST_eagain);
+    CHECK_EQ(map_status(self, ref, place, GNTMAP_host_map), GNTST_general_error);
+    CHECK_EQ(copy_status(by_ref(ref, 0), by_frame(page, 0), 4), GNTST_general_error);
+
+    CHECK_EQ(event_send(port), 0);
+    CHECK(event_wait(port, 3, EVENT_LIMIT));
+    CHECK_EQ(in_use(ref), 0);
+    CHECK(revoke(ref));
+}
+
+#ifdef GNTTABOP_cache_flush
+/*
+ * Background: The caches of another domain's page are nobody's business but of those who have it mapped.
+ * Provoked by: the caches of a page cleaned while it is mapped and when it is not any more.
+ * Expected: 0; -EINVAL.
+ * Source: common/grant_table.c, _cache_flush(), grant_map_exists().
+ */
+TEST(grant_peer_cache_flush, GRANTS, "caches of another domain's page are cleaned while it is mapped only",
+     .needs = PEER_ANY)
+{
+    static page_t place;
+    const unsigned int clean = GNTTAB_CACHE_CLEAN;
+
+    begin_with_peer();
+    CHECK_EQ(arch_vacate(place), 0);
+    struct gnttab_map_grant_ref map = map_from(peer_domain(), PEER_REF, place, GNTMAP_host_map);
+    CHECK_EQ(map.status, GNTST_okay);
+    CHECK_EQ(cache_flush(GNTTABOP_cache_flush, map.dev_bus_addr, 0, PAGE_BYTES, clean), 0);
+    CHECK_EQ(unmap_page(map.handle, place), GNTST_okay);
+    CHECK_ERRNO(cache_flush(GNTTABOP_cache_flush, map.dev_bus_addr, 0, PAGE_BYTES, clean), EINVAL);
+    CHECK_EQ(arch_occupy(place), 0);
+}
+#endif
+
+#ifdef XENMAPIDX_grant_table_status
+/*
+ * Background: A transitive entry passes a grant of a third domain on: whoever copies by the entry gets that
+ * domain's page.
+ * Provoked by: an entry for this domain itself that leads to a grant of the other domain's, copied from; for one
+ * for reading, copied to.
+ * Expected: the other domain's page; GNTST_general_error. No entry is marked.
+ * Source: grant_table.h (GTF_transitive); common/grant_table.c, acquire_grant_for_copy().
+ */
+TEST(grant_transitive, GRANTS, "a grant is passed on to others for copies", .needs = "pv peer")
+{
+    static page_t copy;
+
+    peer_bind(PEER_ECHO);
+    begin_version_2();
+    table2[REF].transitive.trans_domid = peer_domain();
+    table2[REF].transitive.gref = PEER_REF_READONLY;
+    table2[REF].hdr.domid = self;
+    table2[REF].hdr.flags = GTF_transitive;
+    CHECK_EQ(copy_status(by_ref(REF, 0), by_frame(copy, 0), 4), GNTST_okay);
+    CHECK_EQ(*word(copy), PEER_MARK);
+    CHECK_EQ(copy_status(by_frame(copy, 0), by_ref(REF, 0), 4), GNTST_general_error);
+    CHECK_EQ(states[REF], 0);
+    end_version_2();
+}
 #endif
 
 #endif

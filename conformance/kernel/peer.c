@@ -33,15 +33,25 @@ static void renew(evtchn_port_t port, void *data)
     event_send(port);
 }
 
+static void map(evtchn_port_t port, void *data)
+{
+    (void)data;
+    peer_map(client);
+    event_send(port);
+}
+
 void peer_serve(domid_t domain)
 {
     evtchn_port_t foreign;
 
     client = domain;
     events_init();
+    peer_grant(client);
     offer_echo();
     if (event_alloc_unbound(client, &served[PEER_RENEW]) == 0)
         event_bind(served[PEER_RENEW], renew, NULL);
+    if (event_alloc_unbound(client, &served[PEER_MAP]) == 0)
+        event_bind(served[PEER_MAP], map, NULL);
     event_alloc_unbound(0, &foreign); /* a client is never domain 0 */
     arch_events_enable();
 }

@@ -43,6 +43,10 @@ void boot_print_problems(void);
 /* From now on, serves this domain as its peer, in upcalls; see peer.h. */
 void peer_serve(domid_t domain);
 
+/* The peer's side of grants: makes its own, and maps the client's or undoes that. */
+void peer_grant(domid_t client);
+void peer_map(domid_t client);
+
 /*
  * Builds domain 1 if the command line says build=KIND, passes on what it writes to its console, waits
  * until it is shut down, and tells on the console how.

@@ -15,6 +15,8 @@ volatile void *arch_grant_table(void *page, unsigned long index)
     handle_set(list.frame_list, frames);
     if (hypercall_grant_table_op(GNTTABOP_setup_table, &list, 1) != 0 || list.status != GNTST_okay)
         return NULL;
+    if (frames[index] == ~0UL)
+        return NULL; /* a page that is nowhere */
     return (volatile void *)(frames[index] * 4096);
 }
 

@@ -1,5 +1,6 @@
 /*
- * The other domain, in environments that provide "peer": it runs this kernel too, and answers events.
+ * The other domain, in environments that provide "peer": it runs this kernel too, answers events, and shares
+ * pages.
  *
  * It waits on one event channel for each of its services. Nothing tells a domain the numbers of
  * another's ports, so they are found by trying.
@@ -13,9 +14,25 @@
 enum peer_service {
     PEER_ECHO,      /* sends an event back for each that it gets */
     PEER_RENEW,     /* closes the port of PEER_ECHO, waits on a new one, and then sends an event back */
+    PEER_MAP,       /* maps PEER_CLIENT_REF, and adds 1 to the first 32-bit word there, or undoes that
+                       mapping the next time; then sends an event back, also if it could not */
     PEER_SERVICES,
     PEER_FOREIGN = PEER_SERVICES  /* this port waits for another domain */
 };
+
+/*
+ * Its grants: of a page that starts with PEER_MARK, for reading; of another page; of that for a domain that
+ * does not exist. They are there when its ports are. The page at PEER_CLIENT_REF is one that the domain
+ * under test grants to it.
+ */
+enum peer_grant {
+    PEER_REF_READONLY = 8,
+    PEER_REF,
+    PEER_REF_FOREIGN,
+    PEER_CLIENT_REF = 511
+};
+
+#define PEER_MARK 0x70656572u
 
 /* Its number; ends the test with a failure if the command line does not tell. */
 domid_t peer_domain(void);

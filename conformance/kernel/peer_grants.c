@@ -1,0 +1,83 @@
+/* What the other domain grants, and maps; see peer.h. */
+#include <grants.h>
+#include <hypercall.h>
+#include <peer.h>
+
+#include "runtime.h"
+
+#ifdef GNTTABOP_get_version
+
+#define PAGE_BYTES 4096
+
+typedef uint8_t page_t[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
+
+static page_t table_page, readonly_page, writable_page, place;
+static bool place_is_free, is_mapped;
+static grant_handle_t handle;
+
+static void grant(volatile struct grant_entry_v1 *entry, domid_t domain, const page_t *page,
+                  unsigned int flags)
+{
+    entry->frame = (uint32_t)arch_frame(page);
+    entry->domid = domain;
+    __atomic_store_n(&entry->flags, (uint16_t)(GTF_permit_access | flags), __ATOMIC_SEQ_CST);
+}
+
+void peer_grant(domid_t client)
+{
+    volatile struct grant_entry_v1 *table = arch_grant_table(table_page, 0);
+
+    if (!table)
+        return;
+    *(volatile uint32_t *)readonly_page = PEER_MARK;
+    grant(&table[PEER_REF_READONLY], client, &readonly_page, GTF_readonly);
+    grant(&table[PEER_REF], client, &writable_page, 0);
+    grant(&table[PEER_REF_FOREIGN], DOMID_INVALID, &writable_page, 0);
+    place_is_free = arch_vacate(place) == 0;
+}
+
+static void map(domid_t client)
+{
+    struct gnttab_map_grant_ref map = {
+        .host_addr = grant_host_address(place),
+        .flags = GNTMAP_host_map,
+        .ref = PEER_CLIENT_REF,
+        .dom = client,
+    };
+
+    if (hypercall_grant_table_op(GNTTABOP_map_grant_ref, &map, 1) != 0 || map.status != GNTST_okay)
+        return;
+    is_mapped = true;
+    handle = map.handle;
+    ++*(volatile uint32_t *)place;
+}
+
+static void unmap(void)
+{
+    struct gnttab_unmap_grant_ref unmap = {.host_addr = grant_host_address(place), .handle = handle};
+
+    hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1);
+    is_mapped = false;
+}
+
+void peer_map(domid_t client)
+{
+    if (is_mapped)
+        unmap();
+    else if (place_is_free)
+        map(client);
+}
+
+#else
+
+void peer_grant(domid_t client)
+{
+    (void)client;
+}
+
+void peer_map(domid_t client)
+{
+    (void)client;
+}
+
+#endif
