@@ -166,3 +166,9 @@ def test_ports_lists_them_all() -> None:
 
 def test_fetch_of_an_unknown_port() -> None:
     assert "unknown port" in refused("fetch", "xen-9.9")
+
+
+def test_model_is_every_model() -> None:
+    every = xenport("coverage", "--port", "model", "--port", "model-arm64", "--json")
+    assert every.returncode == 0, every.stderr
+    assert every.stdout == xenport("coverage", "--json").stdout

@@ -18,6 +18,8 @@ from xenport.suite import coverage as suite_coverage, outcomes, session
 from xenport.suite.coverage_table import print_coverage
 from xenport.trace_cli import trace
 
+_MODEL = "model"  # all ports of that kind
+
 
 class _Group(click.Group):
     """Prints bad input as one line and ends with status 2; anything else is a bug and shows."""
@@ -49,7 +51,7 @@ main.add_command(trace)
     "chosen",
     multiple=True,
     metavar="NAME|FILE",
-    help="Port to test; may be repeated. Default: the reference model, all architectures.",
+    help="Port to test; may be repeated. Default: model, which is every reference model.",
 )
 @click.option(
     "--release",
@@ -97,11 +99,19 @@ def run(
     silence: float | None,
 ) -> None:
     """Run the conformance suite and say how far each port is."""
-    names = chosen or _models(release)
+    names = _named(chosen, release)
     options = session.Options(
         names, release, hypervisor, tree, expression, report, compiler, slow, silence
     )
     sys.exit(session.run(options, Console()))
+
+
+def _named(chosen: tuple[str, ...], release: str | None) -> tuple[str, ...]:
+    """The ports ``chosen``; ``model``, and nothing at all, stand for the model's of every kind."""
+    names: list[str] = []
+    for name in chosen or (_MODEL,):
+        names += _models(release) if name == _MODEL else (name,)
+    return tuple(dict.fromkeys(names))
 
 
 def _models(release: str | None) -> tuple[str, ...]:
@@ -144,7 +154,7 @@ def headers(arch: str, release: str, lang: str, out: Path) -> None:
     "chosen",
     multiple=True,
     metavar="NAME|FILE",
-    help="Port to look at; may be repeated. Default: the reference model, all architectures.",
+    help="Port to look at; may be repeated. Default: model, as for `run`.",
 )
 @click.option("--release", type=RELEASE, metavar="R", help="As for `run`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table for programs, with tests.")
@@ -154,7 +164,7 @@ def coverage(chosen: tuple[str, ...], release: str | None, as_json: bool) -> Non
     Which test calls what is found out by running the tests on the reference model. For a real port
     the outcomes are those of its last `xenport run` on this machine.
     """
-    selected = [ports.load(name, release) for name in chosen or _models(release)]
+    selected = [ports.load(name, release) for name in _named(chosen, release)]
     table = suite_coverage.coverage(selected, outcomes.last)
     if as_json:
         click.echo(json.dumps(suite_coverage.as_data(table), indent=1))
