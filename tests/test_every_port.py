@@ -80,4 +80,4 @@ def test_the_model_passes_what_xen_passes(name: str, tmp_path: Path) -> None:
     assert {result["release"] for result in results} == {xen.release}
     assert {result["outcome"] for result in results} == {"pass"}
     kinds = {name for name, environment in xen.environments.items() if not environment.like}
-    assert {result["environment"] for result in results} == kinds
+    assert kinds <= {result["environment"] for result in results} <= set(xen.environments)

@@ -78,6 +78,8 @@ ENVIRONMENTS = {
     for environment in (
         Environment("pv64-dom0", "x86_64", "4.17", Guest("pv", control=True)),
         Environment("pvh64-dom0", "x86_64", "4.17", Guest("hvm", control=True)),
+        Environment("pv64-domu", "x86_64", "4.17", Guest("pv", control=False)),
+        Environment("pvh64-domu", "x86_64", "4.17", Guest("hvm", control=False)),
         Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True), ("smp",)),
         Environment("arm64-domu", "arm64", "4.17", Guest("arm", control=False), ("smp",)),
         Environment("arm32-dom0", "arm32", "4.17", Guest("arm", control=True), ("smp",)),

@@ -11,6 +11,7 @@ import xenport.abi
 from xenport import architecture
 from xenport.model.call import Call
 from xenport.model.clock import VirtualClock
+from xenport.model.console_ring import ConsoleRing
 from xenport.model.cpu.base import Cpu
 from xenport.model.domain import Domain
 from xenport.model.errors import XenError
@@ -312,6 +313,48 @@ def test_a_guest_prints_by_line(world: World) -> None:
     assert world.output == b"ab\n"
     assert world.call(world.control, "console_io", write, 3, LISTS) == 0
     assert world.output == b"ab\na\x07b"
+
+
+RING = 0x3000
+RING_SIZE = 2048
+
+
+def ring_index(domain: Domain, name: str, value: int | None = None) -> int:
+    """An index of the console ring; sets it first, if there is a value."""
+    at = RING + ABI.offset("xencons_interface", name)
+    if value is not None:
+        domain.memory.write(at, value.to_bytes(4, "little"))
+    return int.from_bytes(domain.memory.read(at, 4), "little")
+
+
+@pytest.mark.parametrize("start", [0, RING_SIZE - 2, (1 << 32) - 2])
+def test_a_console_ring_is_passed_on(world: World, start: int) -> None:
+    ring = ConsoleRing(world.guest, RING)
+    ring_index(world.guest, "out_cons", start)
+    ring_index(world.guest, "out_prod", start)
+    ring.drain()
+    assert world.output == b""
+    for number, byte in enumerate(b"hello\n"):
+        at = RING + ABI.offset("xencons_interface", "out") + (start + number) % RING_SIZE
+        world.guest.memory.write(at, bytes([byte]))
+    ring_index(world.guest, "out_prod", start + 6 & 0xFFFF_FFFF)
+    ring.drain()
+    assert world.output == b"hello\n"
+    assert ring_index(world.guest, "out_cons") == start + 6 & 0xFFFF_FFFF
+    ring.drain()
+    assert world.output == b"hello\n"
+
+
+def test_a_console_ring_that_cannot_be(world: World) -> None:
+    """Indices further apart than the ring is long; a page that was given away."""
+    ring = world.guest.console_ring = ConsoleRing(world.guest, RING)
+    ring_index(world.guest, "out_prod", RING_SIZE + 1)
+    ring.drain()
+    assert world.output == b""
+    assert ring_index(world.guest, "out_cons") == RING_SIZE + 1
+    world.guest.memory.replace(RING // PAGE_SIZE, None)
+    ring.drain()
+    assert world.guest.console_ring is None
 
 
 # ---- Memory ----

@@ -16,6 +16,7 @@ from xenport.model.vcpu import Vcpu
 from xenport.model.watchdog import Watchdogs
 
 if TYPE_CHECKING:
+    from xenport.model.console_ring import ConsoleRing
     from xenport.model.cpu.base import Cpu
     from xenport.model.hypervisor import Hypervisor
 
@@ -58,6 +59,7 @@ class Domain:
         self.is_control = is_control
         self.is_console = is_console  #: may use console_io although it is not the control domain
         self.is_watched = False  #: its commands are followed (`xenport.model.recording`)
+        self.console_ring: ConsoleRing | None = None  #: where it writes instead of console_io
         self.console_line = ConsoleLine(hypervisor.console)
         self.max_vcpus = max_vcpus
         self.max_port = NO_PORT_LIMIT if max_port is None else max_port

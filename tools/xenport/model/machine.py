@@ -124,7 +124,8 @@ class Machine:
         if not guest.control and guest.peer != 0:
             self._add(adapter, guest, 0, vcpus=0)
         number = 0 if guest.control else 1
-        domain = self._add(adapter, guest, number, vcpus=VCPUS, is_console=not guest.control)
+        is_console = not guest.control and not adapter.built_by_tools
+        domain = self._add(adapter, guest, number, vcpus=VCPUS, is_console=is_console)
         domain.is_watched = True
         adapter.build_domain(domain, image, command_line)
         if guest.peer is not None:
@@ -186,6 +187,8 @@ class Machine:
         if cpu.event_deliverable():
             cpu.deliver_event()
         cpu.run()
+        if vcpu.domain.console_ring is not None:
+            vcpu.domain.console_ring.drain()
 
     def _slice_over(self) -> None:
         if self._running is not None:

@@ -97,6 +97,10 @@ class Cpu(ABC):
     #: Physical interrupts a domain can name.
     pirq_count: ClassVar[int] = 0
 
+    #: A domain that is not the control domain has a console ring and may not use console_io: a tool
+    #: stack builds it, not Xen itself.
+    built_by_tools: ClassVar[bool] = False
+
     #: Xen is built with the SILO policy on this architecture (Arm's default).
     silo: ClassVar[bool] = False
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unicorn import x86_const as x86
 
 from xenport.model.clock import WALL_CLOCK_SECONDS
+from xenport.model.console_ring import ConsoleRing
 from xenport.model.cpu import x86_pv_calls, x86_pv_grants, x86_pv_hooks
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
@@ -17,6 +18,7 @@ from xenport.model.cpu.x86_core import (
     CR0_TS,
     CR0_WP,
     CR4_PAE,
+    E820_RAM,
     EFER_LMA,
     EFER_LME,
     EFER_NX,
@@ -37,6 +39,7 @@ from xenport.model.cpu.x86_core import (
     RAX,
     RCX,
     RIP,
+    SPARE_PAGES,
     UD,
     USER,
     WITH_ERROR_CODE,
@@ -51,7 +54,7 @@ from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.cpu.x86_pv_xen import FLAT_CS, FLAT_SS, STUB, STUB_CS, STUB_SS
 from xenport.model.cpu.x86_time import TimeRecord
 from xenport.model.errors import ModelError, XenError
-from xenport.model.memory import MemoryFault
+from xenport.model.memory import PAGE_SIZE, MemoryFault
 
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
@@ -114,6 +117,7 @@ class PvCpu(Cpu):
     """A vcpu of a 64-bit PV guest. The Unicorn instance is made when the vcpu gets registers."""
 
     handlers = x86_pv_calls.handlers
+    built_by_tools = True
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     features = (
         "XENFEAT_memory_op_vnode_supported",
@@ -183,12 +187,14 @@ class PvCpu(Cpu):
 
     @classmethod
     def build_domain(cls, domain: Domain, image: bytes, command_line: str) -> None:
-        """As Xen builds a PV dom0."""
+        """As Xen builds a PV dom0, and a tool stack other domains."""
         start = Builder(domain, image).build(command_line)
         domain.built = start
         domain.frames = PvFrames(domain, start.machine)
         domain.total_pages = start.machine.count
-        domain.max_pages = 0xFFFF_FFFF if domain.is_control else start.machine.count
+        domain.max_pages = 0xFFFF_FFFF if domain.is_control else start.machine.count + SPARE_PAGES
+        if start.console is not None:
+            domain.console_ring = ConsoleRing(domain, start.console)
         for _ in range(domain.max_vcpus):
             domain.add_vcpu()
         for info in domain.shared_view().vcpu_info:
@@ -444,6 +450,12 @@ class PvCpu(Cpu):
     def frame_is_writable(self, frame: int) -> bool:
         """The domain's own, and no table."""
         return self.start.machine.is_writable(frame)
+
+    def memory_map(self) -> list[tuple[int, int, int]] | None:
+        """Only a tool stack gives a PV domain one."""
+        if self.vcpu.domain.is_control:
+            return None
+        return [(0, self.start.machine.count * PAGE_SIZE, E820_RAM)]
 
     def maximum_frame(self) -> int:
         """What the guest itself says in shared_info."""

@@ -10,6 +10,7 @@ from unicorn import x86_const as x86
 
 from xenport.errors import InputError
 from xenport.model.clock import WALL_CLOCK_SECONDS
+from xenport.model.console_ring import ConsoleRing
 from xenport.model.cpu import x86_pvh_builder, x86_pvh_calls
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
@@ -24,6 +25,7 @@ from xenport.model.cpu.x86_core import (
     NMI,
     RAX,
     RIP,
+    SPARE_PAGES,
     UD,
     WITH_ERROR_CODE,
     Fault,
@@ -56,6 +58,7 @@ class PvhCpu(Cpu):
     """A vcpu of a PVH guest."""
 
     handlers = x86_pvh_calls.handlers
+    built_by_tools = True
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     features = (
         "XENFEAT_memory_op_vnode_supported",
@@ -82,12 +85,15 @@ class PvhCpu(Cpu):
 
     @classmethod
     def build_domain(cls, domain: Domain, image: bytes, command_line: str) -> None:
-        """As Xen builds a PVH dom0."""
+        """As Xen builds a PVH dom0, and a tool stack other domains."""
         built = x86_pvh_builder.build(domain, image, command_line)
         domain.built = built
         domain.memory = built.memory
         domain.total_pages = built.memory.size // PAGE_SIZE
-        domain.max_pages = 0xFFFF_FFFF if domain.is_control else domain.total_pages
+        domain.max_pages = 0xFFFF_FFFF if domain.is_control else domain.total_pages + SPARE_PAGES
+        if built.console is not None:
+            domain.params[domain.abi.constant("HVM_PARAM_CONSOLE_PFN")] = built.console // PAGE_SIZE
+            domain.console_ring = ConsoleRing(domain, built.console)
         for _ in range(domain.max_vcpus):
             domain.add_vcpu()
         vcpu = domain.vcpus[0]

@@ -45,6 +45,9 @@ ADDRESS = 0x000F_FFFF_FFFF_F000
 
 HYPERCALL_PAGE_MSR = 0x40000000
 
+E820_RAM, E820_RESERVED = 1, 2
+SPARE_PAGES = 256  #: that a domain of a tool stack's may get after its start
+
 _QWORD = struct.Struct("<Q")
 
 _STATE = (

@@ -1,7 +1,8 @@
 """Building a 64-bit PV domain the way Xen builds its first one.
 
 In virtual memory, from the ELF notes' VIRT_BASE: the kernel; the list of machine frames;
-start_info; the page tables that map all of this; the first stack. The mapping ends at a multiple of
+start_info; the console ring of a domain that is not the first; the page tables that map all of
+this; the first stack. The mapping ends at a multiple of
 4 MiB.
 """
 
@@ -41,6 +42,7 @@ class PvStart:
     start_info: int
     stack: int
     root: int
+    console: int | None  #: machine address of the console ring; the control domain has none
 
 
 def _up(address: int, unit: int = PAGE_SIZE) -> int:
@@ -62,7 +64,8 @@ class Builder:
         kernel_end = max(s.physical + self._offset + len(s.data) for s in segments)
         self._list = _up(kernel_end)
         self._start_info = _up(self._list + MEMORY_PAGES * 8)
-        self._tables = self._start_info + PAGE_SIZE
+        self._console = self._start_info + PAGE_SIZE
+        self._tables = self._console + (0 if domain.is_control else PAGE_SIZE)
         self._table_count, self._end = self._size_of_tables()
         self._stack = self._tables + self._table_count * PAGE_SIZE
         self._machine = MachineMemory(FIRST_FRAME, MEMORY_PAGES)
@@ -141,6 +144,7 @@ class Builder:
             self._start_info,
             self._stack + PAGE_SIZE,
             root,
+            None if self._domain.is_control else self._machine_address(self._console),
         )
 
     def _switch_assists(self) -> None:
@@ -164,6 +168,8 @@ class Builder:
         info.shared_info = shared_info
         if self._domain.is_control:
             info.flags = abi.constant("SIF_PRIVILEGED") | abi.constant("SIF_INITDOMAIN")
+        else:
+            info.console.domU.mfn = self._machine_address(self._console) // PAGE_SIZE
         info.pt_base = self._tables
         info.nr_pt_frames = self._table_count
         info.mfn_list = self._list

@@ -10,14 +10,13 @@ from unicorn import x86_const as x86
 
 from xenport.errors import InputError
 from xenport.model.cpu.elf_kernel import ElfKernel
-from xenport.model.cpu.x86_core import MSR_EFER, Processor
+from xenport.model.cpu.x86_core import E820_RAM, E820_RESERVED, MSR_EFER, Processor
 from xenport.model.memory import PAGE_SIZE, Memory, MemoryFault
 
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
 
 MEMORY_SIZE = 64 << 20
-_RAM, _RESERVED = 1, 2
 
 #: Where the processor finds descriptors and the code that loads them, before the kernel starts.
 _STUB = 0x1000
@@ -36,6 +35,7 @@ class PvhStart:
     entry: int
     start_info: int
     memory_map: list[tuple[int, int, int]]
+    console: int | None  #: address of the console ring; the control domain has none
 
 
 def build(domain: Domain, image: bytes, command_line: str) -> PvhStart:
@@ -65,8 +65,10 @@ def build(domain: Domain, image: bytes, command_line: str) -> PvhStart:
     memory.write(rsdp, _root_pointer())
     memory.write(start_info, buffer)
     memory.write(text, command_line.encode() + b"\0")
-    memory_map = [(0, MEMORY_SIZE, _RAM), (0xFEE00000, 0x1000, _RESERVED)]
-    return PvhStart(kernel, memory, entry, start_info, memory_map)
+    # The last page of the memory.
+    console = None if domain.is_control else MEMORY_SIZE - PAGE_SIZE
+    memory_map = [(0, console or MEMORY_SIZE, E820_RAM), (0xFEE00000, 0x1000, E820_RESERVED)]
+    return PvhStart(kernel, memory, entry, start_info, memory_map, console)
 
 
 def _root_pointer() -> bytes:
