@@ -6,6 +6,7 @@ from xenport.trace_cli.diff import diff
 from xenport.trace_cli.export import export
 from xenport.trace_cli.import_ import import_
 from xenport.trace_cli.record import record
+from xenport.trace_cli.replay import replay
 from xenport.trace_cli.show import show
 from xenport.trace_cli.stats import stats
 
@@ -17,6 +18,7 @@ trace = click.Group(
         "export": export,
         "import": import_,
         "record": record,
+        "replay": replay,
         "show": show,
         "stats": stats,
     },

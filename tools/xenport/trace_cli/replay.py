@@ -1,0 +1,81 @@
+"""``xenport trace replay``: what the model answers to the hypercalls of a trace."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from xenport.abi_cli.tables import add, put, say, table
+from xenport.trace import read
+from xenport.trace.decode import Decoder
+from xenport.trace.replay import Replay, seen_in
+from xenport.trace_cli.options import abi_of
+from xenport.trace_cli.show import text
+
+_KINDS = ("equal", "different", "not replayable")
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--port",
+    type=click.Choice(["model"]),
+    default="model",
+    show_default=True,
+    help="Who is asked: the reference model of the trace's architecture.",
+)
+@click.option(
+    "--max",
+    "most",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Print so many of the differences.",
+)
+@click.option("--exit-code", is_flag=True, help="End with status 1 if there is a difference.")
+def replay(path: Path, port: str, most: int, exit_code: bool) -> None:
+    """Ask the reference model what the guests of the trace FILE asked, and compare the answers.
+
+    What needs a processor, or memory or numbers that the trace does not have, is not replayed; the
+    reasons are counted. Addresses and the numbers of resources do not count as differences.
+    """
+    del port  # the only one that can be asked without a guest
+    trace = read(path)
+    abi = abi_of(trace)
+    replayed = Replay(trace.metadata, seen_in(trace.records(), abi))
+    decoder = Decoder(abi)
+    counts: dict[str, Counter[str]] = {}
+    reasons: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for record, outcome in replayed.outcomes(trace.records()):
+        total[outcome.kind] += 1
+        counts.setdefault(decoder.hypercall(record), Counter())[outcome.kind] += 1
+        if outcome.reason:
+            reasons[outcome.reason] += 1
+        if (
+            outcome.answer is not None
+            and outcome.kind == "different"
+            and total["different"] <= most
+        ):
+            for sign, one in (("-", record), ("+", outcome.answer)):
+                for line in text(decoder, one).splitlines():
+                    click.echo(f"{sign} {line}")
+    console = Console(highlight=False)
+    grid = table(console, ["hypercall", *_KINDS], right=range(1, 4))
+    for name, row in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0])):
+        add(grid, name, *(f"{row[kind]:,}" if row[kind] else "" for kind in _KINDS))
+    put(console, grid)
+    say(console, "")
+    for kind in _KINDS:
+        say(console, f"{kind}: {total[kind]:,}{_share(total[kind], total.total())}")
+    for reason, count in reasons.most_common():
+        say(console, f"  {reason}: {count:,}{_share(count, total.total())}")
+    if exit_code and total["different"]:
+        sys.exit(1)
+
+
+def _share(count: int, whole: int) -> str:
+    return f" ({100 * count / whole:.1f} %)" if whole else ""
