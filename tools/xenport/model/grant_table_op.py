@@ -452,7 +452,7 @@ def _check_flush(call: Call, request: Any) -> None:
 
 def _owner_of(call: Call, machine_frame: int) -> tuple[Domain, int]:
     """Whose memory a machine frame is, and its number there. XenError EINVAL: it is no memory."""
-    for domain in call.hypervisor.domains.values():
+    for domain in (call.domain, *call.hypervisor.domains.values()):
         frame = domain.frames.frame_of(machine_frame) if domain.vcpus else None
         if frame is not None:
             return domain, frame

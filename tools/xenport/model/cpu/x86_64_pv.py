@@ -439,7 +439,8 @@ class PvCpu(Cpu):
         """By an entry of a page table, of which there has to be one."""
         at = x86_pv_grants.entry_address(self, address, flags)
         writable = not flags & self.vcpu.domain.abi.constant("GNTMAP_readonly")
-        self.start.machine.set_grant_entry(at, grant.frame, writable=writable)
+        frame = x86_pv_grants.frame_of(self, grant)
+        self.start.machine.set_grant_entry(at, frame, writable=writable)
         self.flush()
 
     def unmap_grant(self, address: int, grant: Granted, flags: int, new_address: int = 0) -> None:

@@ -25,6 +25,13 @@ def entry_address(cpu: PvCpu, address: int, flags: int) -> int:
     return at
 
 
+def frame_of(cpu: PvCpu, grant: Granted) -> int:
+    """The frame by which the guest's page tables can name the page: another domain's is shared."""
+    if grant.domain is cpu.vcpu.domain:
+        return grant.frame
+    return cpu.start.machine.share(grant.page)
+
+
 def unmap(cpu: PvCpu, address: int, grant: Granted, flags: int, new_address: int) -> None:
     """Empty the entry that maps ``grant``, or put the entry of ``new_address`` there, which is
     empty then. GrantError general_error: it does not map it, or not as ``flags`` say."""
@@ -38,7 +45,7 @@ def unmap(cpu: PvCpu, address: int, grant: Granted, flags: int, new_address: int
     writable = not flags & abi.constant("GNTMAP_readonly")
     if (
         not entry & PRESENT
-        or (entry & ADDRESS) // PAGE_SIZE != grant.frame
+        or (entry & ADDRESS) // PAGE_SIZE != frame_of(cpu, grant)
         or bool(entry & WRITABLE) != writable
     ):
         raise GrantError("general_error")
