@@ -122,11 +122,12 @@ def test_releases_have_kernels_of_their_own() -> None:
     assert build(arch, "4.14", cases=CASES).elf != build(arch, "4.20", cases=CASES).elf
 
 
-@pytest.mark.parametrize("name", architecture.names())
+WITH_KERNELS = [name for name in architecture.names() if architecture.load(name).toolchain]
+
+
+@pytest.mark.parametrize("name", WITH_KERNELS)
 def test_all_architectures(name: str) -> None:
     arch = architecture.load(name)
-    if arch.toolchain is None:
-        pytest.skip("has no kernel")
     kernel = build(arch, arch.releases[-1], cases=CASES)
 
     assert [test.name for test in kernel.tests] == SAMPLES

@@ -42,8 +42,10 @@ _RESULT = re.compile(r"(?P<word>ok|not ok) (?P<number>\d+) (?P<name>\w+) # (?P<r
 
 ENVIRONMENTS = [
     pytest.param(name, environment, id=f"{name}-{environment}")
-    for name in ports.names()
-    for environment in ports.load(name).environments
+    for port in map(ports.load, ports.names())
+    if not port.is_bare
+    for name in [port.name]
+    for environment in port.environments
 ]
 
 
@@ -55,7 +57,7 @@ def boot(name: str, environment: str, command_line: str, log: Path) -> tuple[lis
     """The lines that the kernel printed, and how it ended."""
     port = ports.load(name)
     if missing := ports.missing(port):
-        pytest.skip(f"{missing[0].what} is missing")
+        pytest.fail(f"{missing[0].what} is missing: {missing[0].command}")
     lines: list[str] = []
     driver = ports.open(port)
     with driver.boot(environment, kernel_of(port), command_line, log, Limits()) as running:
