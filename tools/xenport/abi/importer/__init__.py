@@ -129,9 +129,9 @@ class Importer:
                     tree = trees.setdefault(release, Tree(None))
                     tree.headers[world] = [header.path for header in abi.headers()]
         families = {name: one.family for name, one in self._description.architectures.items()}
-        merger = Merger(worlds, lambda _world: True, families)
+        merger = Merger(worlds, families)
         ordered = [trees[release] for release in sorted(trees, key=rank)]
-        updater = Updater(files, merger, ordered, stale, lambda _world: True)
+        updater = Updater(files, merger, ordered, stale)
         updater.update(lambda header, there: self._place(header, there))
 
     def _place(self, header: str, worlds: Sequence[World] | set[World]) -> Path:

@@ -1,6 +1,6 @@
 """On which architectures and releases something is, as the conditions of the grammar say it."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,25 +32,15 @@ def conditions(
     there: Collection[World],
     around: Collection[World],
     families: dict[str, str],
-    described: Callable[[World], bool],
 ) -> list[dict[str, Any]]:
     """``arches``, ``since`` and ``until`` that pick the worlds ``there`` from those ``around``.
 
     ``families`` maps each architecture to its family. There is more than one set of conditions
-    where one cannot say it; one without keys where ``there`` is all of ``around``. Releases that
-    are not ``described`` count only where they date what is in one that is.
+    where one cannot say it; one without keys where ``there`` is all of ``around``.
     """
     by_arch: dict[str, list[_Run]] = {}
     for arch in sorted({world.arch for world in there}):
-        wanted = {rank(world.release) for world in there if world.arch == arch and described(world)}
-        runs = [
-            run
-            for run in _runs(arch, there, around)
-            if any(run.first <= release <= run.last for release in wanted)
-        ]
-        if runs:
-            by_arch[arch] = runs
-    around = [world for world in around if described(world)]
+        by_arch[arch] = list(_runs(arch, there, around))
     whole = _join(by_arch, around, families)
     if whole is not None:
         return [whole]

@@ -12,39 +12,25 @@ T = TypeVar("T")
 
 
 class Merger:
-    """Merges worlds. ``described`` are those that the result is for; the others only date things.
+    """Merges ``worlds``; ``families`` maps each architecture to its family."""
 
-    ``families`` maps each architecture to its family.
-    """
-
-    def __init__(
-        self,
-        worlds: Sequence[Shapes],
-        described: Callable[[World], bool],
-        families: dict[str, str],
-    ) -> None:
+    def __init__(self, worlds: Sequence[Shapes], families: dict[str, str]) -> None:
         # Newest first, so that the newest spelling and order count.
         self._worlds = sorted(worlds, key=lambda one: (-rank(one.world.release), one.world.arch))
         self._all = {one.world for one in worlds}
-        self._described = described
         self._families = families
 
     def conditions(self, there: set[World], around: set[World]) -> list[dict[str, Any]]:
         """The conditions of what is ``there``."""
-        return conditions(there, around, self._families, self._described)
+        return conditions(there, around, self._families)
 
     def gathered(self, pick: Callable[[Shapes], Mapping[str, T]]) -> dict[str, dict[World, T]]:
-        """What ``pick`` gives of each world, by name and world; names without a described world
-        are left out."""
+        """What ``pick`` gives of each world, by name and world."""
         found: dict[str, dict[World, T]] = {}
         for shapes in self._worlds:
             for name, thing in pick(shapes).items():
                 found.setdefault(name, {})[shapes.world] = thing
-        return {
-            name: things
-            for name, things in found.items()
-            if any(self._described(world) for world in things)
-        }
+        return found
 
     def alternatives(
         self,
@@ -59,7 +45,6 @@ class Merger:
         return [
             {**data(thing), **condition}
             for thing, worlds in kinds.items()
-            if any(self._described(world) for world in worlds)
             for condition in self.conditions(worlds, around or self._all)
         ]
 
@@ -90,11 +75,9 @@ class Merger:
 
         ``header`` are the worlds that have its header.
         """
-        here = {world for world in things if self._described(world)}
-        typedefs = {shape.typedef for world, shape in things.items() if world in here}
-        newest = next(shape for world, shape in things.items() if world in here)
+        typedefs = [shape.typedef for shape in things.values()]  # newest first
         data: dict[str, Any] = {}
-        typedef = next((one for one in typedefs if one is None), newest.typedef)
+        typedef = None if None in typedefs else typedefs[0]
         if typedef is not None:
             data["typedef"] = typedef
         around = {world: shape.fields for world, shape in things.items()}
@@ -120,8 +103,6 @@ class Merger:
         result = []
         for key in order:
             worlds = held[key]
-            if not any(self._described(world) for world in worlds):
-                continue
             for condition in self.conditions(set(worlds), set(around)):
                 result.append({**self._field(worlds), **condition})
         return result

@@ -50,13 +50,11 @@ class Updater:
         merger: Merger,
         trees: Sequence[Tree],
         stale: Collection[str],
-        described: Callable[[World], bool],
     ) -> None:
         self._files = files
         self._merger = merger
         self._trees = trees
         self._stale = frozenset(stale)
-        self._described = described
         self._worlds: dict[str, set[World]] = {}
         for tree in trees:
             for world, headers in tree.headers.items():
@@ -78,8 +76,7 @@ class Updater:
         self._simple("save_records", records, _record, known)
         self._constants(gather(_at_home(lambda one: one.constants)), known)
         for header in self._worlds:
-            if any(self._described(world) for world in self._worlds[header]):
-                self._file(header)
+            self._file(header)
         for header, data in self._files.data.items():
             if header not in self._files.paths:
                 self._files.paths[header] = place(header, self._worlds.get(header, set()))
@@ -114,9 +111,9 @@ class Updater:
         return self._files.data.setdefault(header, {"header": header})
 
     def _texts(self, header: str) -> Iterator[str]:
-        """The header in each release that is described, newest first."""
+        """The header in each tree, newest first."""
         for tree in reversed(self._trees):
-            if tree.folder is None or not any(map(self._described, tree.headers)):
+            if tree.folder is None:
                 continue
             path = tree.folder / header
             if path.is_file():
@@ -190,8 +187,6 @@ class Updater:
                 for one, number in pairs:
                     values.setdefault(one, {})[world] = (number, number, None)
             for one, found in values.items():
-                if not any(self._described(world) for world in found):
-                    continue
                 group["values"][one] = _value(
                     self._merger.constant(found, set(worlds)), group["values"].get(one)
                 )
