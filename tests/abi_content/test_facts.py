@@ -252,5 +252,5 @@ def test_conditions_name_states_that_exist(abi: Abi) -> None:
 
 def test_sentences_are_short_and_plain(abi: Abi) -> None:
     for constant in abi.constants.values():
-        assert len(constant.doc) < 600  # a command's says what it does
+        assert len(constant.doc) < 250
         assert not re.search(r"\bplease\b|\bTODO\b", constant.doc)
