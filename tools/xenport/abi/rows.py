@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from xenport.abi.contract import count_text
 from xenport.abi.layout import Field, Layout
 
 RowKind = Literal["member", "hole", "tail"]
@@ -32,6 +33,20 @@ class Row:
     resource: str | None = None
     varies: bool = False
     doc: str = field(default="", compare=False)
+
+    @property
+    def remarks(self) -> str:
+        """What the columns do not say: elements of an array, what a handle reaches, resource."""
+        notes = []
+        if self.elements is not None and f"[{self.elements[0]}]" not in self.type:
+            notes.append("{} of {} bytes".format(*self.elements))
+        if self.count is not None:
+            notes.append(f"reaches {count_text(self.count)}")
+        if self.resource is not None:
+            notes.append(f"a {self.resource}")
+        if self.varies:
+            notes.append("varies")
+        return "; ".join(notes)
 
     @property
     def is_padding(self) -> bool:

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from xenport.abi.constants import ConstantItem
-from xenport.abi.contract import Contract, Refusal, count_text
+from xenport.abi.contract import Contract, Refusal
 from xenport.abi.detail_text import condensed
 from xenport.abi.diff import steps
 from xenport.abi.history import (
@@ -374,16 +374,7 @@ def _name(row: Row) -> str:
 
 
 def _notes(row: Row) -> str:
-    notes = []
-    if row.elements is not None and f"[{row.elements[0]}]" not in row.type:
-        notes.append("{} of {} bytes".format(*row.elements))
-    if row.count is not None:
-        notes.append(f"reaches {count_text(row.count)}")
-    if row.resource is not None:
-        notes.append(f"a {row.resource}")
-    if row.varies:
-        notes.append("varies")
-    facts = "; ".join(notes)
+    facts = row.remarks
     return f"{facts}. {row.doc}" if facts and row.doc else facts or row.doc
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from xenport.abi import Abi
 from xenport.abi.constants import ConstantItem
-from xenport.abi.contract import Contract, count_text
+from xenport.abi.contract import Contract
 from xenport.abi.core import Group, Header
 from xenport.abi.detail_text import audience_text, condensed
 from xenport.abi.diff import Readers, Step, steps
@@ -132,7 +132,6 @@ class _Site:
             "mark": f"{MARK} all described architectures and releases. Do not edit.",
             "files": self._files,
             "condensed": condensed,
-            "notes": _notes,
             "link": self._link,
             "call": lambda thing: self._anchor(thing, history.things[thing][-1]),
             "callers": _callers,
@@ -398,20 +397,6 @@ def _turns(changes: Iterable[Step]) -> dict[str, set[str]]:
         for arch in step.arches:
             found.setdefault(arch, set()).add(step.new)
     return found
-
-
-def _notes(row: Row) -> str:
-    """What else there is to say of a member."""
-    notes = []
-    if row.elements is not None and f"[{row.elements[0]}]" not in row.type:
-        notes.append("{} of {} bytes".format(*row.elements))
-    if row.count is not None:
-        notes.append(f"reaches {count_text(row.count)}")
-    if row.resource is not None:
-        notes.append(f"a {row.resource}")
-    if row.varies:
-        notes.append("varies")
-    return "; ".join(notes)
 
 
 def _callers(thing: Thing, places: Iterable[Inventory]) -> list[tuple[str, str]]:
