@@ -40,7 +40,7 @@ def test_image(port_file: Path, tmp_path: Path, packed: bytes) -> None:
         (gzip.compress(MULTIBOOT)[:-9], "broken gzip file: it is cut off"),
         (b"\x1f\x8bnonsense", "broken gzip file"),
     ],
-    # Names that are the same in every process: pytest-xdist compares them, and gzip writes the time.
+    # The same names in every process: pytest-xdist compares them, and gzip writes the time.
     ids=[
         "empty",
         "text",
