@@ -23,6 +23,11 @@ from xenport.yamlsource import suggestion
 
 R = TypeVar("R", bound=Ranged)
 
+CALLER = "caller"
+"""What a condition names that is about the calling domain itself."""
+
+_UNPRIVILEGED = {CALLER: {"not_state": "control"}}
+
 
 @dataclass(frozen=True)
 class Error:
@@ -103,6 +108,7 @@ class Hypercall:
     name: str
     number: int
     args: tuple[CallArgument, ...]
+    structure: Layout | None  # what the argument of all commands points to (domctl)
     callers: tuple[str, ...]
     privilege: Literal["any", "control"]
     unknown_command: str | None
@@ -161,6 +167,7 @@ class _Builder:
             name,
             self._abi.engine.evaluate(spec.number, self._place.at("number")),
             self._args,
+            self._structure,
             self._callers,
             spec.privilege,
             self._unknown_command(),
@@ -266,13 +273,16 @@ class _Builder:
                 spec.errors, place.at("errors"), callers, layout, self._structure
             )
             statuses = tuple(self._statuses(spec, place.at("statuses"), callers, layout))
+        privilege = spec.privilege or self._spec.privilege
+        if privilege == "control":
+            own = self._with_privilege(own, callers)
         return Command(
             name,
             self._abi.engine.evaluate(spec.number, place.at("number")),
             hypercall,
             arg,
             callers,
-            spec.privilege or self._spec.privilege,
+            privilege,
             (*self._errors, *own),
             statuses,
             spec.returns.doc if spec.returns else None,
@@ -336,6 +346,24 @@ class _Builder:
                 found.append(Error(spec.errno, None, spec.when or spec.doc, who))
         return tuple(found)
 
+    def _with_privilege(
+        self, errors: tuple[Error, ...], callers: tuple[str, ...]
+    ) -> tuple[Error, ...]:
+        """``errors`` of a command with the one that callers without privileges get. Where none says
+        when Xen asks for them, that is once it has read the argument and found the domain."""
+        every = (*self._errors, *errors)
+        if any(error.errno == "EPERM" and CALLER in (error.when or {}) for error in every):
+            return errors
+        arguments = [arg.name for arg in self._args if arg.role == "argument"]
+        place = 0
+        for index, error in enumerate(errors):
+            when = error.when or {}
+            if any(when.get(name) == "unreadable" for name in arguments) or any(
+                condition == {"no_such": "domain"} for condition in when.values()
+            ):
+                place = index + 1
+        return (*errors[:place], Error("EPERM", _UNPRIVILEGED, "", callers), *errors[place:])
+
     def _statuses(
         self, spec: CommandSpec, place: Place, callers: tuple[str, ...], layout: Layout | None
     ) -> Iterator[Status]:
@@ -356,7 +384,7 @@ class _Builder:
         """The targets are arguments or fields, and the conditions' expressions have values."""
         fields = [path for one in structures if one is not None for path, _, _ in one.walk()]
         for target, condition in when.items():
-            if target not in self._names and target not in fields:
+            if target != CALLER and target not in self._names and target not in fields:
                 near = suggestion(target, [*self._names, *fields])
                 raise place.at(target).error_at_key(
                     f"when: '{target}' is no field of the argument{near}"

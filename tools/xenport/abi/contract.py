@@ -4,8 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from xenport.abi.calls import Argument, Command, Error, Hypercall, Status
+from xenport.abi.calls import CALLER, Argument, Command, Error, Hypercall, Status
 
+_STATES = {
+    "caller": "the caller",
+    "control": "the control domain",
+    "hardware": "the hardware domain",
+}
 _OBJECTS = {"virq": "virtual interrupt", "pirq": "physical interrupt", "pcpu": "processor"}
 
 
@@ -117,6 +122,10 @@ def _one(target: str, condition: Any) -> str:
 
 def _part(target: str, kind: str, value: Any) -> str:
     several = isinstance(value, list)
+    if target == CALLER:
+        target = _STATES[CALLER]
+    if kind in ("state", "not_state"):
+        value = [_STATES.get(one, one) for one in value] if several else _STATES.get(value, value)
     shown = " or ".join(_number(one) for one in value) if several else _number(value)
     match kind:
         case "no_such":

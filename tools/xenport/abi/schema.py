@@ -19,7 +19,8 @@ Resource = Literal["port", "grant", "domain", "frame"]
 OBJECTS = ("domain", "vcpu", "pcpu", "port", "virq", "pirq", "frame", "param")
 STATES = (
     *("free", "reserved", "unbound", "interdomain", "virq", "pirq", "ipi", "xen"),  # of ports
-    *("global", "bound", "initialised", "up", "foreign", "dying"),  # of virqs, vcpus, domains
+    *("global", "bound", "initialised", "up"),  # of virqs and vcpus
+    *("foreign", "dying", "caller", "control", "hardware"),  # of domains
 )
 COMPARISONS = ("is", "is_not", "above", "below")
 

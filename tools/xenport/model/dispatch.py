@@ -1,16 +1,19 @@
 """From a hypercall's number and arguments to the handler of its command, as abi/ describes it.
 
 What abi/ says is done here once for all commands: which numbers exist, who may call, what an
-unknown command returns, where the command stands, and how its structure is copied. Handlers hold
-the rest.
+unknown command returns, where the command stands, how its structure is copied, and which errors
+its conditions provoke, for commands that have no handler and for those whose handlers leave that to
+this. Handlers hold the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any
 
+from xenport.abi.calls import Command
 from xenport.model.call import Argument, Arguments, Call
+from xenport.model.declared import check as declared_check
 from xenport.model.errors import XenError
 from xenport.model.policy import require_control
 from xenport.model.recording import watched_handler, watched_runner
@@ -38,6 +41,7 @@ class Dispatcher:
         handlers: Mapping[str, Handler],
         checks: Mapping[str, Handler],
         command_masks: Mapping[str, int],
+        declared: Container[str],
         watch: Watch | None = None,
     ) -> None:
         self._hypervisor = hypervisor
@@ -47,6 +51,7 @@ class Dispatcher:
         self._handlers = handlers
         self._checks = checks
         self._command_masks = command_masks
+        self._refused_here = declared
         self.runners: dict[int, Runner] = {}
         for hypercall in hypervisor.abi.hypercalls.values():
             if guest in hypercall.callers:
@@ -68,7 +73,7 @@ class Dispatcher:
     def _plain(self, hypercall: xenport.abi.Hypercall) -> Runner:
         """A hypercall without commands (set_timer_op)."""
         places = self._places(hypercall)
-        handler = self._handler(hypercall.name)
+        handler = self._handler_of(hypercall)
         check = self._check(hypercall)
         failed = self._failure_of(hypercall.name, self._declared(hypercall))
 
@@ -271,11 +276,16 @@ class Dispatcher:
 
         return missing
 
-    def _handler_of(self, command: xenport.abi.Command) -> Handler:
-        """The command's handler, behind the privilege that it alone of its hypercall needs."""
-        handler = self._handler(command.name)
-        hypercall = self._abi.hypercalls[command.hypercall]
-        if command.privilege == hypercall.privilege:
+    def _handler_of(self, thing: xenport.abi.Hypercall | xenport.abi.Command) -> Handler:
+        """The handler of a command, or of a hypercall without commands, behind what is looked for
+        here: the declared errors, or the privilege that the command alone of its hypercall needs.
+        """
+        handler = self._handler(thing.name)
+        hypercall = self._abi.hypercalls[thing.hypercall] if isinstance(thing, Command) else thing
+        is_missing = thing.name not in self._handlers
+        if is_missing or hypercall.name in self._refused_here:
+            return self._behind_declared(hypercall, thing, handler, is_missing)
+        if thing.privilege == hypercall.privilege:
             return handler
 
         def guarded(call: Call) -> int | None:
@@ -284,15 +294,38 @@ class Dispatcher:
 
         return guarded
 
+    def _behind_declared(
+        self,
+        hypercall: xenport.abi.Hypercall,
+        thing: xenport.abi.Hypercall | xenport.abi.Command,
+        handler: Handler,
+        is_missing: bool,
+    ) -> Handler:
+        """``handler``, called for what is not refused by abi/."""
+        refuse = declared_check(self._abi, self._guest, hypercall, thing, buffers=is_missing)
+        if refuse is None:
+            return handler
+
+        def checked(call: Call) -> int | None:
+            refuse(call)
+            return handler(call)
+
+        return checked
+
     def _check(self, hypercall: xenport.abi.Hypercall) -> Handler | None:
         """What comes before the command is looked at. A check of the hypercall's own knows when
-        Xen asks for privilege; without one that is first of all."""
+        Xen asks for privilege; without one that is first of all, or where abi/ says."""
         if hypercall.name in self._checks:
             return self._checks[hypercall.name]
         if hypercall.privilege != "control":
             return None
+        if hypercall.name not in self._refused_here and self._is_served(hypercall):
+            return lambda call: require_control(call.domain)
+        return None
 
-        return lambda call: require_control(call.domain)
+    def _is_served(self, hypercall: xenport.abi.Hypercall) -> bool:
+        names = [hypercall.name, *hypercall.commands]
+        return any(name in self._handlers for name in names)
 
     def _argument(self, argument: xenport.abi.Argument | None) -> Argument | None:
         if argument is None or argument.type is None or argument.count is not None:
@@ -342,11 +375,17 @@ class Dispatcher:
     def _unknown(self, hypercall: xenport.abi.Hypercall) -> Callable[[Call, Handler | None], int]:
         abi = self._abi
         errno = -abi.errno(hypercall.unknown_command or ENOSYS)
+        refuse = declared_check(abi, self._guest, hypercall, hypercall, buffers=False)
+        asks = hypercall.privilege == "control"
 
         def unknown(call: Call, check: Handler | None) -> int:
             try:
                 if check is not None:
                     check(call)
+                elif refuse is not None:
+                    refuse(call)
+                if asks:
+                    require_control(call.domain)
             except XenError as error:
                 return -abi.errno(error.errno)
             return errno

@@ -17,19 +17,22 @@ class Handlers(Mapping[str, Handler]):
     commands, of the hypercall (``set_timer_op``).
 
     A handler gets a `Call`, returns the hypercall's result (``None`` means 0) or raises `XenError`.
-    ``checks`` holds, by hypercall, what is checked before the command is even looked at, and
-    ``command_masks`` which bits of the argument are the command, where that is not all of it.
+    ``checks`` holds, by hypercall, what is checked before the command is even looked at,
+    ``command_masks`` which bits of the argument are the command, where that is not all of it, and
+    ``declared`` the hypercalls whose handlers need not look for what abi/ has conditions for.
     """
 
     def __init__(self, *parts: Handlers) -> None:
         self._handlers: dict[str, Handler] = {}
         self.checks: dict[str, Handler] = {}
         self.command_masks: dict[str, int] = {}
+        self.declared: set[str] = set()
         for part in parts:
             for name, handler in part.items():
                 self.command(name)(handler)
             self.checks.update(part.checks)
             self.command_masks.update(part.command_masks)
+            self.declared |= part.declared
 
     def command(self, *names: str) -> Callable[[_H], _H]:
         """Decorator: the function carries out the commands (or hypercalls) ``names``."""
@@ -51,6 +54,11 @@ class Handlers(Mapping[str, Handler]):
             return handler
 
         return register
+
+    def refuse_declared(self, *hypercalls: str) -> None:
+        """The errors that abi/ declares with conditions (`xenport.model.declared`) are returned
+        before a handler of these hypercalls is called; it has to look for the others only."""
+        self.declared.update(hypercalls)
 
     def __getitem__(self, name: str) -> Handler:
         return self._handlers[name]

@@ -95,7 +95,8 @@ class Hypervisor:
             handlers = {**core.HANDLERS, **cpu_class.handlers, **self._overrides}
             checks = {**core.HANDLERS.checks, **cpu_class.handlers.checks}
             masks = core.HANDLERS.command_masks
-            dispatcher = Dispatcher(self, guest, handlers, checks, masks, self._watch)
+            declared = core.HANDLERS.declared | cpu_class.handlers.declared
+            dispatcher = Dispatcher(self, guest, handlers, checks, masks, declared, self._watch)
             self._runners[cpu_class] = dispatcher.runners
         return self._runners[cpu_class]
 

@@ -1,0 +1,308 @@
+"""The errors that abi/ declares with conditions, looked for as the description has them.
+
+A condition that needs more than the arguments and the domains there are (the state of a port, a
+sentence) is left to the command's handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from xenport.abi import expressions, targets
+from xenport.abi.calls import CALLER, Command
+from xenport.abi.targets import Target
+from xenport.model.errors import XenError
+from xenport.model.memory import PAGE_SIZE
+
+if TYPE_CHECKING:
+    import xenport.abi
+    from xenport.abi.layout import Field, Layout
+    from xenport.model.call import Call
+    from xenport.model.domain import Domain
+
+    Holds = Callable[[Call], bool]
+    Read = Callable[[Call], int]
+
+#: How many physical CPUs the machine has.
+PCPUS = 1
+
+
+def check(
+    abi: xenport.abi.Abi,
+    guest: str,
+    hypercall: xenport.abi.Hypercall,
+    thing: xenport.abi.Hypercall | Command,
+    *,
+    buffers: bool,
+) -> Callable[[Call], None] | None:
+    """What raises the first error of ``thing`` (``hypercall`` or a command of it) that the call of
+    a ``guest`` provokes; None if no condition can be decided.
+
+    Memory that other handles than the argument's lead to, and whether the argument can be written,
+    are looked at only with ``buffers``: a handler finds these out when it copies.
+    """
+    compiler = _Compiler(abi, hypercall, thing, buffers)
+    found: list[tuple[Holds, str]] = []
+    for error in thing.errors:
+        if guest in error.callers and error.when is not None:
+            holds = compiler.all_of(error.when)
+            if holds is not None:
+                found.append((holds, error.errno))
+    if not found:
+        return None
+
+    def run(call: Call) -> None:
+        for holds, errno in found:
+            if holds(call):
+                raise XenError(errno)
+
+    return run
+
+
+class _Compiler:
+    """Makes functions of the conditions of one command."""
+
+    def __init__(
+        self,
+        abi: xenport.abi.Abi,
+        hypercall: xenport.abi.Hypercall,
+        thing: xenport.abi.Hypercall | Command,
+        buffers: bool,
+    ) -> None:
+        self._abi = abi
+        self._hypercall = hypercall
+        self._thing = thing
+        self._buffers = buffers
+        self._self = abi.constant("DOMID_SELF")
+        argument = next((arg for arg in hypercall.args if arg.role == "argument"), None)
+        self._argument = argument.name if argument is not None else None
+        is_array = argument is not None and argument.count is not None
+        is_list = isinstance(thing, Command) and thing.arg is not None and thing.arg.count
+        self._has_view = (
+            not is_array
+            and not is_list
+            and not any(arg.holds for arg in hypercall.args)
+            and (
+                hypercall.selector is not None
+                or (isinstance(thing, Command) and thing.arg is not None)
+            )
+        )
+
+    def all_of(self, when: Mapping[str, Any]) -> Holds | None:
+        """Whether all conditions hold together; None if one of them cannot be decided."""
+        parts: list[Holds] = []
+        for name, condition in when.items():
+            items = condition.items() if isinstance(condition, dict) else [(condition, None)]
+            for kind, value in items:
+                part = self._one(name, kind, value)
+                if part is None:
+                    return None
+                parts.append(part)
+        return lambda call: all(part(call) for part in parts)
+
+    def _one(self, name: str, kind: str, value: Any) -> Holds | None:
+        if name == CALLER:
+            return self._caller(kind, value)
+        target = targets.find(self._hypercall, self._thing, name)
+        if kind in ("unreadable", "unwritable"):
+            return self._memory(target, write=kind == "unwritable")
+        read = self._read(target)
+        if read is None:
+            return None
+        match kind:
+            case "no_such":
+                return self._no_such(value, read)
+            case "state":
+                return self._state(value, read)
+            case "not_state":
+                return None
+        numbers = [
+            self._number(one, target) for one in (value if isinstance(value, list) else [value])
+        ]
+        return _compared(kind, numbers, read)
+
+    def _number(self, value: Any, target: Target) -> int:
+        """The number that a condition names, as a value of the target's type."""
+        number = self._abi.engine.evaluate(value, None)
+        return number if target.layout.signed else number & ((1 << 8 * target.layout.size) - 1)
+
+    @staticmethod
+    def _caller(kind: str, state: str) -> Holds | None:
+        if state not in ("control", "hardware"):
+            return None
+        wanted = kind == "state"
+        return lambda call: call.domain.is_control is wanted
+
+    # ---- Values ----
+
+    def _read(self, target: Target) -> Read | None:
+        if target.is_register:
+            name = target.name
+            if target.layout.signed:
+                return lambda call: call.signed(name)
+            return lambda call: call[name]
+        assert target.field is not None
+        if not self._has_view:
+            return None
+        return self._member(target.offset, target.field)
+
+    def _member(self, offset: int, member: Field) -> Read | None:
+        layout = member.layout
+        if layout.kind not in ("int", "handle") and not _is_bytes(layout):
+            return None
+        order = self._abi.architecture.data_model.endian
+        size = member.size
+        signed = layout.signed and member.bits is None
+        shift = member.bit_offset or 0
+        mask = (1 << member.bits) - 1 if member.bits is not None else -1
+
+        def read(call: Call) -> int:
+            buffer = _bytes(call)
+            return int.from_bytes(buffer[offset : offset + size], order, signed=signed) >> shift & (
+                mask
+            )
+
+        return read
+
+    # ---- Memory ----
+
+    def _memory(self, target: Target, *, write: bool) -> Holds | None:
+        if target.name == self._argument:
+            return self._argument_memory(write=write)
+        if not self._buffers or target.count == "nul":
+            return None
+        handle = self._read(target)
+        count = self._count(target)
+        element = target.layout.target
+        if handle is None or count is None:
+            return None
+        size = 1 if element in (None, "void") else self._abi.sizeof(element or "")
+
+        def fails(call: Call) -> bool:
+            return _fails(call, handle(call), size * count(call), write=write)
+
+        return fails
+
+    def _argument_memory(self, *, write: bool) -> Holds | None:
+        if not self._has_view or (write and not self._buffers):
+            return None
+        if not write:
+
+            def unreadable(call: Call) -> bool:
+                try:
+                    _ = call.view
+                except XenError:
+                    return True
+                return False
+
+            return unreadable
+        return lambda call: _fails(call, call.handle, len(_bytes(call)), write=True)
+
+    def _count(self, target: Target) -> Read | None:
+        """How many elements a handle reaches."""
+        if target.count is None:
+            return lambda _call: 1
+        tree = expressions.expression(target.count)
+        reads: dict[str, Read] = {}
+        for name in expressions.names(tree):
+            if target.is_register:
+                reads[name] = lambda call, name=name: call[name]  # type: ignore[misc]
+            elif target.scope is not None and name in target.scope:
+                read = self._member(*target.scope[name])
+                if read is None:
+                    return None
+                reads[name] = read
+
+        def count(call: Call) -> int:
+            return expressions.evaluate(
+                tree,
+                lambda name: reads[name](call) if name in reads else self._abi.constant(name),
+                lambda _type: 0,
+            )
+
+        return count
+
+    # ---- Objects ----
+
+    def _domain(self, call: Call, number: int) -> Domain | None:
+        if number == self._self:
+            return call.domain
+        return call.hypervisor.domains.get(number)
+
+    def _no_such(self, kind: str, read: Read) -> Holds | None:
+        match kind:
+            case "domain":
+                return lambda call: self._domain(call, read(call)) is None
+            case "pcpu":
+                return lambda call: read(call) >= PCPUS
+            case "vcpu":
+                place = targets.domain_of(self._hypercall, self._thing)
+                domain_number = self._read(place) if place is not None else lambda _call: self._self
+                if domain_number is None:
+                    return None
+
+                def no_vcpu(call: Call) -> bool:
+                    domain = self._domain(call, domain_number(call))
+                    return domain is None or read(call) >= len(domain.vcpus)
+
+                return no_vcpu
+        return None
+
+    def _state(self, state: Any, read: Read) -> Holds | None:
+        match state:
+            case "caller":
+                return lambda call: self._domain(call, read(call)) is call.domain
+            case "foreign":
+
+                def foreign(call: Call) -> bool:
+                    domain = self._domain(call, read(call))
+                    return domain not in (None, call.domain) and not call.domain.is_control
+
+                return foreign
+        return None
+
+
+def _is_bytes(layout: Layout) -> bool:
+    """An array of numbers, such as padding: it is 0 if all of it is."""
+    return layout.kind == "array" and layout.element is not None and layout.element.kind == "int"
+
+
+def _compared(kind: str, numbers: list[int], read: Read) -> Holds | None:
+    (number, *_) = numbers
+    match kind:
+        case "is":
+            return lambda call: read(call) in numbers
+        case "is_not":
+            return lambda call: read(call) not in numbers
+        case "above":
+            return lambda call: read(call) > number
+        case "below":
+            return lambda call: read(call) < number
+        case "misaligned":
+            return lambda call: bool(read(call) % number)
+        case "reserved_bits":
+            return lambda call: bool(read(call) & number)
+    return None
+
+
+def _bytes(call: Call) -> bytearray:
+    """What the argument points to, once copied."""
+    _ = call.view
+    assert call.buffer is not None
+    return call.buffer
+
+
+def _fails(call: Call, handle: int, length: int, *, write: bool) -> bool:
+    """Whether the caller's memory cannot be read, or written, there."""
+    done = 0
+    try:
+        while done < length:
+            part = min(length - done, PAGE_SIZE)
+            content = call.vcpu.copy_in(handle, part, done)
+            if write:
+                call.vcpu.copy_out(handle, content, done)
+            done += part
+    except XenError:
+        return True
+    return False
