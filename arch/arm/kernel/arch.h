@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <xen.h>
+
 #ifdef __aarch64__
 #include "arm64/cpu.h"
 #else
@@ -42,5 +44,16 @@ _Noreturn void arch_jump_to(struct arch_jump *jump, int value);
 
 uint64_t arch_monotonic_ns(void);
 void arch_init(void);
+
+/* Domains that tests make; see child.h. */
+struct xen_domctl_createdomain;
+struct vcpu_guest_context;
+void arch_child_config(struct xen_domctl_createdomain *config);
+long arch_child_prepare(domid_t child);
+void arch_child_context(struct vcpu_guest_context *context);
+void *arch_child_map(domid_t child, xen_pfn_t frame);
+void arch_child_unmap(void);
+#define arch_child_config arch_child_config
+#define ARCH_CHILD_FRAME (GUEST_RAM0_BASE / 4096)
 
 #endif

@@ -142,6 +142,18 @@ _Noreturn void arch_jump_to(struct arch_jump *jump, int value);
 
 void arch_init(void);
 
+/* ---- Domains that tests make; see child.h ---- */
+
+struct xen_domctl_createdomain;
+struct vcpu_guest_context;
+void arch_child_config(struct xen_domctl_createdomain *config);
+long arch_child_prepare(domid_t child);
+void arch_child_context(struct vcpu_guest_context *context);
+void *arch_child_map(domid_t child, xen_pfn_t frame);
+void arch_child_unmap(void);
+#define arch_child_config arch_child_config
+#define ARCH_CHILD_FRAME 0
+
 /* ---- Domains that this kernel builds; see builder.c ---- */
 
 struct xencons_interface;

@@ -12,6 +12,7 @@ from xenport.model.events import EventChannels
 from xenport.model.frames import Frames, TranslatedFrames
 from xenport.model.grant_table import GrantTable
 from xenport.model.memory import Buffer, Memory, Page
+from xenport.model.settings import Settings
 from xenport.model.vcpu import Vcpu
 from xenport.model.watchdog import Watchdogs
 
@@ -65,6 +66,7 @@ class Domain:
         self.max_port = NO_PORT_LIMIT if max_port is None else max_port
         self.handle = bytes(16)  #: UUID
         self.params: dict[int, int] = {}  #: HVM parameters
+        self.settings = Settings()
         self.vm_assist = 0
         self.vcpus: list[Vcpu] = []
         self.memory: Memory
@@ -83,7 +85,7 @@ class Domain:
         self.info_layout = self._layout_of_info()
         self._has_wide_seconds = "wc_sec_hi" in abi.layout("shared_info").by_name
         self.frames: Frames = TranslatedFrames(self)
-        self.hypercalls = hypervisor.runners(guest, cpu_class)
+        self.hypercalls = hypervisor.runners(guest, cpu_class) if cpu_class.runs else {}
         self.events = EventChannels(self)
         self.grants = GrantTable(self)
 
@@ -147,7 +149,16 @@ class Domain:
         self.is_shut_down = True
         for vcpu in self.vcpus:
             vcpu.leave()
-        self.hypervisor.domain_ended(self)
+        suspended = self.shutdown_code == self.abi.constant("SHUTDOWN_suspend")
+        if suspended and self.settings.suspend_port:
+            self.events.send(self.settings.suspend_port)
+        else:
+            self.hypervisor.domain_ended(self)
+
+    def resume(self) -> None:
+        """Undo `shut_down`."""
+        self.is_shut_down = False
+        self.shutdown_code = None
 
     def crash(self, why: str) -> None:
         """The guest did what Xen does not survive with it; ``why`` goes to the diagnostics."""

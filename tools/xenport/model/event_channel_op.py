@@ -115,16 +115,7 @@ def close(call: Call) -> None:
 @command("EVTCHNOP_send")
 def send(call: Call) -> None:
     """Raise the event at the other end."""
-    events = call.domain.events
-    port = events.existing(call.view.port)
-    if port.state == "interdomain":
-        assert port.remote_domain is not None
-        remote = port.remote_domain.events
-        remote.raise_port(remote.existing(port.remote_port))
-    elif port.state == "ipi":
-        events.raise_port(port)
-    elif port.state != "unbound":  # nobody hears it there
-        raise XenError("EINVAL")
+    call.domain.events.send(call.view.port)
 
 
 @command("EVTCHNOP_status")

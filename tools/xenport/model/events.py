@@ -159,6 +159,18 @@ class EventChannels:
         """The event of ``port`` happens."""
         self.delivery.set_pending(self._domain.vcpus[port.vcpu_id], port)
 
+    def send(self, number: int) -> None:
+        """Raise the event at the other end of a port. XenError EINVAL."""
+        port = self.existing(number)
+        if port.state == "interdomain":
+            assert port.remote_domain is not None
+            remote = port.remote_domain.events
+            remote.raise_port(remote.existing(port.remote_port))
+        elif port.state == "ipi":
+            self.raise_port(port)
+        elif port.state != "unbound":  # nobody hears it there
+            raise XenError("EINVAL")
+
     def is_global(self, virq: int) -> bool:
         """Does the VIRQ belong to the domain, not to each vcpu?"""
         return virq not in self._vcpu_virqs

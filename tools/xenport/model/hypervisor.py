@@ -57,6 +57,7 @@ class Hypervisor:
         self._hypercall_done = self.clock.hypercall
         self.policy = Policy()
         self.domains: dict[int, Domain] = {}
+        self.virq_handlers: dict[int, Domain] = {}  #: who gets a global VIRQ, if not domain 0
         self.diagnostics: list[str] = []  #: mistakes of the model, and why domains crashed
         self.ended: Callable[[Domain], None] = lambda _domain: None
         self.powered_off: Callable[[], None] = lambda: None
@@ -134,10 +135,20 @@ class Hypervisor:
 
     def domain_ended(self, domain: Domain) -> None:
         """``domain`` has shut down: tell the control domain, and whoever runs the machine."""
-        control = self.domains.get(0)
-        if control is not None and control is not domain:
-            control.events.raise_global_virq("VIRQ_DOM_EXC")
+        self._tell_of(domain)
         self.ended(domain)
+
+    def remove_domain(self, domain: Domain) -> None:
+        """``domain`` has been taken apart."""
+        del self.domains[domain.id]
+        self.virq_handlers = {v: d for v, d in self.virq_handlers.items() if d is not domain}
+        self._tell_of(domain)
+
+    def _tell_of(self, domain: Domain) -> None:
+        """VIRQ_DOM_EXC for whoever controls ``domain``."""
+        handler = self.virq_handlers.get(self.abi.constant("VIRQ_DOM_EXC"), self.domains.get(0))
+        if handler is not None and handler is not domain:
+            handler.events.raise_global_virq("VIRQ_DOM_EXC")
 
     def power_off(self) -> None:
         """The control domain switches the machine off."""

@@ -6,13 +6,12 @@ end = machine.run()        # End("poweroff", "")
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from xenport.errors import InputError
 from xenport.model import runstate
+from xenport.model.adapters import cpu_class
 from xenport.model.hypervisor import Hypervisor
 from xenport.model.policy import Silo
 
@@ -53,20 +52,6 @@ class Guest:
     kind: str
     control: bool
     peer: int | None = None
-
-
-def cpu_class(architecture: Architecture, guest: str) -> type[Cpu]:
-    """The adapter for a kind of guest. Raises InputError for one that the model does not have."""
-    name = architecture.model.get("cpu")
-    if name is None:
-        raise InputError(f"the model does not run {architecture.name}")
-    module = importlib.import_module(f"xenport.model.cpu.{name}")
-    cpus: Mapping[str, type[Cpu]] = module.CPUS
-    if guest not in cpus:
-        raise InputError(
-            f"the model runs no '{guest}' guests on {architecture.name}; it runs {', '.join(cpus)}"
-        )
-    return cpus[guest]
 
 
 SLICE_NS = 1_000_000  #: how long a vcpu runs before others of the domain get their turn

@@ -77,7 +77,7 @@ class Memory:
     def __init__(self, base: int, size: int) -> None:
         self.base = base
         self.size = size
-        self.ram = Buffer(size)
+        self.ram = Buffer(max(size, PAGE_SIZE))  # the host has no mapping without a page
         self._replaced: dict[int, Page | None] = {}  # by frame number; None: a hole
         self._cores: list[Mapper] = []
 
@@ -148,10 +148,10 @@ class Memory:
         return 0 <= frame * PAGE_SIZE - self.base < self.size
 
     def highest_frame(self) -> int:
-        """The largest frame with memory."""
-        last = (self.base + self.size) // PAGE_SIZE - 1
-        while not self.has_frame(last):
-            last -= 1
+        """The largest frame with memory; 0 if there is none."""
+        first = self.base // PAGE_SIZE
+        frames = range(first, first + self.size // PAGE_SIZE)
+        last = next((frame for frame in reversed(frames) if self.has_frame(frame)), 0)
         return max([last, *(f for f, page in self._replaced.items() if page is not None)])
 
     # ---- Changes ----

@@ -18,12 +18,13 @@ from xenport import architecture
 from xenport.abi import Abi, Field, Layout
 from xenport.errors import InputError
 from xenport.model import core
+from xenport.model.adapters import cpu_class
 from xenport.model.cpu.base import Cpu
 from xenport.model.domain import Domain
 from xenport.model.grant_table import Granted
 from xenport.model.handlers import Handlers
 from xenport.model.hypervisor import Hypervisor
-from xenport.model.machine import DOMU_MAX_PORT, cpu_class
+from xenport.model.machine import DOMU_MAX_PORT
 from xenport.model.memory import PAGE_SIZE, Memory
 from xenport.model.vcpu import Vcpu
 from xenport.trace.decode import Decoder

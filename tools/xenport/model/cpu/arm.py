@@ -25,7 +25,7 @@ from unicorn import (
 )
 
 from xenport.abi.releases import rank
-from xenport.model.cpu import arm_firmware, code_traps
+from xenport.model.cpu import arm_domctl, arm_firmware, code_traps
 from xenport.model.cpu.arm_core import (
     EXCEPTION_BREAKPOINT,
     EXCEPTION_DATA_ABORT,
@@ -42,7 +42,6 @@ from xenport.model.cpu.arm_gic import SPURIOUS, Distributor, Gic
 from xenport.model.cpu.arm_timer import GenericTimer, read_counter
 from xenport.model.cpu.base import Cpu
 from xenport.model.errors import XenError
-from xenport.model.handlers import Handlers
 from xenport.model.memory import MemoryFault
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ _UNREADABLE_PARAM = "HVM_PARAM_MONITOR_RING_PFN"
 class ArmCpu(Cpu):
     """A vcpu of an Arm guest."""
 
-    handlers = Handlers()
+    handlers = arm_domctl.handlers
     features = _FEATURES
     map_spaces = ("XENMAPSPACE_shared_info", "XENMAPSPACE_grant_table")
     unknown_space = "ENOSYS"
@@ -226,8 +225,15 @@ class ArmCpu(Cpu):
         cls.of(vcpu)._reset(entry, argument, boot=False)
         vcpu.up()
 
+    @classmethod
+    def check_config(cls, abi: Abi, config: Any) -> None:
+        arm_domctl.check_config(abi, config)
+
     def set_context(self, context: Any) -> None:  # noqa: ARG002
         raise XenError("EINVAL")  # vcpu_op does not have the command here
+
+    def check_context(self, context: Any) -> None:
+        arm_domctl.check_registers(context, self.vcpu.domain.settings.bits)
 
     # ---- Running ----
 

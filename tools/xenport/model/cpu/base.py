@@ -101,6 +101,13 @@ class Cpu(ABC):
     #: stack builds it, not Xen itself.
     built_by_tools: ClassVar[bool] = False
 
+    #: XEN_DOMCTL_setvcpucontext gives a vcpu its first registers. x86 HVM vcpus get them by
+    #: XEN_DOMCTL_sethvmcontext.
+    starts_by_context: ClassVar[bool] = True
+
+    #: Its vcpus can run; False where a domain is only looked at from outside.
+    runs: ClassVar[bool] = True
+
     #: Xen is built with the SILO policy on this architecture (Arm's default).
     silo: ClassVar[bool] = False
 
@@ -122,6 +129,17 @@ class Cpu(ABC):
         vcpu 0's registers into the entry state and calls its ``up()``. Raises InputError for an
         image that Xen would refuse.
         """
+
+    #: A domain can be started anew in its memory (XEN_DOMCTL_soft_reset).
+    soft_reset: ClassVar[bool] = False
+
+    @classmethod  # noqa: B027
+    def check_config(cls, _abi: Abi, _config: Any) -> None:
+        """May a domain of this kind be made with this xen_domctl_createdomain? XenError."""
+
+    @classmethod  # noqa: B027
+    def prepare_domain(cls, _domain: Domain, _config: Any) -> None:
+        """Give a domain that was just made so what is the architecture's own."""
 
     # ---- Running ----
 
@@ -260,6 +278,9 @@ class Cpu(ABC):
     def set_context(self, context: Any) -> None:
         """Load a ``vcpu_guest_context`` (a view), for VCPUOP_initialise. Raises XenError where the
         context is one that Xen refuses."""
+
+    def check_context(self, _context: Any) -> None:  # noqa: B027
+        """Are these registers that XEN_DOMCTL_setvcpucontext takes? XenError."""
 
     def time_changed(self) -> None:  # noqa: B027 (Arm and PowerPC keep no time in vcpu_info)
         """Write the vcpu's time record (``vcpu_info.time``); called when the vcpu starts to run and

@@ -10,7 +10,7 @@ from unicorn import x86_const as x86
 
 from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.console_ring import ConsoleRing
-from xenport.model.cpu import x86_pv_calls, x86_pv_grants, x86_pv_hooks
+from xenport.model.cpu import x86_domctl, x86_pv_calls, x86_pv_grants, x86_pv_hooks
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
     CR0_PE,
@@ -54,6 +54,7 @@ from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.cpu.x86_pv_xen import FLAT_CS, FLAT_SS, STUB, STUB_CS, STUB_SS
 from xenport.model.cpu.x86_time import TimeRecord
 from xenport.model.errors import ModelError, XenError
+from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _stub_frame(rflags: int, rsp: int) -> bytes:
 class PvCpu(Cpu):
     """A vcpu of a 64-bit PV guest. The Unicorn instance is made when the vcpu gets registers."""
 
-    handlers = x86_pv_calls.handlers
+    handlers = Handlers(x86_pv_calls.handlers, x86_domctl.handlers)
     built_by_tools = True
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     features = (

@@ -11,7 +11,7 @@ from unicorn import x86_const as x86
 from xenport.errors import InputError
 from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.console_ring import ConsoleRing
-from xenport.model.cpu import x86_pvh_builder, x86_pvh_calls
+from xenport.model.cpu import x86_domctl, x86_pvh_builder, x86_pvh_calls
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
     CR0_PG,
@@ -35,6 +35,7 @@ from xenport.model.cpu.x86_core import (
 )
 from xenport.model.cpu.x86_time import TimeRecord
 from xenport.model.errors import XenError
+from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class _DeliveryFailed(Exception):
 class PvhCpu(Cpu):
     """A vcpu of a PVH guest."""
 
-    handlers = x86_pvh_calls.handlers
+    handlers = Handlers(x86_pvh_calls.handlers, x86_domctl.handlers)
     built_by_tools = True
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     features = (
@@ -72,6 +73,8 @@ class PvhCpu(Cpu):
     pirq_count = 272
     grant_command_errno = "ENOSYS"
     own_page_moves = True
+    starts_by_context = False
+    soft_reset = True
 
     def __init__(self, vcpu: Vcpu) -> None:
         super().__init__(vcpu)

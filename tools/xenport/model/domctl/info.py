@@ -1,4 +1,4 @@
-"""domctl: what the control domain asks about domains."""
+"""domctl: the state of a domain."""
 
 from __future__ import annotations
 
@@ -17,40 +17,7 @@ if TYPE_CHECKING:
 handlers = Handlers()
 command = handlers.command
 
-MAX_PAUSES = 255
 _NO_CODE = 0xFFFF_FFFF  #: shutdown code of a domain that has none; its upper bits are lost
-
-
-@handlers.check("domctl")
-def may_control(call: Call) -> None:
-    """Version, domain and privilege, in this order; getdomaininfo looks after the last two."""
-    view = call.view
-    abi = call.domain.abi
-    if view.interface_version != abi.constant("XEN_DOMCTL_INTERFACE_VERSION"):
-        raise XenError("EACCES")
-    if view.cmd != abi.constant("XEN_DOMCTL_getdomaininfo"):
-        call.hypervisor.domain(view.domain)
-        require_control(call.domain)
-
-
-@command("XEN_DOMCTL_pausedomain")
-def pausedomain(call: Call) -> None:
-    """Stop a domain's vcpus, once more."""
-    domain = call.hypervisor.domain(call.view.domain)
-    if domain is call.domain:
-        raise XenError("EINVAL")
-    if domain.pause_count >= MAX_PAUSES:
-        raise XenError("EOVERFLOW")
-    domain.pause_count += 1
-
-
-@command("XEN_DOMCTL_unpausedomain")
-def unpausedomain(call: Call) -> None:
-    """Undo one pause."""
-    domain = call.hypervisor.domain(call.view.domain)
-    if not domain.pause_count:
-        raise XenError("EINVAL")
-    domain.pause_count -= 1
 
 
 @command("XEN_DOMCTL_getdomaininfo")
@@ -98,6 +65,8 @@ def _flags(domain: Domain) -> int:
         flags |= abi.constant("XEN_DOMINF_shutdown")
     if domain.pause_count:
         flags |= abi.constant("XEN_DOMINF_paused")
+    if domain.settings.debugged:
+        flags |= abi.constant("XEN_DOMINF_debugged")
     if domain.cpu_class.hvm:
         for name in ("XEN_DOMINF_hvm_guest", "XEN_DOMINF_hap"):
             if name in abi.constants:

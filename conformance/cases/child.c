@@ -1,0 +1,117 @@
+/* Domains that tests make; see child.h. */
+#include "child.h"
+
+#ifdef arch_child_config
+#include <domctl.h>
+#include <memory.h>
+#include <string.h>
+#include <timing.h>
+
+#define PORTS 64
+#define GRANT_FRAMES 4
+#define MAPTRACK_FRAMES 4
+
+static struct xen_domctl request;
+
+struct xen_domctl *domctl_request(uint32_t command, domid_t domain)
+{
+    memset(&request, 0, sizeof(request));
+    request.cmd = command;
+    request.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    request.domain = domain;
+    return &request;
+}
+
+long domctl(uint32_t command, domid_t domain)
+{
+    return hypercall_domctl(domctl_request(command, domain));
+}
+
+/* Old releases answer with the next domain where there is none of that number. */
+static bool exists(domid_t domain)
+{
+    return domctl(XEN_DOMCTL_getdomaininfo, domain) == 0 && request.domain == domain;
+}
+
+const struct xen_domctl_getdomaininfo *domain_info(domid_t domain)
+{
+    CHECK_EQ(domctl(XEN_DOMCTL_getdomaininfo, domain), 0);
+    CHECK_EQ(request.domain, domain);
+    return &request.u.getdomaininfo;
+}
+
+struct xen_domctl *child_request(domid_t child)
+{
+    domctl_request(XEN_DOMCTL_createdomain, child);
+    request.u.createdomain = (struct xen_domctl_createdomain){
+        .handle = {0xc0, 0xff, 0xee},
+        .max_vcpus = CHILD_VCPUS,
+        .max_evtchn_port = PORTS - 1,
+        .max_grant_frames = GRANT_FRAMES,
+        .max_maptrack_frames = MAPTRACK_FRAMES,
+#ifdef XEN_DOMCTL_GRANT_version
+        .grant_opts = XEN_DOMCTL_GRANT_version(1),
+#endif
+    };
+    arch_child_config(&request.u.createdomain);
+    return &request;
+}
+
+void child_destroy(domid_t child)
+{
+    CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, child), 0);
+    CHECK(WAIT_UNTIL(!exists(child), MILLISECONDS(200)));
+}
+
+void child_create(domid_t child)
+{
+    arch_child_unmap();
+    if (exists(child))
+        child_destroy(child);
+    CHECK_EQ(hypercall_domctl(child_request(child)), 0);
+    CHECK_EQ(request.domain, child);
+}
+
+void child_create_with_vcpus(domid_t child)
+{
+    child_create(child);
+    domctl_request(XEN_DOMCTL_max_vcpus, child)->u.max_vcpus.max = CHILD_VCPUS;
+    CHECK_EQ(hypercall_domctl(&request), 0);
+}
+
+long child_populate(domid_t child, xen_pfn_t first, unsigned int pages)
+{
+    static xen_pfn_t frames[CHILD_PAGES];
+    struct xen_memory_reservation memory = {.nr_extents = pages, .domid = child};
+
+    CHECK(pages <= CHILD_PAGES);
+    for (unsigned int i = 0; i < pages; i++)
+        frames[i] = first + i;
+    handle_set(memory.extent_start, frames);
+    return hypercall_memory_op(XENMEM_populate_physmap, &memory);
+}
+
+void child_create_with_memory(domid_t child)
+{
+    child_create_with_vcpus(child);
+    CHECK_EQ(arch_child_prepare(child), 0);
+    domctl_request(XEN_DOMCTL_max_mem, child)->u.max_mem.max_memkb =
+        2 * CHILD_PAGES * (PAGE_BYTES / 1024);
+    CHECK_EQ(hypercall_domctl(&request), 0);
+    CHECK_EQ(child_populate(child, CHILD_FRAME, CHILD_PAGES), CHILD_PAGES);
+}
+
+long child_set_registers(domid_t child, uint32_t vcpu, bool online)
+{
+    static struct vcpu_guest_context context;
+
+    memset(&context, 0, sizeof(context));
+    arch_child_context(&context);
+    if (online)
+        context.flags |= VGCF_online;
+    domctl_request(XEN_DOMCTL_setvcpucontext, child)->u.vcpucontext.vcpu = vcpu;
+    handle_set(request.u.vcpucontext.ctxt, &context);
+    return hypercall_domctl(&request);
+}
+
+#endif

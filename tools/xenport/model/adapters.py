@@ -1,0 +1,27 @@
+"""Finds the CPU adapter of an architecture and a kind of guest."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from xenport.errors import InputError
+
+if TYPE_CHECKING:
+    from xenport.architecture import Architecture
+    from xenport.model.cpu.base import Cpu
+
+
+def cpu_class(architecture: Architecture, guest: str) -> type[Cpu]:
+    """The adapter for a kind of guest. Raises InputError for one that the model does not have."""
+    name = architecture.model.get("cpu")
+    if name is None:
+        raise InputError(f"the model does not run {architecture.name}")
+    module = importlib.import_module(f"xenport.model.cpu.{name}")
+    cpus: Mapping[str, type[Cpu]] = module.CPUS
+    if guest not in cpus:
+        raise InputError(
+            f"the model runs no '{guest}' guests on {architecture.name}; it runs {', '.join(cpus)}"
+        )
+    return cpus[guest]
