@@ -19,3 +19,7 @@ class GrantError(Exception):
 
 class ModelError(Exception):
     """A mistake of the model itself, never of the guest; ends the run."""
+
+
+class NeedsGuest(Exception):
+    """What was asked takes a guest that runs, and there is none; the message says what of it."""

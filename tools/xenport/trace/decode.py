@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from xenport.abi import Abi, CallArgument, Command, Field, Hypercall, Layout
 from xenport.errors import InputError
-from xenport.trace.reach import Reach, Reached, multicall_entry
+from xenport.trace.reach import Reach, Reached, multicall_entry, multicall_result
 from xenport.trace.record import Buffer, Record
 
 MOST_ELEMENTS = 16  # of an array that are shown
@@ -292,9 +292,7 @@ class Decoder:
         return text if after is None else f"{text} = {self._result_text(self._entry_result(after))}"
 
     def _entry_result(self, after: bytes) -> int:
-        result: int = self.abi.view("multicall_entry", after).result
-        bits = 8 * self.abi.layout("multicall_entry").by_name["result"].size
-        return result - (1 << bits) if result >> (bits - 1) else result
+        return multicall_result(self.abi, after, 0)
 
     def inner(self, record: Record) -> Iterator[tuple[str, str, str]]:
         """Of each hypercall inside a multicall: its name, command and error, which may be empty."""

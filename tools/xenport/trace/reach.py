@@ -21,7 +21,7 @@ LARGEST = 1 << 20
 MOST = 1024
 """Buffers of one hypercall."""
 
-_MULTICALL = "multicall_entry"
+MULTICALL_ENTRY = "multicall_entry"
 
 
 class Reached(NamedTuple):
@@ -32,6 +32,7 @@ class Reached(NamedTuple):
     size: int
     direction: Direction
     element: Layout
+    resource: str | None = None  #: that the elements number, where not their type says so
 
 
 class Reach:
@@ -93,6 +94,10 @@ class Reach:
             if arg.role == "command"
         }
 
+    def leads_on(self, layout: Layout) -> bool:
+        """Whether handles in it lead to more memory."""
+        return self._holding(layout)
+
     # ---- The arguments ----
 
     def _call(
@@ -137,7 +142,7 @@ class Reach:
             element = self.abi.layout(arg.layout.target or "void")
             count, direction = arg.count, arg.direction
         if element.fields and arg.role == "argument":
-            direction = _direction(element)
+            direction = argument_direction(element)
         header = read(address, element.size) if element.is_flexible else None
         if hypercall.selector is not None and count is None:
             yield from self._selected(hypercall, name, address, element, direction, scope, read)
@@ -188,6 +193,7 @@ class Reach:
         scope: Mapping[str, int],
         read: Read,
         header: bytes | None = None,
+        resource: str | None = None,
     ) -> Iterator[Reached]:
         """``count`` elements at ``address``, and what they lead to."""
         each = element.size or 1
@@ -206,7 +212,7 @@ class Reach:
         size = max(0, min(size, LARGEST))
         if not size:
             return
-        yield Reached(name, address, size, direction, element)
+        yield Reached(name, address, size, direction, element, resource or element.resource)
         if not self._holding(element):
             return
         data = read(address, size)
@@ -215,7 +221,7 @@ class Reach:
         several = count is not None
         for index in range(len(data) // each):
             path = f"{name}[{index}]" if several else name
-            if element.name == _MULTICALL:
+            if element.name == MULTICALL_ENTRY:
                 op, args = multicall_entry(self.abi, data, index * each)
                 yield from self._call(op, args, read, f"{path}.", True)
             else:
@@ -253,6 +259,7 @@ class Reach:
                         member.direction,
                         around,
                         read,
+                        resource=member.resource,
                     )
             elif kind in ("struct", "union") and self._holding(member.layout):
                 inner = f"{path}.{member.name}"
@@ -277,7 +284,7 @@ class Reach:
 
     def _holds_handles(self, layout: Layout) -> bool:
         """Whether something in it leads somewhere else."""
-        if layout.name == _MULTICALL:
+        if layout.name == MULTICALL_ENTRY:
             return True
         if layout.element is not None:
             return self._holding(layout.element)
@@ -329,11 +336,19 @@ class Reach:
 
 def multicall_entry(abi: Abi, data: bytes, base: int) -> tuple[int, list[int]]:
     """Number and arguments of the entry at ``base`` of ``data``."""
-    entry = abi.view(_MULTICALL, data, base)
+    entry = abi.view(MULTICALL_ENTRY, data, base)
     return entry.op, list(entry.args)
 
 
-def _direction(layout: Layout) -> Direction:
+def multicall_result(abi: Abi, data: bytes, base: int) -> int:
+    """What the entry at ``base`` of ``data`` returned, signed."""
+    entry = abi.layout(MULTICALL_ENTRY)
+    result: int = abi.view(MULTICALL_ENTRY, data, base).result
+    bits = 8 * entry.by_name["result"].size
+    return result - (1 << bits) if result >> (bits - 1) else result
+
+
+def argument_direction(layout: Layout) -> Direction:
     """Of a structure: that of all of its members."""
     found = {member.direction for member in layout.fields}
     return found.pop() if len(found) == 1 else "inout"

@@ -10,7 +10,7 @@ from xenport.trace import read
 from xenport.trace.decode import Decoder
 from xenport.trace.diff import differences
 from xenport.trace.record import Record
-from xenport.trace_cli.options import abi_of
+from xenport.trace_cli.options import abi_of, most_option, signed
 from xenport.trace_cli.show import text
 
 _MOST = 8  # calls of one difference that are printed
@@ -19,15 +19,7 @@ _MOST = 8  # calls of one difference that are printed
 @click.command()
 @click.argument("first", type=click.Path(path_type=Path), metavar="A")
 @click.argument("second", type=click.Path(path_type=Path), metavar="B")
-@click.option(
-    "--max",
-    "most",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Stop after so many differences.",
-)
+@most_option(1, "Stop after so many differences.")
 @click.option("--exit-code", is_flag=True, help="End with status 1 if there is a difference.")
 def diff(first: Path, second: Path, most: int, exit_code: bool) -> None:
     """Print the first differences between the traces A and B, both sides decoded.
@@ -59,7 +51,6 @@ def diff(first: Path, second: Path, most: int, exit_code: bool) -> None:
 
 def _print(sign: str, decoder: Decoder, records: tuple[Record, ...]) -> None:
     for record in records[:_MOST]:
-        for line in text(decoder, record).splitlines():
-            click.echo(f"{sign} {line}")
+        click.echo(signed(sign, text(decoder, record)))
     if len(records) > _MOST:
         click.echo(f"{sign} ... and {len(records) - _MOST:,} more calls")

@@ -1,5 +1,10 @@
 """What several commands have in common."""
 
+from collections.abc import Callable
+from typing import Any
+
+import click
+
 import xenport.abi
 from xenport.abi import Abi
 from xenport.errors import InputError
@@ -13,3 +18,21 @@ def abi_of(trace: Trace) -> Abi:
         return xenport.abi.load(metadata.architecture, metadata.release)
     except InputError as error:
         raise InputError(f"the trace is of {error.message}", trace.path) from None
+
+
+def most_option(least: int, text: str) -> Callable[[Any], Any]:
+    """The option ``--max``: how many differences are printed, ``least`` or more."""
+    return click.option(
+        "--max",
+        "most",
+        type=click.IntRange(min=least),
+        default=10,
+        show_default=True,
+        metavar="N",
+        help=text,
+    )
+
+
+def signed(sign: str, text: str) -> str:
+    """``text`` as one side of a difference: ``sign`` in front of each line."""
+    return "\n".join(f"{sign} {line}" for line in text.splitlines())

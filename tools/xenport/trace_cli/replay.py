@@ -10,11 +10,9 @@ from rich.console import Console
 from xenport.abi_cli.tables import add, put, say, table
 from xenport.trace import read
 from xenport.trace.decode import Decoder
-from xenport.trace.replay import Replay, seen_in
-from xenport.trace_cli.options import abi_of
+from xenport.trace.replay import KINDS, Replay, seen_in
+from xenport.trace_cli.options import abi_of, most_option, signed
 from xenport.trace_cli.show import text
-
-_KINDS = ("equal", "different", "not replayable")
 
 
 @click.command()
@@ -26,21 +24,14 @@ _KINDS = ("equal", "different", "not replayable")
     show_default=True,
     help="Who is asked: the reference model of the trace's architecture.",
 )
-@click.option(
-    "--max",
-    "most",
-    type=click.IntRange(min=0),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Print so many of the differences.",
-)
-@click.option("--exit-code", is_flag=True, help="End with status 1 if there is a difference.")
-def replay(path: Path, port: str, most: int, exit_code: bool) -> None:
+@most_option(0, "Print so many of the differences.")
+def replay(path: Path, port: str, most: int) -> None:
     """Ask the reference model what the guests of the trace FILE asked, and compare the answers.
 
     What needs a processor, or memory or numbers that the trace does not have, is not replayed; the
     reasons are counted. Addresses and the numbers of resources do not count as differences.
+
+    The exit status is 0 if nothing differs, and 1 if something does or nothing could be replayed.
     """
     del port  # the only one that can be asked without a guest
     trace = read(path)
@@ -60,20 +51,19 @@ def replay(path: Path, port: str, most: int, exit_code: bool) -> None:
             and outcome.kind == "different"
             and total["different"] <= most
         ):
-            for sign, one in (("-", record), ("+", outcome.answer)):
-                for line in text(decoder, one).splitlines():
-                    click.echo(f"{sign} {line}")
+            click.echo(signed("-", text(decoder, record)))
+            click.echo(signed("+", text(decoder, outcome.answer)))
     console = Console(highlight=False)
-    grid = table(console, ["hypercall", *_KINDS], right=range(1, 4))
+    grid = table(console, ["hypercall", *KINDS], right=range(1, 4))
     for name, row in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0])):
-        add(grid, name, *(f"{row[kind]:,}" if row[kind] else "" for kind in _KINDS))
+        add(grid, name, *(f"{row[kind]:,}" if row[kind] else "" for kind in KINDS))
     put(console, grid)
     say(console, "")
-    for kind in _KINDS:
+    for kind in KINDS:
         say(console, f"{kind}: {total[kind]:,}{_share(total[kind], total.total())}")
     for reason, count in reasons.most_common():
         say(console, f"  {reason}: {count:,}{_share(count, total.total())}")
-    if exit_code and total["different"]:
+    if total["different"] or (total and not total["equal"]):
         sys.exit(1)
 
 

@@ -213,6 +213,7 @@ class PvCpu(Cpu):
     def load(self, root: int, gdt_frames: list[int]) -> None:
         """Make the processor: 64-bit mode, tables at ``root``, Xen's descriptors."""
         start = self.start
+        assert start.kernel is not None
         processor = Processor(start.machine.memory)
         self._processor = processor
         self.root = root

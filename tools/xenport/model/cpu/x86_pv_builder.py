@@ -35,7 +35,7 @@ _MAGIC = b"xen-3.0-x86_64p\0"
 class PvStart:
     """What the first vcpu starts with: virtual addresses, and the machine address of the tables."""
 
-    kernel: ElfKernel
+    kernel: ElfKernel | None  #: none if nothing is to run
     machine: MachineMemory
     xen: XenSpace
     entry: int

@@ -297,8 +297,9 @@ def machphys_mapping(call: Call) -> None:
     """Where the machine-to-physical table is."""
     view = call.view
     view.v_start = x86_pv_xen.MACH2PHYS_START
-    view.v_end = x86_pv_xen.MACH2PHYS_START + (1 << 39)
-    view.max_mfn = (1 << 39) // 8 - 1
+    view.v_end = x86_pv_xen.MACH2PHYS_END
+    entries = (x86_pv_xen.MACH2PHYS_END - x86_pv_xen.MACH2PHYS_START) // 8
+    view.max_mfn = (_cpu(call).start.machine.total if call.domain.is_control else entries) - 1
 
 
 @command("update_va_mapping")
@@ -336,16 +337,21 @@ def _update_va_mapping(call: Call) -> None:
     cpu.flush()
 
 
+_PREEMPTED = 1 << 31  # of a count: Xen goes on with what it interrupted
+
+
 @command("mmu_update")
-def mmu_update(call: Call) -> None:
+def mmu_update(call: Call) -> int | None:
     """Write entries by machine address, until one fails."""
+    if call["count"] == _PREEMPTED and not call["ureqs"]:
+        return call.signed("foreigndom")  # all that Xen still had to say
     cpu = _cpu(call)
     abi = call.domain.abi
     normal = (abi.constant("MMU_NORMAL_PT_UPDATE"), abi.constant("MMU_PT_UPDATE_PRESERVE_AD"))
     done = 0
     _page_owner(call, call["foreigndom"] & 0xFFFF)
     try:
-        for index in range(call["count"]):
+        for index in range(call["count"] & ~_PREEMPTED):
             entry = call.vcpu.read_struct("mmu_update", call["ureqs"], index)
             kind = entry.ptr & 3
             at = entry.ptr & ~3
@@ -367,6 +373,7 @@ def mmu_update(call: Call) -> None:
         cpu.flush()
         if call["pdone"]:
             call.vcpu.write_word("uint", done, call["pdone"])
+    return None
 
 
 def _write_ordinary(cpu: PvCpu, at: int, value: int) -> None:
@@ -429,12 +436,7 @@ def pin_l4_table(call: Call) -> None:
 @command("MMUEXT_UNPIN_TABLE")
 def unpin_table(call: Call) -> None:
     """Undo a pin."""
-    machine = _cpu(call).start.machine
-    frame = _operand(call)
-    if frame not in machine.pinned:
-        raise XenError("EINVAL")
-    machine.pinned.discard(frame)
-    machine.demote(frame)
+    _cpu(call).start.machine.unpin(_operand(call))
 
 
 @command("MMUEXT_NEW_BASEPTR")

@@ -7,6 +7,7 @@ safe by types: a frame in use as a page table cannot be mapped writable, and the
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, MutableSet
 
 from xenport.model.cpu.x86_core import (
     ACCESSED,
@@ -35,21 +36,28 @@ XEN_END = 0xFFFF_8800_0000_0000
 SPARE = 64  #: frames of the machine that nobody has
 
 _ENTRY = struct.Struct("<Q")
+_ENTRIES = struct.Struct("<512Q")
 
 
 class MachineMemory:
     """The machine's memory and the part of it that is the domain's.
 
     Frames below ``first`` are Xen's own; ``first`` and the following ``count`` belong to the
-    domain. Tables are numbered by level, 1 (maps pages) to 4.
+    domain, unless ``owned`` says which do. Tables are numbered by level, 1 (maps pages) to 4.
     """
 
-    def __init__(self, first: int, count: int) -> None:
-        self.memory = Memory(0, (first + count + SPARE) * PAGE_SIZE)
+    def __init__(
+        self,
+        first: int,
+        count: int,
+        memory: Memory | None = None,
+        owned: MutableSet[int] | None = None,
+    ) -> None:
+        self.memory = memory or Memory(0, (first + count + SPARE) * PAGE_SIZE)
         self.first = first
         self.count = count
         self.total = first + count + SPARE  #: frames of the machine
-        self._owned = set(range(first, first + count))
+        self._owned = set(range(first, first + count)) if owned is None else owned
         self._free = list(range(first + count, self.total))  # the last one is given out next
         self.tables: dict[int, int] = {}  #: frame -> level, while it is in use as a table
         self.pinned: set[int] = set()
@@ -240,11 +248,7 @@ class MachineMemory:
         self._uses[frame] = 1
         done: list[int] = []
         try:
-            for index in range(512):
-                if level == 4 and index in XEN_SLOTS:
-                    continue
-                at = frame * PAGE_SIZE + 8 * index
-                old = self.read_entry(at)
+            for at, old in self._guests_entries(frame, level):
                 entry = self._take(level, old, privileged=privileged)
                 done.append(entry)
                 if entry != old:
@@ -256,6 +260,13 @@ class MachineMemory:
             del self._uses[frame]
             raise XenError("EINVAL") from None
 
+    def unpin(self, frame: int) -> None:
+        """Undo a pin. XenError EINVAL: there is none."""
+        if frame not in self.pinned:
+            raise XenError("EINVAL")
+        self.pinned.discard(frame)
+        self.demote(frame)
+
     def demote(self, frame: int) -> None:
         """One use less; the last one makes ordinary memory of the table."""
         self._uses[frame] -= 1
@@ -263,7 +274,16 @@ class MachineMemory:
             return
         level = self.tables.pop(frame)
         del self._uses[frame]
-        for index in range(512):
-            if level == 4 and index in XEN_SLOTS:
-                continue
-            self._drop(level, self.read_entry(frame * PAGE_SIZE + 8 * index))
+        for _, entry in self._guests_entries(frame, level):
+            self._drop(level, entry)
+
+    def _guests_entries(self, frame: int, level: int) -> Iterator[tuple[int, int]]:
+        """The entries of a table that are not empty and not Xen's: machine address and value."""
+        for index, entry in self.entries(frame):
+            if level < 4 or index not in XEN_SLOTS:
+                yield frame * PAGE_SIZE + 8 * index, entry
+
+    def entries(self, frame: int) -> list[tuple[int, int]]:
+        """Index and value of all that is not empty in a frame."""
+        content = self.memory.read(frame * PAGE_SIZE, PAGE_SIZE)
+        return [(index, entry) for index, entry in enumerate(_ENTRIES.unpack(content)) if entry]

@@ -1,0 +1,103 @@
+"""A domain of a trace in the model, and the model's numbers for what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xenport.model.cpu.detached import FRAMES
+from xenport.model.domain import Domain
+from xenport.model.vcpu import Vcpu
+from xenport.trace.replay.memory import RecordedMemory
+from xenport.trace.replay.outcome import Unreplayable
+
+NO_FRAME = 1 << 48
+"""Numbers from here on are no frames on any machine: guests write ~0 for none."""
+
+_SPECIAL_DOMAINS = 0x7FF0  # DOMID_FIRST_RESERVED
+_NO_PORT = 1 << 30
+
+
+class RecordedVcpu(Vcpu):
+    """A vcpu whose memory is what the present record brought along."""
+
+    def __init__(self, domain: Domain, number: int, memory: RecordedMemory) -> None:
+        super().__init__(domain, number)
+        self.copy_in = memory.copy_in  # type: ignore[method-assign]
+        self.copy_out = memory.copy_out  # type: ignore[method-assign]
+
+
+class Guest:
+    """A domain of a trace. ``other`` finds the guest of another number, which is made if ``True``
+    says that it must exist; None if there is none."""
+
+    def __init__(self, domain: Domain, other: Callable[[int, bool], Guest | None]) -> None:
+        self.domain = domain
+        self.memory = RecordedMemory()
+        self.ports: dict[int, int] = {}  #: by the trace's numbers
+        self._frames: dict[int, int] = {}
+        self._other = other
+        for _ in range(domain.max_vcpus):
+            vcpu = RecordedVcpu(domain, len(domain.vcpus), self.memory)
+            domain.vcpus.append(vcpu)
+            vcpu.up()
+
+    def number(self, resource: str, recorded: int, whose: int | None, must_be: bool) -> int:
+        """The model's number for one that the guest gives Xen.
+
+        ``whose`` domain's it is if not the guest's own; ``must_be``: the call succeeded, and needs
+        it. Raises `Unreplayable`.
+        """
+        match resource:
+            case "port":
+                owner = self if whose is None else self.domain_named(whose, must_be)
+                return recorded if owner is None else owner.port(recorded, must_be)
+            case "frame":
+                return self.frame(recorded, must_be)
+            case "domain":
+                self.domain_named(recorded, must_be)
+                return recorded
+            case _:
+                raise Unreplayable(f"it names a {resource} of the guest's, which memory describes")
+
+    def domain_named(self, number: int, must_be: bool) -> Guest | None:
+        """The guest with a domid; None if there is none, or it is none that can be asked."""
+        if number == self.domain.abi.constant("DOMID_SELF"):
+            return self
+        if number >= _SPECIAL_DOMAINS:
+            return None
+        return self._other(number, must_be)
+
+    def port(self, recorded: int, must_be: bool) -> int:
+        """The number of one of the guest's ports."""
+        found = self.ports.get(recorded)
+        if found is not None:
+            return found
+        if must_be and recorded and (not self.domain.is_control or not self.domain.vcpus):
+            return self._port_of_builder(recorded)
+        # The same number, if that is no other port.
+        is_other = recorded in self.ports.values()
+        if must_be and (is_other or self.domain.events.find(recorded) is None):
+            raise Unreplayable("it names a port that the model did not give")
+        return _NO_PORT if is_other else recorded
+
+    def _port_of_builder(self, recorded: int) -> int:
+        events = self.domain.events
+        port = events.free_port()
+        port.remote_domid = 0
+        events.bind(port, "unbound")
+        self.ports[recorded] = port.number
+        return port.number
+
+    def frame(self, recorded: int, must_be: bool) -> int:
+        """The number of a frame: a page of the model's memory that stands for it, always the same.
+        A machine's frames are those of the trace."""
+        if not self.domain.cpu_class.translated or recorded >= NO_FRAME:
+            return recorded
+        found = self._frames.get(recorded)
+        if found is None:
+            if not must_be:
+                return FRAMES + recorded  # nothing is there
+            if len(self._frames) == FRAMES:
+                raise Unreplayable("it names more frames than there is room for")
+            found = self._frames[recorded] = len(self._frames)
+        return found

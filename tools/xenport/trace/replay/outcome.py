@@ -1,0 +1,29 @@
+"""What becomes of a record when it is replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xenport.trace.record import Record
+
+Kind = Literal["equal", "different", "not replayable"]
+
+KINDS: tuple[Kind, ...] = ("equal", "different", "not replayable")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a record. ``reason`` is why it was not replayed; ``answer`` is the record as
+    whoever was asked would have made it."""
+
+    kind: Kind
+    reason: str = ""
+    answer: Record | None = None
+
+
+EQUAL = Outcome("equal")
+
+
+class Unreplayable(Exception):
+    """A record cannot be replayed; the message is the reason."""
