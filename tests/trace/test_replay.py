@@ -91,6 +91,7 @@ def test_what_was_written_is_compared() -> None:
         (
             record(
                 0,
+                domain=0,
                 number=35,
                 arguments=(0x1000,),
                 buffers=(Buffer("u_sysctl", 0x1000, word(1, 21) + bytes(128), None),),

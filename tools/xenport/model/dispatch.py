@@ -30,6 +30,9 @@ Runner = Callable[["Vcpu", Arguments], int]
 
 ENOSYS = "ENOSYS"
 
+NO_HANDLER = "has no handler"
+"""What a report of a command that the model does not serve ends with."""
+
 
 class Dispatcher:
     """The hypercalls of one kind of guest, by number."""
@@ -271,7 +274,7 @@ class Dispatcher:
         hypervisor = self._hypervisor
 
         def missing(_call: Call) -> int:
-            hypervisor.report(f"{name} has no handler")
+            hypervisor.report(f"{name} {NO_HANDLER}")
             raise XenError(ENOSYS)
 
         return missing

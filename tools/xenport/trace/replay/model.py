@@ -18,8 +18,8 @@ import xenport.abi
 from xenport import architecture
 from xenport.abi import Abi, Command, Hypercall
 from xenport.errors import InputError
-from xenport.model import core
 from xenport.model.cpu.detached import Detached, detached
+from xenport.model.dispatch import NO_HANDLER
 from xenport.model.errors import NeedsGuest
 from xenport.model.hypervisor import Hypervisor
 from xenport.model.machine import DOMU_MAX_PORT
@@ -37,11 +37,10 @@ from xenport.trace.record import Buffer, Metadata, Record
 from xenport.trace.replay.guest import Guest
 from xenport.trace.replay.joined import joined
 from xenport.trace.replay.outcome import EQUAL, Outcome, Unreplayable
-from xenport.trace.replay.plan import Number, Plan, Plans
+from xenport.trace.replay.plan import BUILT, Number, Plan, Plans
 
 if TYPE_CHECKING:
     from xenport.model.call import Arguments
-    from xenport.model.cpu.base import Cpu
     from xenport.model.vcpu import Vcpu
 
 MULTICALL = "multicall"
@@ -50,16 +49,6 @@ _COUNT = 0xFFFF_FFFF  # bits of an argument that counts
 _NO_BUFFER = Buffer("", 0, None, None)
 _MOST_VCPUS = 512
 _LIMITED = "EVTCHNOP_expand_array"  # where it exists, tool stacks limit the ports of a domain
-
-_BUILT = frozenset(
-    {
-        "XENMEM_current_reservation",
-        "XENMEM_maximum_ram_page",
-        "XENMEM_maximum_reservation",
-        "XEN_DOMCTL_getdomaininfo",
-    }
-)
-"""Commands whose answer is the size of a domain or of the machine."""
 
 _MISSING = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, struct.error)
 """What the model's handlers raise that find no guest where they look for its parts."""
@@ -119,7 +108,7 @@ class Replay:
         self._efault = -self.abi.errno("EFAULT")
         self._machines: dict[str, Hypervisor] = {}
         self._guests: dict[tuple[str, int], Guest] = {}
-        self._plans: dict[tuple[str, int, int], Plan | str] = {}
+        self._plans: dict[tuple[str, int, int], Plan] = {}
         self._makers: dict[str, Plans] = {}
         self._list: list[Record] = []  # what the present multicall holds
         self._inner: list[tuple[Record, Outcome]] = []  # and what became of it
@@ -163,13 +152,19 @@ class Replay:
         self._list = []
         if plan.hypercall.name == MULTICALL:
             self._list = list(inner_calls(self.abi, record))
+        hypervisor = vcpu.domain.hypervisor
         try:
-            result = vcpu.domain.hypervisor.hypercall(vcpu, record.number, arguments)
+            result = hypervisor.hypercall(vcpu, record.number, arguments)
         except _MISSING:
             raise Unreplayable("it needs more of a guest than there is") from None
-        return self._compared(
-            record, result - (1 << 64) if result >> 63 > 0 else result, placed, guest
-        )
+        if hypervisor.diagnostics:
+            lacking = any(said.endswith(NO_HANDLER) for said in hypervisor.diagnostics)
+            hypervisor.diagnostics.clear()
+            if lacking:
+                raise Unreplayable("the model does not have it")
+        if result >> 63 > 0:
+            result -= 1 << 64
+        return self._compared(record, result, placed, guest)
 
     def _compared(
         self, record: Record, result: int, placed: list[_Placed], guest: Guest
@@ -209,43 +204,19 @@ class Replay:
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._make_plan(record.caller, hypercall, command)
-        if isinstance(plan, str):
-            raise Unreplayable(plan)
         for index in plan.opaque:
             if record.arguments[index]:
                 raise Unreplayable("the ABI does not say what memory it reaches")
-        if plan.lacks:
-            for name in self._decoder.commands(record):
-                if name in plan.lacks:
-                    raise Unreplayable(plan.lacks[name])
+        asks_builder = plan.may_ask_builder and (record.result or 0) >= 0
+        if asks_builder and not BUILT.isdisjoint(self._decoder.commands(record)):
+            raise Unreplayable("it asks how the domain was built")
         return plan
 
-    def _make_plan(self, caller: str, hypercall: Hypercall, command: Command | None) -> Plan | str:
-        adapter = detached(self._architecture, caller)
+    def _make_plan(self, caller: str, hypercall: Hypercall, command: Command | None) -> Plan:
         if caller not in self._makers:
+            adapter = detached(self._architecture, caller)
             self._makers[caller] = Plans(self.abi, self._reach, translated=adapter.translated)
-        in_memory = self._reach.command_index(hypercall) is None and hypercall.commands
-        if command is not None or not in_memory:
-            name = hypercall.name if command is None else command.name
-            lack = self._lack(adapter, hypercall, name)
-            if lack is not None:
-                return lack
-            return self._makers[caller].plan(hypercall, command, {})
-        lacks = {name: self._lack(adapter, hypercall, name) for name in hypercall.commands}
-        return self._makers[caller].plan(
-            hypercall, None, {name: lack for name, lack in lacks.items() if lack is not None}
-        )
-
-    @staticmethod
-    def _lack(adapter: type[Cpu], hypercall: Hypercall, name: str) -> str | None:
-        """Why the command or hypercall ``name`` cannot be replayed."""
-        if name in _BUILT:
-            return "it asks how the domain was built"
-        handlers = (adapter.handlers, core.HANDLERS)
-        if any(one in some for some in handlers for one in (name, hypercall.name)):
-            return None
-        known = name in hypercall.commands or not hypercall.commands
-        return "the model does not have it" if known else None
+        return self._makers[caller].plan(hypercall, command)
 
     def _place(self, plan: Plan, record: Record, guest: Guest, must_be: bool) -> list[_Placed]:
         """The memory of ``record`` as the model is to see it."""

@@ -3,7 +3,7 @@ its numbers name resources."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,16 @@ from xenport.abi.schema import Direction
 from xenport.trace.reach import Reach, Reached, argument_direction
 
 _UNKNOWN = -1
+
+BUILT = frozenset(
+    {
+        "XENMEM_current_reservation",
+        "XENMEM_maximum_ram_page",
+        "XENMEM_maximum_reservation",
+        "XEN_DOMCTL_getdomaininfo",
+    }
+)
+"""Commands whose answer is the size of a domain or of the machine."""
 
 
 class Number(NamedTuple):
@@ -43,7 +53,7 @@ class Plan:
     registers: tuple[tuple[int, int, str], ...]  #: index, mask and kind of what names a resource
     pointers: tuple[Pointer, ...] | None  #: None: what memory there is takes `Reach` to find out
     opaque: tuple[int, ...]  #: arguments that lead to memory of which the ABI says nothing
-    lacks: Mapping[str, str]  #: reasons why commands that stand in memory cannot be replayed
+    may_ask_builder: bool  #: the command, or one that stands in memory, is one of `BUILT`
 
 
 class Plans:
@@ -56,7 +66,7 @@ class Plans:
         self._translated = translated
         self._known: dict[tuple[str, str, Direction, str | None], tuple[Number, ...]] = {}
 
-    def plan(self, hypercall: Hypercall, command: Command | None, lacks: Mapping[str, str]) -> Plan:
+    def plan(self, hypercall: Hypercall, command: Command | None) -> Plan:
         """The plan for ``command``, which a register names, or for all calls of ``hypercall``."""
         registers = tuple(
             (index, (1 << 8 * arg.layout.size) - 1, arg.resource)
@@ -68,7 +78,10 @@ class Plans:
             for index, arg in enumerate(hypercall.args)
             if arg.layout.target == "void" and arg.role is None and arg.count is None
         )
-        return Plan(hypercall, registers, self._pointers(hypercall, command), opaque, lacks)
+        names = hypercall.commands if command is None else (command.name,)
+        may_ask_builder = not BUILT.isdisjoint(names)
+        pointers = self._pointers(hypercall, command)
+        return Plan(hypercall, registers, pointers, opaque, may_ask_builder)
 
     def _counts(self, resource: str) -> bool:
         return self._translated or resource != "frame"
