@@ -11,7 +11,7 @@ from trace_records import METADATA, record
 import xenport.abi
 from xenport import cli, content
 from xenport.errors import InputError
-from xenport.trace import Buffer, Metadata, Record
+from xenport.trace import Buffer, CallKind, Metadata, Record
 from xenport.trace.replay import Outcome, Replay, seen_in
 
 ABI = xenport.abi.load("arm64", "4.17")
@@ -23,7 +23,7 @@ def run(*arguments: object) -> Result:
 
 
 def replayed(records: list[Record]) -> list[Outcome]:
-    replay = Replay(METADATA, seen_in(records, ABI))
+    replay = Replay(METADATA, seen_in(map(CallKind.of, records), ABI))
     return [outcome for _, outcome in replay.outcomes(records)]
 
 

@@ -9,6 +9,6 @@ reaches by the ABI, ``decode`` says what all of it means.
 """
 
 from xenport.trace.format import Trace, Writer, read
-from xenport.trace.record import Buffer, Metadata, Record
+from xenport.trace.record import Buffer, CallKind, Metadata, Record
 
-__all__ = ["Buffer", "Metadata", "Record", "Trace", "Writer", "read"]
+__all__ = ["Buffer", "CallKind", "Metadata", "Record", "Trace", "Writer", "read"]

@@ -61,6 +61,10 @@ class Reach:
         place = self._command_places.get(hypercall.name)
         return None if place is None else place[0]
 
+    def command_place(self, hypercall: Hypercall) -> tuple[int | None, int]:
+        """Which argument is the command, if a register is, and which bits of it are."""
+        return self._command_places.get(hypercall.name, (None, 0))
+
     def buffers(
         self, number: int, arguments: Sequence[int | None], read: Read
     ) -> Iterator[Reached]:

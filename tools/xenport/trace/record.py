@@ -35,6 +35,24 @@ class Record(NamedTuple):
     buffers: tuple[Buffer, ...]
 
 
+class CallKind(NamedTuple):
+    """What records that say the same of who called what have in common."""
+
+    boot: str
+    domain: int | None
+    vcpu: int | None
+    caller: str
+    number: int
+    succeeded: bool  #: its result is none or no error
+
+    @classmethod
+    def of(cls, record: Record) -> "CallKind":
+        """The kind of ``record``."""
+        boot, domain, vcpu = record.boot, record.domain, record.vcpu
+        succeeded = record.result is None or record.result >= 0
+        return cls(boot, domain, vcpu, record.caller, record.number, succeeded)
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What holds for a whole trace."""

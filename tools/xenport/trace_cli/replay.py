@@ -36,7 +36,7 @@ def replay(path: Path, port: str, most: int) -> None:
     del port  # the only one that can be asked without a guest
     trace = read(path)
     abi = abi_of(trace)
-    replayed = Replay(trace.metadata, seen_in(trace.records(), abi))
+    replayed = Replay(trace.metadata, seen_in(trace.kinds(), abi))
     decoder = Decoder(abi)
     counts: dict[str, Counter[str]] = {}
     reasons: Counter[str] = Counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xenport.model.cpu import x86_core, x86_pv_xen
@@ -318,8 +319,10 @@ def update_va_mapping_otherdomain(call: Call) -> None:
 def _page_owner(call: Call, number: int) -> None:
     """Whose frames are meant: DOMID_SELF, or another domain, of which there is none here that has
     frames. XenError ESRCH: none such, or the caller by its number."""
+    if number == _SELF:
+        return
     abi = call.domain.abi
-    if number in (abi.constant("DOMID_SELF"), abi.constant("DOMID_IO")):
+    if number == abi.constant("DOMID_IO"):
         return
     if number == call.domain.id:
         raise XenError("ESRCH")
@@ -337,35 +340,36 @@ def _update_va_mapping(call: Call) -> None:
     cpu.flush()
 
 
+_SELF = 0x7FF0  # DOMID_SELF
 _PREEMPTED = 1 << 31  # of a count: Xen goes on with what it interrupted
 
 
 @command("mmu_update")
 def mmu_update(call: Call) -> int | None:
     """Write entries by machine address, until one fails."""
-    if call["count"] == _PREEMPTED and not call["ureqs"]:
+    count = call["count"]
+    if count == _PREEMPTED and not call["ureqs"]:
         return call.signed("foreigndom")  # all that Xen still had to say
     cpu = _cpu(call)
-    abi = call.domain.abi
-    normal = (abi.constant("MMU_NORMAL_PT_UPDATE"), abi.constant("MMU_PT_UPDATE_PRESERVE_AD"))
-    done = 0
+    machine = cpu.start.machine
     _page_owner(call, call["foreigndom"] & 0xFFFF)
+    done = 0
     try:
-        for index in range(call["count"] & ~_PREEMPTED):
-            entry = call.vcpu.read_struct("mmu_update", call["ureqs"], index)
-            kind = entry.ptr & 3
-            at = entry.ptr & ~3
-            if kind in normal:
+        for pointer, value in _requests(call, count & ~_PREEMPTED):
+            at, kind = pointer & ~3, pointer & 3
+            if kind in _WRITES:
                 if at % 8:
                     raise XenError("EINVAL")
-                if cpu.start.machine.tables.get(at // PAGE_SIZE) is None:
-                    _write_ordinary(cpu, at, entry.val)
+                if at // PAGE_SIZE in machine.tables:
+                    machine.update(at, value, privileged=call.domain.is_control)
+                elif machine.is_writable(at // PAGE_SIZE):
+                    machine.write_entry(at, value)  # of a frame that is no table: just a write
                 else:
-                    cpu.start.machine.update(at, entry.val, privileged=call.domain.is_control)
-            elif kind == abi.constant("MMU_MACHPHYS_UPDATE"):
-                if not cpu.start.machine.owned(at // PAGE_SIZE):
                     raise XenError("EINVAL")
-                cpu.start.machine.set_machphys(at // PAGE_SIZE, entry.val)
+            elif kind == _MACHPHYS_UPDATE:
+                if not machine.owned(at // PAGE_SIZE):
+                    raise XenError("EINVAL")
+                machine.set_machphys(at // PAGE_SIZE, value)
             else:
                 raise XenError("ENOSYS")
             done += 1
@@ -376,11 +380,16 @@ def mmu_update(call: Call) -> int | None:
     return None
 
 
-def _write_ordinary(cpu: PvCpu, at: int, value: int) -> None:
-    """mmu_update of a frame that is no table just writes."""
-    if not cpu.start.machine.is_writable(at // PAGE_SIZE):
-        raise XenError("EINVAL")
-    cpu.start.machine.memory.write(at, struct.pack("<Q", value))
+_WRITES = (0, 2)  # MMU_NORMAL_PT_UPDATE, MMU_PT_UPDATE_PRESERVE_AD
+_MACHPHYS_UPDATE = 1
+_REQUEST = struct.Struct("<2Q")
+
+
+def _requests(call: Call, count: int) -> Iterator[tuple[int, int]]:
+    """Pointer and value of each request, read when it is its turn."""
+    copy_in, handle, size = call.vcpu.copy_in, call["ureqs"], _REQUEST.size
+    for index in range(count):
+        yield _REQUEST.unpack(copy_in(handle, size, index * size))
 
 
 @handlers.check("mmuext_op")

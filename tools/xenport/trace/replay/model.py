@@ -12,11 +12,12 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import xenport.abi
 from xenport import architecture
-from xenport.abi import Abi, Command, Hypercall
+from xenport.abi import Abi, Hypercall
+from xenport.abi.schema import Direction
 from xenport.errors import InputError
 from xenport.model.cpu.detached import Detached, detached
 from xenport.model.dispatch import NO_HANDLER
@@ -33,19 +34,19 @@ from xenport.trace.reach import (
     multicall_entry,
     multicall_result,
 )
-from xenport.trace.record import Buffer, Metadata, Record
+from xenport.trace.record import Buffer, CallKind, Metadata, Record
 from xenport.trace.replay.guest import Guest
 from xenport.trace.replay.joined import joined
 from xenport.trace.replay.outcome import EQUAL, Outcome, Unreplayable
-from xenport.trace.replay.plan import BUILT, Number, Plan, Plans
+from xenport.trace.replay.plan import BUILT, MULTICALL, Number, Plan, Plans
 
 if TYPE_CHECKING:
     from xenport.model.call import Arguments
     from xenport.model.vcpu import Vcpu
 
-MULTICALL = "multicall"
-
 _COUNT = 0xFFFF_FFFF  # bits of an argument that counts
+_Plans = tuple[int | None, int, dict[int, Plan], Plan]
+"""Index and mask of the argument that is the command, the plans by command, and that of others."""
 _NO_BUFFER = Buffer("", 0, None, None)
 _MOST_VCPUS = 512
 _LIMITED = "EVTCHNOP_expand_array"  # where it exists, tool stacks limit the ports of a domain
@@ -63,30 +64,23 @@ class Seen:
     prints: bool = False  #: it may use Xen's console
 
 
-def seen_in(records: Iterable[Record], abi: Abi) -> dict[tuple[str, int], Seen]:
-    """What a trace shows of its domains."""
+def seen_in(kinds: Iterable[CallKind], abi: Abi) -> dict[tuple[str, int], Seen]:
+    """What a trace (`Trace.kinds`) shows of its domains."""
     console_io = abi.hypercalls["console_io"].number
     found: dict[tuple[str, int], Seen] = {}
-    for record in records:
-        if record.domain is None or record.vcpu is None:
+    for kind in kinds:
+        if kind.domain is None or kind.vcpu is None:
             continue
-        seen = found.get((record.boot, record.domain))
-        if seen is None:
-            seen = found[record.boot, record.domain] = Seen(record.caller)
-        if record.vcpu >= seen.vcpus:
-            seen.vcpus = min(record.vcpu, _MOST_VCPUS - 1) + 1
-        if record.number == console_io and (record.result or 0) >= 0:
+        seen = found.setdefault((kind.boot, kind.domain), Seen(kind.caller))
+        seen.vcpus = max(seen.vcpus, min(kind.vcpu, _MOST_VCPUS - 1) + 1)
+        if kind.number == console_io and kind.succeeded:
             seen.prints = True
     return found
 
 
-class _Placed(NamedTuple):
-    """A buffer of a record as it is in the model's hands."""
-
-    recorded: Buffer
-    content: bytearray
-    reached: Reached
-    numbers: tuple[tuple[int, Number], ...]  #: with where the structure is that they are in
+_Placed = tuple[Buffer, bytearray, Direction, tuple[tuple[int, Number], ...]]
+"""A buffer of a record: as it was recorded, as it is in the model's hands, and the numbers in it,
+with where the structures are that they are in."""
 
 
 class Replay:
@@ -108,7 +102,7 @@ class Replay:
         self._efault = -self.abi.errno("EFAULT")
         self._machines: dict[str, Hypervisor] = {}
         self._guests: dict[tuple[str, int], Guest] = {}
-        self._plans: dict[tuple[str, int, int], Plan] = {}
+        self._plans: dict[tuple[str, int], _Plans] = {}
         self._makers: dict[str, Plans] = {}
         self._list: list[Record] = []  # what the present multicall holds
         self._inner: list[tuple[Record, Outcome]] = []  # and what became of it
@@ -138,20 +132,21 @@ class Replay:
     def _ask(self, record: Record) -> Outcome:
         if record.result is None:
             raise Unreplayable("it did not return")
-        guest = self._caller(record)
+        guest = self._guests.get((record.boot, record.domain))  # type: ignore[arg-type]
+        if guest is None or record.vcpu is None or None in record.arguments:
+            guest = self._caller(record)
+        memory, vcpu = guest.memory, guest.domain.vcpus[record.vcpu]  # type: ignore[index]
         plan = self._plan(record)
         must_be = record.result >= 0
-        guest.memory.faults = record.result == self._efault
-        placed = self._place(plan, record, guest, must_be)
-        guest.memory.buffers = [(one.recorded.address, one.content) for one in placed]
+        memory.faults = record.result == self._efault
+        placed = self._place(plan, record, guest, must_be) if plan.has_memory else []
+        memory.buffers = [(one[0].address, one[1]) for one in placed]
         arguments: list[int] = [*record.arguments, 0, 0, 0, 0, 0, 0]  # type: ignore[list-item]
         for index, mask, resource in plan.registers:
             arguments[index] = guest.number(resource, arguments[index] & mask, None, must_be)
-        vcpu = guest.domain.vcpus[record.vcpu]  # type: ignore[index]
-        vcpu.wake()
-        self._list = []
-        if plan.hypercall.name == MULTICALL:
-            self._list = list(inner_calls(self.abi, record))
+        if vcpu.is_blocked or vcpu.poll_port is not None:
+            vcpu.wake()
+        self._list = list(inner_calls(self.abi, record)) if plan.is_multicall else []
         hypervisor = vcpu.domain.hypervisor
         try:
             result = hypervisor.hypercall(vcpu, record.number, arguments)
@@ -164,20 +159,22 @@ class Replay:
                 raise Unreplayable("the model does not have it")
         if result >> 63 > 0:
             result -= 1 << 64
+        if not placed and result == record.result:
+            return EQUAL
         return self._compared(record, result, placed, guest)
 
     def _compared(
         self, record: Record, result: int, placed: list[_Placed], guest: Guest
     ) -> Outcome:
         same = result == record.result
-        changed = {}
-        for one in placed:
-            recorded = one.recorded.after
-            if one.reached.direction == "in" or recorded is None or one.content == recorded:
+        changed: dict[Buffer, bytes] = {}
+        for buffer, content, direction, places in placed:
+            recorded = buffer.after
+            if direction == "in" or recorded is None or content == recorded:
                 continue
-            changed[one.recorded] = bytes(one.content)
+            changed[buffer] = bytes(content)
             if same:
-                self._learn(one, recorded, guest)
+                self._learn(content, recorded, places, guest)
         if same and not changed:
             return EQUAL
         buffers = tuple(
@@ -196,14 +193,13 @@ class Replay:
 
     def _plan(self, record: Record) -> Plan:
         """Raises `Unreplayable` for what the model cannot answer by itself."""
-        hypercall = self._reach.hypercall(record.number)
-        if hypercall is None:
-            raise Unreplayable("the ABI does not have it")
-        command = self._reach.command(hypercall, record.arguments)
-        key = (record.caller, record.number, -1 if command is None else command.number)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self._make_plan(record.caller, hypercall, command)
+        found = self._plans.get((record.caller, record.number))
+        if found is None:
+            found = self._plans[record.caller, record.number] = self._make_plans(record)
+        index, mask, plans, others = found
+        plan = others
+        if index is not None:
+            plan = plans.get(record.arguments[index] & mask, others)  # type: ignore[operator]
         for index in plan.opaque:
             if record.arguments[index]:
                 raise Unreplayable("the ABI does not say what memory it reaches")
@@ -212,32 +208,56 @@ class Replay:
             raise Unreplayable("it asks how the domain was built")
         return plan
 
-    def _make_plan(self, caller: str, hypercall: Hypercall, command: Command | None) -> Plan:
-        if caller not in self._makers:
-            adapter = detached(self._architecture, caller)
-            self._makers[caller] = Plans(self.abi, self._reach, translated=adapter.translated)
-        return self._makers[caller].plan(hypercall, command)
+    def _make_plans(self, record: Record) -> _Plans:
+        """The plans for a hypercall of a kind of guest. Raises `Unreplayable`: there is none."""
+        hypercall = self._reach.hypercall(record.number)
+        if hypercall is None:
+            raise Unreplayable("the ABI does not have it")
+        makers = self._makers.get(record.caller)
+        if makers is None:
+            adapter = detached(self._architecture, record.caller)
+            makers = Plans(self.abi, self._reach, translated=adapter.translated)
+            self._makers[record.caller] = makers
+        index, mask = self._reach.command_place(hypercall)
+        plans = {}
+        if index is not None:
+            for number, command in self._reach.commands[hypercall.name].items():
+                plans[number] = makers.plan(hypercall, command)
+        return index, mask, plans, makers.plan(hypercall, None)
 
     def _place(self, plan: Plan, record: Record, guest: Guest, must_be: bool) -> list[_Placed]:
         """The memory of ``record`` as the model is to see it."""
         placed: list[_Placed] = []
         if plan.pointers is None:
-            for reached, numbers in self._found(plan.hypercall, record):
-                self._put(placed, record, guest, must_be, reached, numbers)
+            for reached, places in self._found(plan.hypercall, record):
+                for buffer in record.buffers:
+                    if buffer.address == reached.address and buffer.name == reached.name:
+                        break
+                else:
+                    buffer = _NO_BUFFER
+                self._put(placed, buffer, reached.size, reached.direction, places, guest, must_be)
             return placed
-        for pointer in plan.pointers:
-            address = record.arguments[pointer.argument]
+        for index, counter, reached, numbers in plan.pointers:
+            address = record.arguments[index]
             if not address:
                 continue
-            size = pointer.reached.size
-            if pointer.counter is not None:
-                count = record.arguments[pointer.counter] or 0
-                size = min(size * (count & _COUNT), LARGEST)
-            if size:
-                reached = pointer.reached._replace(address=address, size=size)
-                starts = range(0, size, pointer.reached.size) if pointer.numbers else ()
-                places = tuple((start, one) for start in starts for one in pointer.numbers)
-                self._put(placed, record, guest, must_be, reached, places)
+            size = reached.size
+            if counter is not None:
+                size = min(size * (record.arguments[counter] & _COUNT), LARGEST)  # type: ignore[operator]
+            if not size:
+                continue
+            name = reached.name
+            for buffer in record.buffers:
+                if buffer.address == address and buffer.name == name:
+                    break
+            else:
+                buffer = _NO_BUFFER
+            if numbers:
+                starts = range(0, size, reached.size)
+                places = tuple((start, one) for start in starts for one in numbers)
+                self._put(placed, buffer, size, reached.direction, places, guest, must_be)
+            else:
+                self._put(placed, buffer, size, reached.direction, (), guest, must_be)
         return placed
 
     def _found(
@@ -268,19 +288,15 @@ class Replay:
     def _put(
         self,
         placed: list[_Placed],
-        record: Record,
+        buffer: Buffer,
+        size: int,
+        direction: Direction,
+        places: tuple[tuple[int, Number], ...],
         guest: Guest,
         must_be: bool,
-        reached: Reached,
-        places: tuple[tuple[int, Number], ...],
     ) -> None:
-        for buffer in record.buffers:
-            if buffer.address == reached.address and buffer.name == reached.name:
-                break
-        else:
-            buffer = _NO_BUFFER
         before = buffer.before
-        if before is None or len(before) < reached.size:
+        if before is None or len(before) < size:
             if not guest.memory.faults:
                 raise Unreplayable("its memory was not recorded")
             return
@@ -292,17 +308,23 @@ class Replay:
             value = self._integer(before, at, number.size)
             whose = None
             if number.whose is not None:
-                offset, size = number.whose
-                whose = self._integer(before, start + offset, size)
-            needed = must_be and (number.resource != "port" or reached.direction == "in")
+                offset, width = number.whose
+                whose = self._integer(before, start + offset, width)
+            needed = must_be and (number.resource != "port" or direction == "in")
             new = guest.number(number.resource, value, whose, needed)
             if new != value:
                 content[at : at + number.size] = new.to_bytes(number.size, self._order)
-        placed.append(_Placed(buffer, content, reached, places))
+        placed.append((buffer, content, direction, places))
 
-    def _learn(self, placed: _Placed, recorded: bytes, guest: Guest) -> None:
+    def _learn(
+        self,
+        content: bytearray,
+        recorded: bytes,
+        places: tuple[tuple[int, Number], ...],
+        guest: Guest,
+    ) -> None:
         """Ports that came from the hypervisor, and what they are in the model."""
-        for start, number in placed.numbers:
+        for start, number in places:
             if number.resource != "port" or number.direction == "in":
                 continue
             owner: Guest | None = guest
@@ -313,7 +335,7 @@ class Replay:
             if owner is not None:
                 at = start + number.offset
                 old = self._integer(recorded, at, number.size)
-                owner.ports[old] = self._integer(placed.content, at, number.size)
+                owner.ports[old] = self._integer(content, at, number.size)
 
     def _missed(self, record: Record) -> None:
         """``record`` was not replayed."""

@@ -11,6 +11,8 @@ from xenport.abi import Abi, Command, Hypercall, Layout
 from xenport.abi.schema import Direction
 from xenport.trace.reach import Reach, Reached, argument_direction
 
+MULTICALL = "multicall"
+
 _UNKNOWN = -1
 
 BUILT = frozenset(
@@ -53,6 +55,8 @@ class Plan:
     registers: tuple[tuple[int, int, str], ...]  #: index, mask and kind of what names a resource
     pointers: tuple[Pointer, ...] | None  #: None: what memory there is takes `Reach` to find out
     opaque: tuple[int, ...]  #: arguments that lead to memory of which the ABI says nothing
+    has_memory: bool  #: there may be some that it reaches
+    is_multicall: bool
     may_ask_builder: bool  #: the command, or one that stands in memory, is one of `BUILT`
 
 
@@ -81,7 +85,15 @@ class Plans:
         names = hypercall.commands if command is None else (command.name,)
         may_ask_builder = not BUILT.isdisjoint(names)
         pointers = self._pointers(hypercall, command)
-        return Plan(hypercall, registers, pointers, opaque, may_ask_builder)
+        return Plan(
+            hypercall,
+            registers,
+            pointers,
+            opaque,
+            pointers != (),
+            hypercall.name == MULTICALL,
+            may_ask_builder,
+        )
 
     def _counts(self, resource: str) -> bool:
         return self._translated or resource != "frame"
