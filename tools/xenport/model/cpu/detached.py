@@ -10,10 +10,10 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from xenport.model.adapters import cpu_class
 from xenport.model.cpu.base import Cpu
 from xenport.model.errors import NeedsGuest
 from xenport.model.handlers import Handlers
-from xenport.model.adapters import cpu_class
 from xenport.model.memory import PAGE_SIZE, Memory
 
 if TYPE_CHECKING:
