@@ -5,15 +5,14 @@
 
 #include "runtime.h"
 
-#ifdef GNTTABOP_get_version
-
 #define PAGE_BYTES 4096
+#define NOBODY 0x7000 /* below the numbers that Xen reserves, and above those of domains */
 
 typedef uint8_t page_t[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 
 static page_t table_page, readonly_page, writable_page, place;
 static bool place_is_free, is_mapped;
-static grant_handle_t handle;
+static struct gnttab_unmap_grant_ref undo;
 
 static void grant(volatile struct grant_entry_v1 *entry, domid_t domain, const page_t *page,
                   unsigned int flags)
@@ -32,15 +31,15 @@ void peer_grant(domid_t client)
     *(volatile uint32_t *)readonly_page = PEER_MARK;
     grant(&table[PEER_REF_READONLY], client, &readonly_page, GTF_readonly);
     grant(&table[PEER_REF], client, &writable_page, 0);
-    grant(&table[PEER_REF_FOREIGN], DOMID_INVALID, &writable_page, 0);
-    place_is_free = arch_vacate(place) == 0;
+    grant(&table[PEER_REF_FOREIGN], NOBODY, &writable_page, 0);
+    place_is_free = !(ARCH_GRANT_MAP & GNTMAP_host_map) || arch_vacate(place) == 0;
 }
 
 static void map(domid_t client)
 {
     struct gnttab_map_grant_ref map = {
         .host_addr = grant_host_address(place),
-        .flags = GNTMAP_host_map,
+        .flags = ARCH_GRANT_MAP,
         .ref = PEER_CLIENT_REF,
         .dom = client,
     };
@@ -48,15 +47,18 @@ static void map(domid_t client)
     if (hypercall_grant_table_op(GNTTABOP_map_grant_ref, &map, 1) != 0 || map.status != GNTST_okay)
         return;
     is_mapped = true;
-    handle = map.handle;
-    ++*(volatile uint32_t *)place;
+    undo = (struct gnttab_unmap_grant_ref){.handle = map.handle};
+    if (ARCH_GRANT_MAP & GNTMAP_host_map) {
+        undo.host_addr = map.host_addr;
+        ++*(volatile uint32_t *)place;
+    } else {
+        undo.dev_bus_addr = map.dev_bus_addr;
+    }
 }
 
 static void unmap(void)
 {
-    struct gnttab_unmap_grant_ref unmap = {.host_addr = grant_host_address(place), .handle = handle};
-
-    hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1);
+    hypercall_grant_table_op(GNTTABOP_unmap_grant_ref, &undo, 1);
     is_mapped = false;
 }
 
@@ -67,17 +69,3 @@ void peer_map(domid_t client)
     else if (place_is_free)
         map(client);
 }
-
-#else
-
-void peer_grant(domid_t client)
-{
-    (void)client;
-}
-
-void peer_map(domid_t client)
-{
-    (void)client;
-}
-
-#endif

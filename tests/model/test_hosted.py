@@ -71,6 +71,15 @@ def test_a_buffer_stays_where_it_is_when_it_is_adopted(ram: Ram) -> None:
     assert ram.adopt(buffer) == address
 
 
+def test_a_window_of_a_buffer_is_where_the_buffer_is(ram: Ram) -> None:
+    memory = Memory(0, LARGE)
+    address = ram.adopt(memory.ram)
+    assert ram.adopt(memory.window(3)) == address + 3 * PAGE_SIZE
+    assert ram.adopt(memory.window(0)) == address
+    other = ram.adopt(Page())
+    assert not address <= other < address + LARGE
+
+
 def test_pieces_do_not_overlap(ram: Ram) -> None:
     taken = sorted((ram.allocate(size), size) for size in (8, PAGE_SIZE, LARGE, 3 * PAGE_SIZE, 1))
     assert taken[0][0] >= 1 << 20
@@ -86,12 +95,22 @@ def test_memory_that_is_used_up(ram: Ram) -> None:
 
 
 LOAD = 0xE8840000  # ld r4, 0(r4)
-STORE = 0xF8840000  # std r4, 0(r4)
+STORE = 0xF8640000  # std r3, 0(r4)
 
 
 def reader(address: int) -> list[int]:
     """Reads a word there, and calls with it in r4."""
     return [*set64(9, SUPERVISOR), mtmsrd(9), *set64(4, address), LOAD, SC_1, 0x48000000]
+
+
+def writer(address: int) -> list[int]:
+    """Writes r3 there, and calls."""
+    return [*set64(9, SUPERVISOR), mtmsrd(9), *set64(4, address), STORE, SC_1, 0x48000000]
+
+
+def code_of(words: list[int]) -> bytes:
+    """The instructions as they are in memory."""
+    return b"".join(word.to_bytes(4, "big") for word in words)
 
 
 class Bare:
@@ -100,7 +119,7 @@ class Bare:
     def __init__(self, machine: HostedMachine, code: list[int]) -> None:
         self.machine = machine
         self.memory = Memory(0, 4 << 20)
-        self.memory.write(CODE, b"".join(word.to_bytes(4, "big") for word in code))
+        self.memory.write(CODE, code_of(code))
         self.space = Space(machine, self.memory)
         self.registers = machine.ram.allocate(PAGE_SIZE)
         self.set("pc", CODE)
@@ -145,6 +164,31 @@ def test_changes_of_memory_are_seen_at_once(powernv: HostedMachine) -> None:
     assert read() == 11
     guest.memory.replace(1 << 30, page)
     assert read() == 11
+
+
+def test_a_page_that_may_only_be_read(powernv: HostedMachine) -> None:
+    """It is another guest's, who goes on writing it."""
+    address = LARGE + PAGE_SIZE
+    owner = Bare(powernv, writer(LARGE))
+    guest = Bare(powernv, reader(address))
+    elsewhere = CODE + PAGE_SIZE
+    guest.memory.write(elsewhere, code_of(writer(address)))
+    guest.memory.replace(
+        address // PAGE_SIZE, owner.memory.window(LARGE // PAGE_SIZE, read_only=True)
+    )
+    owner.set("r3", 7)
+    assert owner.run() == Exit.CALL
+    assert guest.run() == Exit.CALL
+    assert guest.get("r4") == 7
+
+    guest.set("pc", elsewhere)
+    guest.set("r3", 8)
+    assert guest.run() == Exit.MEMORY
+    assert (powernv.address, powernv.access) == (address, 2)
+    assert owner.memory.read(LARGE, 8) == (7).to_bytes(8, "big")
+    guest.memory.replace(address // PAGE_SIZE, owner.memory.window(LARGE // PAGE_SIZE))
+    assert guest.run() == Exit.CALL
+    assert owner.memory.read(LARGE, 8) == (8).to_bytes(8, "big")
 
 
 def test_guests_do_not_see_each_other(powernv: HostedMachine) -> None:

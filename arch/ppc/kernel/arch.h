@@ -49,6 +49,11 @@ static inline unsigned long arch_guest_address(const volatile void *pointer)
 #endif
 }
 
+/* IBM's Xen stops when a domain other than domain 0 maps a grant for the processor. */
+#ifdef XENCOMM_INLINE_FLAG
+#define ARCH_GRANT_MAP GNTMAP_device_map
+#endif
+
 /* How the words of XENVER_capabilities name this architecture. */
 #define ARCH_CAPABILITY "powerpc64"
 

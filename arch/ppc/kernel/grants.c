@@ -1,9 +1,13 @@
-/* The own grant table, which IBM's port has at places of Xen's choice behind the machine's memory. */
+/* The own grant table: where IBM's port has put it, or wherever the kernel wants it. */
+#include <arch.h>
 #include <grants.h>
 #include <hypercall.h>
 
 #include <memory.h>
 
+#ifdef XENCOMM_INLINE_FLAG
+
+/* IBM's Xen has it behind the machine's memory, all pages from the start. */
 volatile void *arch_grant_table(void *page, unsigned long index)
 {
     unsigned long frames[4];
@@ -19,6 +23,22 @@ volatile void *arch_grant_table(void *page, unsigned long index)
         return NULL; /* a page that is nowhere */
     return (volatile void *)(frames[index] * 4096);
 }
+
+#else
+
+volatile void *arch_grant_table(void *page, unsigned long index)
+{
+    struct xen_add_to_physmap add = {
+        .domid = DOMID_SELF,
+        .space = XENMAPSPACE_grant_table,
+        .idx = index,
+        .gpfn = arch_frame(page),
+    };
+
+    return hypercall_memory_op(XENMEM_add_to_physmap, &add) == 0 ? page : NULL;
+}
+
+#endif
 
 static long reservation(unsigned int command, const volatile void *page)
 {

@@ -54,7 +54,8 @@ enum {
 #define ENTRY_VALID (1ul << 63)
 #define ENTRY_LEAF (1ul << 62)
 #define ENTRY_ADDRESS 0x01fffffffffff000ul
-#define LEAF (ENTRY_VALID | ENTRY_LEAF | 0x187)  /* used, changed; read, write, execute */
+#define LEAF (ENTRY_VALID | ENTRY_LEAF | 0x185)  /* used, changed; read, execute */
+#define LEAF_WRITE 2ul
 
 #define PARTITION_RADIX (1ul << 63 | 2ul << 61 | 5ul << 5 | ROOT_BITS)
 
@@ -233,7 +234,8 @@ static struct registers *serve(void)
             set_clocks(registers);
             return registers;
         case COMMAND_MAP:
-            mailbox.result = map(space, mailbox.address, mailbox.target, mailbox.size, LEAF);
+            mailbox.result = map(space, mailbox.address, mailbox.target, mailbox.size,
+                                 mailbox.writable ? LEAF | LEAF_WRITE : LEAF);
             forget(space);
             break;
         case COMMAND_UNMAP:

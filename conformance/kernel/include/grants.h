@@ -5,7 +5,15 @@
 #ifndef XENPORT_GRANTS_H
 #define XENPORT_GRANTS_H
 
+#include <arch.h>
 #include <grant_table.h>
+
+#ifdef GNTTAB_NR_RESERVED_ENTRIES
+#define GRANT_FIRST_REF GNTTAB_NR_RESERVED_ENTRIES
+#else /* before 4.0 there is one layout only, and no name for it; before 4.2 nothing is reserved */
+#define grant_entry_v1 grant_entry
+#define GRANT_FIRST_REF 8
+#endif
 
 /*
  * The page of the own grant table that XENMEM_add_to_physmap knows by this index, to read and write. It
@@ -13,6 +21,11 @@
  * is shown at one place at a time. NULL: Xen did not let us.
  */
 volatile void *arch_grant_table(void *page, unsigned long index);
+
+/* How a domain without privileges maps a grant. */
+#ifndef ARCH_GRANT_MAP
+#define ARCH_GRANT_MAP GNTMAP_host_map
+#endif
 
 /* What gnttab_map_grant_ref.host_addr is for a page of the kernel. */
 static inline uint64_t grant_host_address(const volatile void *page)

@@ -14,8 +14,9 @@
 enum peer_service {
     PEER_ECHO,      /* sends an event back for each that it gets */
     PEER_RENEW,     /* closes the port of PEER_ECHO, waits on a new one, and then sends an event back */
-    PEER_MAP,       /* maps PEER_CLIENT_REF, and adds 1 to the first 32-bit word there, or undoes that
-                       mapping the next time; then sends an event back, also if it could not */
+    PEER_MAP,       /* maps PEER_CLIENT_REF, and adds 1 to the first 32-bit word there if that is a
+                       mapping for the processor, or undoes that mapping the next time; then sends an
+                       event back, also if it could not */
     PEER_SERVICES,
     PEER_FOREIGN = PEER_SERVICES  /* this port waits for another domain */
 };

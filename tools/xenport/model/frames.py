@@ -164,6 +164,11 @@ class TranslatedFrames:
         self._domain.memory.replace(frame, page)
         self._places[page] = frame
 
+    def put(self, page: Page, frame: int) -> None:
+        """Xen has chosen a frame for a page of its own."""
+        self._domain.memory.replace(frame, page)
+        self._places[page] = frame
+
     def shared_info_frame(self) -> int:
         """See Frames."""
         return self.place_of(self._domain.shared_info)

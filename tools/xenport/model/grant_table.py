@@ -5,17 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from xenport.abi.releases import rank
 from xenport.model.errors import GrantError, XenError
 from xenport.model.memory import PAGE_SIZE, MemoryFault, Page, Window
 
 if TYPE_CHECKING:
+    import xenport.abi
     from xenport.model.domain import Domain
 
-MAX_FRAMES = 64  #: pages of a table
 MOST_USES = 128  #: of one grant, of one kind
 
 _ENTRY_SIZE = {1: 8, 2: 16}
 _STATUS_SIZE = 2
+
+
+@dataclass(frozen=True)
+class TableSize:
+    """Pages of a table: at first, and at most."""
+
+    first: int = 1
+    most: int = 64
+
+
+def has_old_rules(abi: xenport.abi.Abi) -> bool:
+    """Xen before 4.0, which looks at requests in another order and has fewer statuses."""
+    return rank(abi.release) < rank("4.0")
 
 
 @dataclass(frozen=True)
@@ -62,12 +76,13 @@ class Mapping:
 
 
 class GrantTable:
-    """The table of ``domain``. It starts with a page of version 1."""
+    """The table of ``domain``. It starts as one of version 1."""
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self.version = 1
-        self.pages = [Page()]
+        self.size = domain.cpu_class.grant_table_size(domain.abi)
+        self.pages = [Page() for _ in range(self.size.first)]
         self.status_pages: list[Page] = []
         self._uses: dict[int, Uses] = {}
         self.mappings: dict[int, Mapping] = {}  #: by handle
@@ -83,7 +98,7 @@ class GrantTable:
 
     def grow(self, count: int) -> None:
         """Have ``count`` pages at least. XenError EINVAL: it may not have so many."""
-        if count > MAX_FRAMES:
+        if count > self.size.most:
             raise XenError("EINVAL")
         while len(self.pages) < count:
             self.pages.append(Page())
@@ -162,7 +177,9 @@ class GrantTable:
     def entry(self, ref: int) -> Any:
         """A view of entry ``ref``: grant_entry_v1 or grant_entry_v2."""
         index, offset = divmod(ref * _ENTRY_SIZE[self.version], PAGE_SIZE)
-        return self._domain.abi.view(f"grant_entry_v{self.version}", self.pages[index].data, offset)
+        abi = self._domain.abi
+        name = "grant_entry" if has_old_rules(abi) else f"grant_entry_v{self.version}"
+        return abi.view(name, self.pages[index].data, offset)
 
     def header(self, ref: int) -> Any:
         """A view of its flags and domid."""
@@ -247,7 +264,8 @@ class GrantTable:
         """GrantError general_error: the entry does not grant it."""
         if uses is None:
             mask = self._constant("GTF_type_mask")
-            mask |= self._constant("GTF_sub_page") if mapping else 0
+            if mapping and not has_old_rules(self._domain.abi):
+                mask |= self._constant("GTF_sub_page")
             allowed = [self._constant("GTF_permit_access")]
             if self.version == 2 and not mapping:
                 allowed.append(self._constant("GTF_transitive"))
@@ -335,10 +353,11 @@ class GrantTable:
 
 
 def own_page(domain: Domain, frame: int) -> Granted:
-    """A page of the domain's own. GrantError bad_page: none is there."""
+    """A page of the domain's own. GrantError bad_page, before 4.0 general_error: none is there."""
+    none = GrantError("general_error" if has_old_rules(domain.abi) else "bad_page")
     if not domain.frames.owns(frame):
-        raise GrantError("bad_page")
+        raise none
     try:
         return Granted(domain, frame, domain.memory.window(frame))
     except MemoryFault:
-        raise GrantError("bad_page") from None
+        raise none from None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xenport.abi.releases import rank
 from xenport.model.errors import GrantError, XenError
-from xenport.model.grant_table import MAX_FRAMES, Granted, Mapping, own_page
+from xenport.model.grant_table import Granted, Mapping, has_old_rules, own_page
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, Page
 from xenport.model.policy import require_target
 
 if TYPE_CHECKING:
+    import xenport.abi
     from xenport.model.call import Call
     from xenport.model.domain import Domain
 
@@ -23,17 +25,28 @@ command = handlers.command
 COMMAND_BITS = 12
 handlers.command_masks["grant_table_op"] = (1 << COMMAND_BITS) - 1
 
-MAX_COUNT = 0x7FFF_FFFF
+
+@functools.cache
+def most_requests(abi: xenport.abi.Abi) -> int:
+    """How many requests a call may have: the bound that abi/ gives ``count`` for all commands."""
+    conditions = [error.when or {} for error in abi.hypercalls["grant_table_op"].errors]
+    (bound,) = (when["count"]["above"] for when in conditions if "count" in when)
+    return int(bound)
 
 
 @handlers.check("grant_table_op")
 def check_call(call: Call) -> None:
     """What is wrong with any command."""
-    if call["count"] > MAX_COUNT:
+    abi = call.domain.abi
+    if call["count"] > most_requests(abi):
         raise XenError("EINVAL")
     number, rest = call["cmd"] & ~(-1 << COMMAND_BITS), call["cmd"] >> COMMAND_BITS
-    flush = call.domain.abi.constants.get("GNTTABOP_cache_flush")
-    if rest and (flush is None or number != flush.value):
+    if not rest:
+        return
+    if has_old_rules(abi):
+        raise XenError("ENOSYS")  # there are no such commands
+    flush = abi.constants.get("GNTTABOP_cache_flush")
+    if flush is None or number != flush.value:
         raise XenError(call.vcpu.domain.cpu_class.grant_command_errno)
 
 
@@ -85,6 +98,11 @@ def _named(call: Call, number: int) -> Domain:
 
 def _subject(call: Call, number: int) -> Domain:
     """A domain whose table the caller may ask about."""
+    caller = call.domain
+    if has_old_rules(caller.abi) and not caller.is_control:
+        if number != caller.abi.constant("DOMID_SELF"):
+            raise GrantError("permission_denied")
+        return caller
     domain = _named(call, number)
     try:
         require_target(call.domain, domain)
@@ -114,7 +132,7 @@ def query_size(call: Call) -> None:
     def query(call: Call, view: Any) -> None:
         domain = _subject(call, view.dom)
         view.nr_frames = len(domain.grants.pages)
-        view.max_nr_frames = MAX_FRAMES
+        view.max_nr_frames = domain.grants.size.most
 
     _single(call, query)
 
@@ -130,7 +148,8 @@ def _list_pages(call: Call, domain: Domain, pages: list[Page], kind: str, handle
         for index, page in enumerate(pages):
             call.vcpu.write_word(kind, domain.frames.place_of(page), handle, index)
     except XenError:
-        raise GrantError("bad_virt_addr") from None
+        if not has_old_rules(domain.abi):
+            raise GrantError("bad_virt_addr") from None
 
 
 @command("GNTTABOP_setup_table")
@@ -139,6 +158,8 @@ def setup_table(call: Call) -> None:
 
     def setup(call: Call, view: Any) -> None:
         _check_list(call, view.frame_list)
+        if has_old_rules(call.domain.abi) and view.nr_frames > call.domain.grants.size.most:
+            raise GrantError("general_error")
         domain = _subject(call, view.dom)
         try:
             domain.grants.grow(view.nr_frames)
@@ -261,6 +282,8 @@ def _undo(call: Call, handle: int, addresses: tuple[int, int], new_address: int 
     granted = mapping.domain.grants.granted(mapping.ref)
     done = 0
     machine_address = granted.domain.frames.machine_frame(granted.frame) * PAGE_SIZE
+    if has_old_rules(abi):
+        at_device &= -PAGE_SIZE  # only the frame counts
     if at_device and at_device != machine_address:
         if rank(abi.release) < rank("4.16"):
             raise GrantError("general_error")
@@ -292,6 +315,8 @@ def unmap_grant_ref(call: Call) -> None:
 @command("GNTTABOP_unmap_and_replace")
 def unmap_and_replace(call: Call) -> None:
     """Undo mappings, and move another one to where each was."""
+    if call.declares("ENOSYS"):
+        raise XenError("ENOSYS")
 
     def replace(call: Call, view: Any) -> None:
         _undo(call, view.handle, (view.host_addr, 0), view.new_addr)
@@ -321,10 +346,6 @@ class _Side:
         else:
             self.granted = own_page(domain, side.u.gmfn)
 
-    def leaves_page(self, length: int) -> bool:
-        """Do the bytes not lie in one page?"""
-        return bool(self.offset + length > PAGE_SIZE)
-
     def leaves_grant(self, length: int) -> bool:
         """Are there bytes that are not granted?"""
         granted = self.granted
@@ -340,6 +361,8 @@ def _copy(call: Call, view: Any) -> None:
     length = view.len
     if not length and rank(call.domain.abi.release) >= rank("4.19"):
         return
+    if has_old_rules(call.domain.abi):
+        _check_in_page(length, view.source, view.dest)
     from_grant = _flag(call, "GNTCOPY_source_gref", view.flags)
     to_grant = _flag(call, "GNTCOPY_dest_gref", view.flags)
     source_domain = _side_domain(call, view.source, by_grant=from_grant)
@@ -349,6 +372,8 @@ def _copy(call: Call, view: Any) -> None:
     try:
         target = _Side(call, target_domain, view.dest, by_grant=to_grant, kind="host_write")
         try:
+            _check_writable(target.granted)
+            _check_in_page(length, view.source, view.dest)
             _copy_between(source, target, length)
         finally:
             target.release()
@@ -356,10 +381,13 @@ def _copy(call: Call, view: Any) -> None:
         source.release()
 
 
-def _copy_between(source: _Side, target: _Side, length: int) -> None:
-    _check_writable(target.granted)
-    if source.leaves_page(length) or target.leaves_page(length):
+def _check_in_page(length: int, *sides: Any) -> None:
+    """GrantError bad_copy_arg: the bytes do not lie in one page on every side."""
+    if any(side.offset + length > PAGE_SIZE for side in sides):
         raise GrantError("bad_copy_arg")
+
+
+def _copy_between(source: _Side, target: _Side, length: int) -> None:
     if source.leaves_grant(length) or target.leaves_grant(length):
         raise GrantError("general_error")
     content = bytes(source.granted.page.data[source.offset : source.offset + length])
@@ -390,7 +418,7 @@ def _keep(call: Call, view: Any) -> None:
     """A translated domain cannot give a page away."""
     if not call.domain.frames.owns(view.mfn):
         raise GrantError("bad_page")
-    raise GrantError("general_error")
+    call.vcpu.cpu.give_page_away()
 
 
 def _give(call: Call, view: Any) -> None:

@@ -61,6 +61,7 @@ class Hypervisor:
         self.diagnostics: list[str] = []  #: mistakes of the model, and why domains crashed
         self.ended: Callable[[Domain], None] = lambda _domain: None
         self.powered_off: Callable[[], None] = lambda: None
+        self.panicked: Callable[[str], None] = lambda _why: None
         self._overrides = dict(overrides or {})
         self._enosys = -abi.errno("ENOSYS")
         self._runners: dict[type[Cpu], dict[int, Runner]] = {}
@@ -152,10 +153,19 @@ class Hypervisor:
 
     def power_off(self) -> None:
         """The control domain switches the machine off."""
+        self._stop()
+        self.powered_off()
+
+    def panic(self, why: str) -> None:
+        """Xen gives up, and all domains with it."""
+        self.report(f"Xen stopped: {why}")
+        self._stop()
+        self.panicked(why)
+
+    def _stop(self) -> None:
         for domain in self.domains.values():
             for vcpu in domain.vcpus:
                 vcpu.leave()
-        self.powered_off()
 
     # ---- Diagnostics ----
 

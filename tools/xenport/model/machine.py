@@ -97,6 +97,7 @@ class Machine:
         )
         self.hypervisor.ended = self._domain_ended
         self.hypervisor.powered_off = self._powered_off
+        self.hypervisor.panicked = self._panicked
         if adapter.silo:
             self.hypervisor.policy = Silo()
         self._clock = self.hypervisor.clock
@@ -189,6 +190,9 @@ class Machine:
 
     def _powered_off(self) -> None:
         self._end = End("poweroff")
+
+    def _panicked(self, why: str) -> None:
+        self._end = End("crash", f"Xen stopped: {why}")
 
     def _domain_ended(self, domain: Domain) -> None:
         if domain is not self.domain:

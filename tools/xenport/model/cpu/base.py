@@ -34,10 +34,11 @@ Everything must be deterministic: no host time, no randomness, no iteration over
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from xenport.model.errors import GrantError, XenError
 from xenport.model.frames import TranslatedFrames
+from xenport.model.grant_table import TableSize
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, Window
 
@@ -83,6 +84,11 @@ class Cpu(ABC):
     )
     unknown_space: ClassVar[str] = "EINVAL"
     maps_devices: ClassVar[bool] = False
+
+    @classmethod
+    def grant_table_size(cls, _abi: Abi) -> TableSize:
+        """How large the table of a domain is, and may become."""
+        return TableSize()
 
     #: The newest version of the grant table.
     max_grant_version: ClassVar[int] = 2
@@ -239,7 +245,7 @@ class Cpu(ABC):
         raise XenError("ENOSYS")
 
     #: The GNTMAP_ flags that this kind of guest may not use.
-    grant_flags_refused: ClassVar[tuple[str, ...]] = (
+    grant_flags_refused: tuple[str, ...] = (
         "GNTMAP_device_map",
         "GNTMAP_application_map",
         "GNTMAP_contains_pte",
@@ -263,6 +269,11 @@ class Cpu(ABC):
         assert isinstance(frames, TranslatedFrames)
         if new_address or not frames.unmap_grant(address // PAGE_SIZE, grant.page):
             raise GrantError("general_error")
+
+    def give_page_away(self) -> NoReturn:
+        """The guest, which Xen translates, is to lose a page for good (GNTTABOP_transfer).
+        GrantError general_error: Xen cannot."""
+        raise GrantError("general_error")
 
     def frame_is_writable(self, _frame: int) -> bool:
         """May Xen share this frame, which has memory, with the guest as a writable one?"""

@@ -50,6 +50,9 @@ EXCEPTION_ILLEGAL = 96  # an opcode Unicorn cannot translate
 
 GPRS = 32
 
+#: Pages behind RAM in which IBM's Xen shows a guest its grant table.
+PAGES_BEHIND = 4
+
 
 class _Layout(NamedTuple):
     """Offsets in the saved context of a CPU, in bytes."""
@@ -86,13 +89,14 @@ class Ppc64Core(UnicornCore):
         return msr
 
     def enter_guest_state(self, ram_size: int) -> None:
-        """Make ``ram_size`` bytes of real addresses from 0 reach the same physical addresses, and
-        nothing else. The tables take memory behind the guest's RAM that it cannot reach."""
+        """Make real addresses from 0 reach the same physical addresses: ``ram_size`` bytes and
+        `PAGES_BEHIND` pages, nothing else. The tables take memory that the guest cannot reach."""
         table = _real_mode_table(ram_size)
-        self.map(ram_size, table.size, table.address, table)
+        table_address = 2 * ram_size
+        self.map(table_address, table.size, table.address, table)
         partition_table = Buffer(PAGE_SIZE)
-        partition_table.data[:8] = (ram_size | _log2(table.size) - 18).to_bytes(8, "big")
-        partition_table_address = ram_size + table.size
+        partition_table.data[:8] = (table_address | _log2(table.size) - 18).to_bytes(8, "big")
+        partition_table_address = table_address + table.size
         self.map(partition_table_address, PAGE_SIZE, partition_table.address, partition_table)
         self.set_sprs({SPR_PTCR: partition_table_address, SPR_LPIDR: 0})
 
@@ -185,11 +189,12 @@ def _log2(number: int) -> int:
 @functools.cache
 def _real_mode_table(ram_size: int) -> Buffer:
     """A hash table with one entry for each page below ``ram_size`` (a power of two, at least
-    64 MiB). Every run of as many pages as there are groups puts one into each, so that the table
-    is full in the end."""
-    groups = ram_size // PAGE_SIZE // _GROUP_ENTRIES
+    64 MiB) and for those behind. Every run of as many pages as there are groups puts one into each,
+    so that half of the table is full with the guest's RAM."""
+    pages = ram_size // PAGE_SIZE
+    groups = 2 * pages // _GROUP_ENTRIES
     table = Buffer(groups * _GROUP_ENTRIES * _ENTRY.size)
-    for page in range(ram_size // PAGE_SIZE):
+    for page in range(pages + PAGES_BEHIND):
         address = page * PAGE_SIZE
         index = (_HASH ^ page) % groups * _GROUP_ENTRIES + page // groups
         abbreviated_page = address >> 16 & 0x3FFFFFFFFFFFFF80

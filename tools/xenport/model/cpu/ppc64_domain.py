@@ -14,7 +14,9 @@ import fdt
 from xenport.errors import InputError
 from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.cpu.elf_kernel import ElfKernel
+from xenport.model.cpu.ppc64_ibm import IbmFrames
 from xenport.model.domain import NO_PORT_LIMIT
+from xenport.model.grant_table import has_old_rules
 from xenport.model.memory import PAGE_SIZE, Memory
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def load(domain: Domain, image: bytes, command_line: str, timebase_frequency: in
     domain.max_port = NO_PORT_LIMIT  # 3.2 knows no other than that of the bitmaps
     domain.total_pages = domain.max_pages = size // PAGE_SIZE
     memory.replace(shared_pages.shared_info // PAGE_SIZE, domain.shared_info)
+    if has_old_rules(domain.abi):
+        domain.frames = IbmFrames(domain)
     for segment in kernel.segments:
         memory.write(segment.physical, segment.data)
     memory.write(tree_at, tree)

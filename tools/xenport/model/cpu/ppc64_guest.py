@@ -14,18 +14,22 @@ timebase at which the decrementer becomes negative.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from xenport.model.cpu.guest import GuestCpu
 from xenport.model.cpu.ppc64_domain import Loaded, load
-from xenport.model.errors import XenError
+from xenport.model.cpu.ppc64_ibm import GRANT_TABLE
+from xenport.model.errors import GrantError, XenError
+from xenport.model.grant_table import TableSize, has_old_rules
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
 from xenport.model.vcpu_op import target, vcpu_exists
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.call import Arguments, Call
     from xenport.model.domain import Domain
+    from xenport.model.grant_table import Granted
     from xenport.model.vcpu import Vcpu
 
 MSR_SF = 1 << 63  # 64-bit mode
@@ -112,6 +116,8 @@ class Ppc64Guest(GuestCpu):
     )  # 3.2 takes all that are defined anywhere
     pirq_count = 256
     hvm = False
+    map_spaces = ("XENMAPSPACE_shared_info", "XENMAPSPACE_grant_table")
+    unknown_space = "ENOSYS"
 
     def __init__(self, vcpu: Vcpu) -> None:
         super().__init__(vcpu)
@@ -121,7 +127,12 @@ class Ppc64Guest(GuestCpu):
         self._call = self.reader([convention["number"], *convention["args"]])
         self._event_vector: int = architecture.vectors["event"]
         self._byte_order = MSR_LE if vcpu.domain.byte_order == "little" else 0
+        memory = vcpu.domain.memory
+        self._memory_end = memory.base + memory.size
         abi = vcpu.domain.abi
+        self._is_ibm = has_old_rules(abi)
+        if self._is_ibm:
+            self.grant_flags_refused = ()
         self._inline_flag = (
             abi.constant("XENCOMM_INLINE_FLAG") if "XENCOMM_INLINE_FLAG" in abi.constants else None
         )
@@ -130,6 +141,26 @@ class Ppc64Guest(GuestCpu):
     def features_of(cls, domain: Domain) -> tuple[str, ...]:
         mapped = "XENFEAT_not_direct_mapped"
         return (*cls.features, mapped) if mapped in domain.abi.constants else cls.features
+
+    # ---- Grants: by IBM's port; today's has nothing of its own yet ----
+
+    @classmethod
+    def grant_table_size(cls, abi: Abi) -> TableSize:
+        return GRANT_TABLE if has_old_rules(abi) else super().grant_table_size(abi)
+
+    def map_grant(self, address: int, grant: Granted, flags: int) -> None:
+        if self._is_ibm:
+            self._panic("only domain 0 can map a grant entry")
+        super().map_grant(address, grant, flags)
+
+    def give_page_away(self) -> NoReturn:
+        if self._is_ibm:
+            self._panic("pages cannot be given away")
+        super().give_page_away()
+
+    def _panic(self, why: str) -> NoReturn:
+        self.hypervisor.panic(why)
+        raise GrantError("general_error")  # which nobody sees any more
 
     # ---- Building ----
 
@@ -238,11 +269,14 @@ class Ppc64Guest(GuestCpu):
         if self._inline_flag is None:
             return handle + offset  # real mode: what a pointer says
         if handle & self._inline_flag:
-            return (handle ^ self._inline_flag) + offset
-        try:
-            return self._described(handle, offset)
-        except MemoryFault:
-            return None
+            address: int | None = (handle ^ self._inline_flag) + offset
+        else:
+            try:
+                address = self._described(handle, offset)
+            except MemoryFault:
+                return None
+        # Behind its memory is the grant table, which is no place for handles.
+        return address if address is not None and address < self._memory_end else None
 
     def _described(self, handle: int, offset: int) -> int | None:
         """Where byte ``offset`` is of the pages that the xencomm_desc at ``handle`` lists. Raises
@@ -251,13 +285,11 @@ class Ppc64Guest(GuestCpu):
         size = abi.sizeof("xencomm_desc")
         if handle % abi.layout("xencomm_desc").align or handle % PAGE_SIZE > PAGE_SIZE - size:
             return None
-        head = abi.view("xencomm_desc", bytearray(self.vcpu.domain.memory.read(handle, size)))
+        head = abi.view("xencomm_desc", bytearray(self._read(handle, size)))
         if head.magic != abi.constant("XENCOMM_MAGIC"):
             return None
         for index in range(head.nr_addrs):
-            address = int.from_bytes(
-                self.vcpu.domain.memory.read(handle + size + 8 * index, 8), "big"
-            )
+            address = int.from_bytes(self._read(handle + size + 8 * index, 8), "big")
             if address == abi.constant("XENCOMM_INVALID"):
                 continue
             room = PAGE_SIZE - address % PAGE_SIZE
@@ -265,6 +297,11 @@ class Ppc64Guest(GuestCpu):
                 return address + offset
             offset -= room
         return None
+
+    def _read(self, address: int, length: int) -> bytes:
+        if address >= self._memory_end:
+            raise MemoryFault(address)
+        return self.vcpu.domain.memory.read(address, length)
 
 
 GUESTS = {"ppc": Ppc64Guest}

@@ -72,8 +72,9 @@ class HostedMachine:
 
     def map(self, space: int, address: int, size: int, buffer: Buffer, offset: int) -> None:
         """Give a guest ``size`` bytes from ``offset`` of ``buffer`` at ``address``."""
+        place = {"space": space, "address": address, "size": size}
         target = self.ram.adopt(buffer) + offset
-        self._command(Command.MAP, space=space, address=address, target=target, size=size)
+        self._command(Command.MAP, **place, target=target, writable=not buffer.read_only)
 
     def unmap(self, space: int, address: int, size: int) -> None:
         """Take memory away from a guest."""

@@ -30,6 +30,7 @@ FIELDS = (
     "little_endian",  # RUN: the byte order in which the guest takes interrupts
     "target",  # MAP: where in the machine's memory
     "size",  # MAP, UNMAP: bytes, whole pages
+    "writable",  # MAP: whether the guest may write there
     # By the shim.
     "result",  # MAP, UNMAP
     "exit",  # RUN

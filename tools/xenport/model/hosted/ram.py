@@ -7,6 +7,7 @@ buffer's address by a piece of the file. The buffer, and every view of it, stays
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import mmap
 import os
@@ -38,6 +39,7 @@ class Ram:
         self.size = size
         self.data = memoryview(mmap.mmap(descriptor, size))
         self._next = free
+        self._places: list[int] = []  # addresses here of adopted buffers, sorted
         self._adopted: dict[int, tuple[int, Buffer]] = {}  # address here -> address there
 
     def allocate(self, size: int) -> int:
@@ -52,10 +54,17 @@ class Ram:
 
     def adopt(self, buffer: Buffer) -> int:
         """Make ``buffer`` a part of the machine's memory, with what it holds; its address there.
-        One that is already is left alone."""
-        if buffer.address not in self._adopted:
-            self._adopted[buffer.address] = (self._move(buffer), buffer)
-        return self._adopted[buffer.address][0]
+        One that is already, or is a window of one that is, is left alone."""
+        index = bisect.bisect_right(self._places, buffer.address)
+        if index:
+            place = self._places[index - 1]
+            target, adopted = self._adopted[place]
+            if buffer.address < place + adopted.size:
+                return target + buffer.address - place
+        target = self._move(buffer)
+        self._places.insert(index, buffer.address)
+        self._adopted[buffer.address] = target, buffer
+        return target
 
     def _move(self, buffer: Buffer) -> int:
         target = self.allocate(buffer.size)
