@@ -47,7 +47,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 
 system: setup
 	tools/install-system
-	for port in $(REAL_PORTS); do $(XENPORT) fetch $$port || exit; done
+	for thing in qemu $(REAL_PORTS); do $(XENPORT) fetch $$thing || exit; done
 
 clean:
 	rm -rf $(VENV) out build dist

@@ -68,8 +68,13 @@ class Compiler:
         """The one of the ``ziglang`` package, for a target and a kind of processor of its."""
         return cls(
             command=(*_ZIG, "cc", "-target", target, *([f"-mcpu={cpu}"] if cpu else [])),
-            identity=f"ziglang {importlib.metadata.version('ziglang')}",
+            identity=_zig_version(),
         )
+
+    @classmethod
+    def native(cls) -> "Compiler":
+        """The one of the ``ziglang`` package, for this machine."""
+        return cls(command=(*_ZIG, "cc"), identity=_zig_version())
 
     def compile(self, source: Path, to: Path, flags: Sequence[str]) -> None:
         """Compile ``source`` (.c, .S) to the object file ``to``.
@@ -78,6 +83,10 @@ class Compiler:
         """
         assembly = ["-D__ASSEMBLY__"] if source.suffix == ".S" else []
         _run([*self.command, *flags, *assembly, "-c", str(source), "-o", str(to)], source)
+
+    def link_shared(self, objects: Sequence[Path], to: Path) -> None:
+        """Link ``objects`` to a shared library; whoever loads it has the symbols that it lacks."""
+        _run([*self.command, "-shared", "-s", "-o", str(to), *map(str, objects)], to)
 
 
 def link(objects: Sequence[Path], script: Path, to: Path, flags: Sequence[str]) -> None:
@@ -124,6 +133,10 @@ def _failure(command: Sequence[str], source: Path, output: str) -> InputError:
         int(first["line"]) if first["line"] else None,
         int(first["column"]) if first["column"] else None,
     )
+
+
+def _zig_version() -> str:
+    return f"ziglang {importlib.metadata.version('ziglang')}"
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any
 
+from xenport.abi import expressions
 from xenport.abi.calls import Command
 from xenport.model.call import Argument, Arguments, Call
 from xenport.model.declared import check as declared_check
@@ -200,9 +201,9 @@ class Dispatcher:
         places = self._places(hypercall)
         array = next(arg for arg in hypercall.args if arg.role == "argument")
         handle_index = hypercall.args.index(array)
-        count_name = array.count
         selector = hypercall.selector
-        assert selector is not None and count_name is not None
+        assert selector is not None and array.count is not None
+        count_tree = expressions.expression(array.count)
         done_name = next((arg.name for arg in hypercall.args if arg.direction == "out"), None)
         argument = self._pointed_to(array.type)
         unknown = hypercall.unknown_command or ENOSYS
@@ -236,7 +237,8 @@ class Dispatcher:
             try:
                 if check is not None:
                     check(call)
-                while done < call[count_name]:
+                count = expressions.evaluate(count_tree, call.__getitem__, lambda _: 0)
+                while done < count:
                     carry_out(vcpu, args, done)
                     done += 1
             except XenError as error:

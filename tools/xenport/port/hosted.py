@@ -1,9 +1,11 @@
 """Driver of the model behind a real machine: a child process that runs both."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xenport import architecture
 from xenport.architecture import Hosted
@@ -22,6 +24,9 @@ from xenport.port.child import Child, spawn
 from xenport.port.description import Port
 from xenport.port.files import Files
 from xenport.port.model import ModelDriver
+
+if TYPE_CHECKING:
+    from xenport.model.hypervisor import Tap
 
 
 class HostedDriver(ModelDriver):
@@ -42,13 +47,14 @@ def _shim(name: str) -> tuple[Hosted, shim.Shim]:
 
 def main() -> int:
     """What the child process does: see `xenport.model.process.main`."""
-    return process.main(_boot)
+    return process.main(boot)
 
 
-def _boot(spec: dict[str, Any]) -> End:
+def boot(spec: dict[str, Any], tap: Tap | None = None) -> End:
+    """As `process.boot`, with a machine of its own."""
     try:
         with machine(spec["architecture"]) as hosted:
-            return process.boot(spec, Host(hosted))
+            return process.boot(spec, Host(hosted), tap)
     except (InputError, ModelError) as error:
         return End("error", str(error))
 

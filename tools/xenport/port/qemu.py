@@ -1,12 +1,13 @@
 """Driver of ports under QEMU: the console is QEMU's standard output, control goes over QMP."""
 
 import asyncio
+import copy
 import logging
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
 
@@ -40,6 +41,16 @@ class BootProtocol(Protocol):
     ) -> list[str]: ...
 
 
+class Plugged(NamedTuple):
+    """A plugin in a machine: QEMU's options, and the descriptors that it inherits."""
+
+    options: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = ()
+
+
+Plugin = Callable[[Files], AbstractContextManager[Plugged]]
+"""What has to run beside a machine with a plugin, for as long as the machine does."""
+
 _PROTOCOLS: Mapping[str, BootProtocol] = {
     "multiboot": multiboot,
     "devicetree": devicetree,
@@ -55,6 +66,7 @@ class QemuDriver:
         self._port = port
         self._hypervisor = read_unpacked(hypervisor)
         self._supervisor = supervisor
+        self._plugin: Plugin = lambda _: nullcontext(Plugged())
         kind = port.arch.image
         for environment in port.environments.values():
             protocol = _protocol(port.machine(environment))
@@ -62,6 +74,12 @@ class QemuDriver:
                 raise InputError(
                     f"not {protocol.wanted(kind)}, plain or packed by gzip", hypervisor
                 )
+
+    def with_plugin(self, plugin: Plugin) -> "QemuDriver":
+        """A driver that does the same, with a plugin in each machine."""
+        other = copy.copy(self)
+        other._plugin = plugin
+        return other
 
     @contextmanager
     def boot(
@@ -95,7 +113,7 @@ class QemuDriver:
         )
         ends = Ends([*described.ends, *self._port.ends])
         ours, theirs = socket.socketpair()
-        with ours, theirs, Files() as files:
+        with ours, theirs, Files() as files, self._plugin(files) as plugged:
             command = program.command(
                 machine.args,
                 _protocol(machine).options(payload, machine, program, files),
@@ -103,11 +121,12 @@ class QemuDriver:
                 # The machine waits for `cont`, so no event is lost before we listen.
                 ("-S", "-chardev", f"socket,id=control,fd={theirs.fileno()}"),
                 ("-mon", "chardev=control,mode=control"),
+                plugged.options,
             )
             try:
                 child = spawn(
                     command,
-                    pass_fds=(*files.descriptors, theirs.fileno()),
+                    pass_fds=(*files.descriptors, *plugged.descriptors, theirs.fileno()),
                     environment=program.environment,
                 )
             except OSError as error:

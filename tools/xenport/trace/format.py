@@ -1,18 +1,13 @@
 """The file of a trace: a Parquet table with a row for each hypercall; traces/README.md has it.
 
-While a trace is written it is a folder of such files, each finished within a second. They are
-joined when the trace is complete. `read` takes both.
+While a trace is written it is a folder of such files: `xenport.trace.writer`. `read` takes both.
 """
 
 import contextlib
-import shutil
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,12 +22,14 @@ VERSION = "1"
 PARTS = ".parts"
 """What the name of the folder ends with while a trace is written."""
 
-PART_SECONDS = 1.0
+LATE = "late-"
+"""What the name of a part begins with whose rows take the place of earlier ones."""
+
 GROUP_ROWS = 16384  # hypercalls that are in memory at a time
 GROUP_BYTES = 64 << 20  # of memory in them, about
 LARGEST_GROUP = 1 << 30  # bytes; a group that claims more is an attack or a mistake
 
-_BUFFER = pa.struct(
+BUFFER = pa.struct(
     [
         pa.field("name", pa.string(), nullable=False),
         pa.field("address", pa.uint64(), nullable=False),
@@ -55,7 +52,7 @@ SCHEMA = pa.schema(
         pa.field("continued", pa.bool_(), nullable=False),
         pa.field(
             "buffers",
-            pa.list_(pa.field("element", _BUFFER)),
+            pa.list_(pa.field("element", BUFFER)),
             nullable=False,
         ),
     ]
@@ -65,41 +62,68 @@ _TEXTS = ["boot", "caller", "buffers.list.element.name"]
 _FAILURES = (pa.ArrowException, OSError, ValueError)
 
 
+class Source(NamedTuple):
+    """The files of one boot in their order. Rows of ``late`` take the place of those with the same
+    sequence number."""
+
+    files: Sequence[Path]
+    late: Sequence[Path] = ()
+
+
 class Trace:
     """A trace that can be read: its metadata, and how many hypercalls it has."""
 
-    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+    def __init__(self, path: Path, sources: Sequence[Source]) -> None:
         """Raises ``InputError`` if it is no trace; see `read`."""
         self.path = path
-        self._files = files
-        self.metadata = _metadata(files[0])
+        self._sources = sources
+        self.metadata = _metadata(sources[0].files[0])
 
     def __len__(self) -> int:
-        return sum(_opened(path).metadata.num_rows for path in self._files)
+        return sum(_opened(path).metadata.num_rows for one in self._sources for path in one.files)
 
     def records(self) -> Iterator[Record]:
         """The hypercalls in order. Raises ``InputError`` where the file is damaged, after all that
         comes before."""
+        for _, records in self._groups(_records):
+            yield from records
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The same in tables of the schema ``SCHEMA``."""
+        for table, _ in self._groups(lambda table: range(table.num_rows)):
+            yield table.cast(SCHEMA)
+
+    def _groups(
+        self, rows: Callable[[pa.Table], Iterable[Any]]
+    ) -> Iterator[tuple[pa.Table, list[Any]]]:
+        """Row groups, and what ``rows`` makes of each; where that fails the file is damaged."""
         done = 0
-        for path in self._files:
-            file = _opened(path)
-            for group in range(file.metadata.num_row_groups):
-                try:
-                    records = list(_records(_group(file, group, path)))
-                except _FAILURES as error:
-                    raise InputError(
-                        f"damaged after {done:,} hypercalls, which are all that can be kept: "
-                        f"{_one_line(error)}",
-                        path,
-                    ) from None
-                yield from records
-                done += len(records)
+        for source in self._sources:
+            late = _late(source)
+            for path in source.files:
+                file = _opened(path)
+                for group in range(file.metadata.num_row_groups):
+                    try:
+                        table = _group(file, group, path)
+                        if late is not None:
+                            table = _replaced(table, late)
+                        if len(self._sources) > 1:
+                            table = _numbered(table, done)
+                        found = list(rows(table))
+                    except _FAILURES as error:
+                        raise InputError(
+                            f"damaged after {done:,} hypercalls, which are all that can be kept: "
+                            f"{_one_line(error)}",
+                            path,
+                        ) from None
+                    yield table, found
+                    done += len(found)
 
     def kinds(self) -> set[CallKind]:
         """The kinds of call that there are, as far as the file is not damaged; much faster than
         `records`."""
         found: set[CallKind] = set()
-        for path in self._files:
+        for path in (path for one in self._sources for path in (*one.files, *one.late)):
             file = _opened(path)
             for group in range(file.metadata.num_row_groups):
                 with contextlib.suppress(*_FAILURES, InputError):
@@ -118,161 +142,28 @@ def read(path: Path) -> Trace:
     Raises ``InputError`` if it is none.
     """
     if path.is_dir():
-        parts = sorted(path.glob("*.parquet"))
-        if not parts:
+        sources = list(parts(path))
+        if not sources:
             raise InputError("the folder holds no part of a trace", path)
-        return Trace(path, parts)
+        return Trace(path, sources)
     if not path.exists():
         left = path.with_name(path.name + PARTS)
         hint = f"; a recording that was cut off left {left}" if left.is_dir() else ""
         raise InputError(f"there is no such trace{hint}", path)
-    return Trace(path, [path])
+    return Trace(path, [Source([path])])
 
 
-class Writer:
-    """Writes a trace to ``path``, which appears when the trace is complete.
-
-    Until then ``path.parts`` holds everything but the last second. As a context manager it
-    completes the trace at the end, and removes all of it after an exception. Threads may share it.
-    """
-
-    def __init__(self, path: Path, metadata: Metadata) -> None:
-        """Raises ``InputError`` if ``path`` or its parts exist already."""
-        self._path = path
-        self._parts = path.with_name(path.name + PARTS)
-        for there in (path, self._parts):
-            if there.exists():
-                raise InputError("it exists already; remove it or choose another name", there)
-        self._schema = _schema(metadata)
-        self._records: list[Record] = []
-        self._bytes = 0
-        self._number = 0
-        self._due = 0.0
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
-        try:
-            self._parts.mkdir(parents=True)
-        except OSError as error:
-            raise InputError(f"it cannot be written: {error.strerror}", path) from None
-        self._thread = threading.Thread(target=self._each_second, daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> "Writer":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
-
-    def write(self, record: Record) -> None:
-        """Adds a hypercall."""
-        with self._lock:
-            self._records.append(record)
-            for buffer in record.buffers:
-                self._bytes += len(buffer.before or b"") + len(buffer.after or b"")
-            if len(self._records) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
-                self._flush()
-
-    def close(self) -> None:
-        """Completes the trace: joins its parts to one file."""
-        self._stop()
-        self._flush()
-        unfinished = self._parts / "joined.unfinished"
-        parts = sorted(self._parts.glob("*.parquet"))
-        with pq.ParquetWriter(unfinished, self._schema, **_options(9)) as file:
-            for table in _regrouped(parts):
-                file.write_table(table, row_group_size=GROUP_ROWS)
-        unfinished.replace(self._path)
-        shutil.rmtree(self._parts)
-
-    def discard(self) -> None:
-        """Removes what was written."""
-        self._stop()
-        shutil.rmtree(self._parts)
-
-    def _stop(self) -> None:
-        self._closed.set()
-        self._thread.join()
-
-    def _each_second(self) -> None:
-        while not self._closed.wait(PART_SECONDS / 2):
-            with self._lock:
-                if time.monotonic() >= self._due:
-                    self._flush()
-
-    def _flush(self) -> None:
-        """Writes what there is as a part."""
-        self._due = time.monotonic() + PART_SECONDS / 2
-        if not self._records:
-            return
-        part = self._parts / f"{self._number:06}.parquet"
-        unfinished = part.with_suffix(".unfinished")
-        pq.write_table(_table(self._records, self._schema), unfinished, **_options(1))
-        unfinished.replace(part)
-        self._number += 1
-        self._records = []
-        self._bytes = 0
+def parts(folder: Path) -> Iterator[Source]:
+    """The parts of a trace in ``folder``, and in the folders of boots inside it."""
+    for one in (folder, *sorted(folder.rglob(f"*{PARTS}"), key=_order)):
+        files = sorted(one.glob("[0-9]*.parquet"))
+        if files:
+            yield Source(files, sorted(one.glob(f"{LATE}*.parquet")))
 
 
-def _schema(metadata: Metadata) -> pa.Schema:
-    return SCHEMA.with_metadata(
-        {
-            "xenport.trace": VERSION,
-            "xenport.architecture": metadata.architecture,
-            "xenport.release": metadata.release,
-            "xenport.provenance": metadata.provenance,
-        }
-    )
-
-
-def _options(level: int) -> dict[str, Any]:
-    return {
-        "compression": "zstd",
-        "compression_level": level,
-        "write_page_checksum": True,
-        "write_statistics": ["sequence", "time", "domain", "number"],
-    }
-
-
-def _regrouped(parts: Sequence[Path]) -> Iterator[pa.Table]:
-    """The content of ``parts`` in tables of about ``GROUP_ROWS``, or ``GROUP_BYTES``."""
-    waiting: list[pa.Table] = []
-    for part in parts:
-        waiting.append(pq.ParquetFile(part).read())
-        rows = sum(table.num_rows for table in waiting)
-        if rows >= GROUP_ROWS or sum(table.nbytes for table in waiting) >= GROUP_BYTES:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)
-
-
-def _table(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
-    columns = dict(zip(Record._fields, zip(*records, strict=True), strict=True))
-    lists = columns.pop("buffers")
-    offsets = [0]
-    for buffers in lists:
-        offsets.append(offsets[-1] + len(buffers))
-    members = list(zip(*(one for buffers in lists for one in buffers), strict=True))
-    values = pa.StructArray.from_arrays(
-        [
-            pa.array(members[index] if members else [], member.type)
-            for index, member in enumerate(_BUFFER)
-        ],
-        fields=list(_BUFFER),
-    )
-    arrays = [pa.array(column, schema.field(name).type) for name, column in columns.items()]
-    arrays.append(
-        pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=schema.types[-1])
-    )
-    return pa.Table.from_arrays(arrays, schema=schema)
+def _order(folder: Path) -> tuple[str, bool, int, str]:
+    """The same for every run: boots of many tests first, and those of one by its name."""
+    return folder.parent.name, not folder.name.startswith("tests-"), len(folder.name), folder.name
 
 
 def _opened(path: Path) -> pq.ParquetFile:
@@ -337,6 +228,37 @@ def _group(
     if not 0 <= size <= LARGEST_GROUP:
         raise InputError(f"row group {group} claims {size:,} bytes; at most 1 GiB is read", path)
     return file.read_row_group(group, columns=columns).combine_chunks()
+
+
+def _late(source: Source) -> pa.Table | None:
+    """The rows that take the place of others, the last ones of each number."""
+    if not source.late:
+        return None
+    table = pa.concat_tables(
+        _group(_opened(path), group, path)
+        for path in source.late
+        for group in range(_opened(path).metadata.num_row_groups)
+    )
+    last = {number: row for row, number in enumerate(table.column("sequence").to_pylist())}
+    return table.take(sorted(last.values()))
+
+
+def _replaced(table: pa.Table, late: pa.Table) -> pa.Table:
+    number = table.column("sequence")
+    there = pc.is_in(number, late.column("sequence").combine_chunks())
+    if not pc.any(there).as_py():
+        return table
+    wanted = pc.is_in(late.column("sequence"), number.combine_chunks())
+    whole = pa.concat_tables(
+        [table.filter(pc.invert(there)).cast(SCHEMA), late.filter(wanted).cast(SCHEMA)]
+    )
+    return whole.sort_by("sequence").combine_chunks()
+
+
+def _numbered(table: pa.Table, start: int) -> pa.Table:
+    """``table`` with sequence numbers from ``start``."""
+    numbers = pa.array(range(start, start + table.num_rows), pa.uint64())
+    return table.set_column(0, SCHEMA.field("sequence"), numbers)
 
 
 def _records(table: pa.Table) -> Iterator[Record]:
@@ -416,7 +338,7 @@ def _lists(array: pa.Array, elements: Any) -> list[Any]:
 
 
 def _buffers(array: pa.StructArray) -> list[Buffer]:
-    members = [_values(array.field(member.name)) for member in _BUFFER]
+    members = [_values(array.field(member.name)) for member in BUFFER]
     return list(map(Buffer._make, zip(*members, strict=True)))
 
 

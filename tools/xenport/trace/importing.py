@@ -10,8 +10,9 @@ from typing import IO
 import xenport.abi
 from xenport.errors import InputError
 from xenport.trace import hcrec, xentrace
-from xenport.trace.format import Writer, read
+from xenport.trace.format import read
 from xenport.trace.record import Metadata
+from xenport.trace.writer import Writer
 
 _XZ = b"\xfd7zXZ\x00"
 _START = 256  # bytes that tell what a file is

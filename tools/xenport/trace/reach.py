@@ -22,6 +22,7 @@ MOST = 1024
 """Buffers of one hypercall."""
 
 MULTICALL_ENTRY = "multicall_entry"
+"""The structure whose elements are hypercalls."""
 
 
 class Reached(NamedTuple):
@@ -49,17 +50,15 @@ class Reach:
 
     def command(self, hypercall: Hypercall, arguments: Sequence[int | None]) -> Command | None:
         """The command that a register names."""
-        mask_and_index = self._command_places.get(hypercall.name)
-        if mask_and_index is None:
+        index, mask = self.command_place(hypercall)
+        if index is None:
             return None
-        index, mask = mask_and_index
         number = arguments[index] if index < len(arguments) else None
         return None if number is None else self.commands[hypercall.name].get(number & mask)
 
     def command_index(self, hypercall: Hypercall) -> int | None:
         """Which argument is the command, if a register is."""
-        place = self._command_places.get(hypercall.name)
-        return None if place is None else place[0]
+        return self.command_place(hypercall)[0]
 
     def command_place(self, hypercall: Hypercall) -> tuple[int | None, int]:
         """Which argument is the command, if a register is, and which bits of it are."""
@@ -246,12 +245,9 @@ class Reach:
         if base + layout.size > len(data):
             return
         around = {**scope, **self._numbers(layout, data, base)}
-        only = self._member(layout) if layout.kind == "union" else None
-        for member in layout.fields:
+        for member in self.leading(layout):
             kind, at = member.layout.kind, base + member.offset
-            if layout.kind == "union" and member is not only:
-                continue
-            if member.count is not None and member.layout.kind in ("handle", "int"):
+            if member.count is not None and kind in ("handle", "int"):
                 address = self._number(data, at, member.size)
                 if address:
                     target = self.abi.layout(member.layout.target or "uint8")
@@ -265,10 +261,10 @@ class Reach:
                         read,
                         resource=member.resource,
                     )
-            elif kind in ("struct", "union") and self._holding(member.layout):
+            elif kind in ("struct", "union"):
                 inner = f"{path}.{member.name}"
                 yield from self._inside(member.layout, data, at, inner, around, read)
-            elif kind == "array" and self._holding(member.layout):
+            else:
                 element = member.layout.element
                 assert element is not None
                 for index in range(member.layout.length or 0):
@@ -276,15 +272,18 @@ class Reach:
                     start = at + index * element.size
                     yield from self._inside(element, data, start, inner, around, read)
 
-    def _member(self, union: Layout) -> Field | None:
-        """The member of a union that holds, if that can be known: the only one that leads
-        anywhere, where the others make room for it."""
-        leading = [
+    def leading(self, layout: Layout) -> Sequence[Field]:
+        """The members that lead somewhere, or hold something that does.
+
+        Of a union only one can hold: the one that leads anywhere, if no other does.
+        """
+        found = [
             one
-            for one in union.fields
-            if (one.count is not None and one.layout.kind == "handle") or self._holding(one.layout)
+            for one in layout.fields
+            if (one.count is not None and one.layout.kind in ("handle", "int"))
+            or self._holding(one.layout)
         ]
-        return leading[0] if len(leading) == 1 else None
+        return found if layout.kind != "union" or len(found) == 1 else []
 
     def _holds_handles(self, layout: Layout) -> bool:
         """Whether something in it leads somewhere else."""
