@@ -5,7 +5,7 @@ kernel.image()      # the file to boot
 kernel.tests        # its catalogue
 """
 
-from xenport.kernel.build import Kernel, build
+from xenport.kernel.build import Kernel, build, build_with_data
 from xenport.kernel.catalogue import Test, read_catalogue
 
-__all__ = ["Kernel", "Test", "build", "read_catalogue"]
+__all__ = ["Kernel", "Test", "build", "build_with_data", "read_catalogue"]

@@ -72,6 +72,39 @@ def build(
     return Kernel(elf, arch, release, read_catalogue(elf))
 
 
+def build_with_data(arch: Architecture, release: str, cases: Path, data: bytes, to: Path) -> Kernel:
+    """A kernel with the tests of the folder ``cases`` alone that has ``data`` between the symbols
+    ``xenport_data`` and ``xenport_data_end``, 16-byte aligned. It is the file ``to``, in a folder
+    of its own, and no part of the cache.
+
+    Raises ``InputError`` as `build` does.
+    """
+    arch = arch.at(release)
+    if arch.toolchain is None:
+        raise InputError(
+            f"{arch.name} has no test kernel at {release}: its description has no 'toolchain'"
+        )
+    inputs = _Inputs(arch, release, arch.toolchain, cases)
+    compiler = compilers.Compiler.find(arch, None)
+    start = Fingerprint(compiler.identity, *compilers.FLAGS, *arch.toolchain.cflags)
+    content_file, source, compiled = (to.with_suffix(suffix) for suffix in (".data", ".S", ".o"))
+    content_file.write_bytes(data)
+    source.write_text(_DATA.format(path=content_file.absolute()))
+    compiler.compile(source, compiled, [*compilers.FLAGS, *arch.toolchain.cflags])
+    _make(inputs, compiler, start, to, [compiled])
+    return Kernel(to, arch, release, read_catalogue(to))
+
+
+_DATA = """\
+    .section .xenport.data, "a", %progbits
+    .balign 16
+    .globl xenport_data, xenport_data_end
+xenport_data:
+    .incbin "{path}"
+xenport_data_end:
+"""
+
+
 @dataclass(frozen=True)
 class _Inputs:
     """All that goes into one kernel."""
@@ -145,8 +178,14 @@ class _Inputs:
         return key
 
 
-def _make(inputs: _Inputs, compiler: compilers.Compiler, start: Fingerprint, to: Path) -> None:
-    """Compile what is not in the cache, and link."""
+def _make(
+    inputs: _Inputs,
+    compiler: compilers.Compiler,
+    start: Fingerprint,
+    to: Path,
+    more: Sequence[Path] = (),
+) -> None:
+    """Compile what is not in the cache, and link it with the objects ``more``."""
     headers = inputs.headers()
     includes = [inputs.runtime / "include", inputs.cases, inputs.script.parent, headers]
     major, minor = inputs.release.split(".")
@@ -174,7 +213,7 @@ def _make(inputs: _Inputs, compiler: compilers.Compiler, start: Fingerprint, to:
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         objects = list(pool.map(compiled, inputs.sources()))
-    compilers.link(objects, inputs.script, to, inputs.toolchain.ldflags)
+    compilers.link([*objects, *more], inputs.script, to, inputs.toolchain.ldflags)
 
 
 def _below(folder: Path) -> Sequence[Path]:

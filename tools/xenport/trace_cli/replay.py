@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from xenport import port as ports
 from xenport.abi_cli.tables import add, put, say, table
 from xenport.trace import read
 from xenport.trace.decode import Decoder
-from xenport.trace.replay import KINDS, Replay, seen_in
+from xenport.trace.replay import KINDS, PortReplay, Replay, seen_in
 from xenport.trace_cli.options import abi_of, most_option, signed
 from xenport.trace_cli.show import text
 
@@ -19,24 +20,46 @@ from xenport.trace_cli.show import text
 @click.argument("path", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "--port",
-    type=click.Choice(["model"]),
     default="model",
     show_default=True,
-    help="Who is asked: the reference model of the trace's architecture.",
+    metavar="PORT",
+    help="Who is asked: a port, or the model of the trace's architecture without a processor.",
+)
+@click.option(
+    "--environment",
+    metavar="NAME",
+    help="The port's environment that asks; default is the first with guests of the trace's kind.",
+)
+@click.option(
+    "--hypervisor",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="PATH",
+    help="An image in place of the port's own.",
 )
 @most_option(0, "Print so many of the differences.")
-def replay(path: Path, port: str, most: int) -> None:
-    """Ask the reference model what the guests of the trace FILE asked, and compare the answers.
+def replay(
+    path: Path, port: str, environment: str | None, hypervisor: Path | None, most: int
+) -> None:
+    """Ask a port what the guests of the trace FILE asked, and compare the answers.
 
-    What needs a processor, or memory or numbers that the trace does not have, is not replayed; the
-    reasons are counted. Addresses and the numbers of resources do not count as differences.
+    The port "model" is the reference model, asked without a processor. On any other an agent kernel
+    makes the calls, in a boot for each domain of the trace.
+
+    What needs a guest's processor, or memory or numbers that the trace does not have, is not
+    replayed; the reasons are counted. Addresses and the numbers of resources do not count as
+    differences.
 
     The exit status is 0 if nothing differs, and 1 if something does or nothing could be replayed.
     """
-    del port  # the only one that can be asked without a guest
     trace = read(path)
     abi = abi_of(trace)
-    replayed = Replay(trace.metadata, seen_in(trace.kinds(), abi))
+    replayed: Replay | PortReplay
+    if port == "model":
+        if environment is not None or hypervisor is not None:
+            raise click.UsageError("the model without a processor has no environments and no image")
+        replayed = Replay(trace.metadata, seen_in(trace.kinds(), abi))
+    else:
+        replayed = PortReplay(ports.load(port), environment, hypervisor)
     decoder = Decoder(abi)
     counts: dict[str, Counter[str]] = {}
     reasons: Counter[str] = Counter()

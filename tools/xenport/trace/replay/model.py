@@ -26,16 +26,10 @@ from xenport.model.hypervisor import Hypervisor
 from xenport.model.machine import DOMU_MAX_PORT
 from xenport.model.policy import Silo
 from xenport.trace.decode import Decoder
-from xenport.trace.reach import (
-    LARGEST,
-    MULTICALL_ENTRY,
-    Reach,
-    Reached,
-    multicall_entry,
-    multicall_result,
-)
+from xenport.trace.reach import LARGEST, Reach, Reached
 from xenport.trace.record import Buffer, CallKind, Metadata, Record
 from xenport.trace.replay.guest import Guest
+from xenport.trace.replay.inner import inner_calls
 from xenport.trace.replay.joined import joined
 from xenport.trace.replay.outcome import EQUAL, Outcome, Unreplayable
 from xenport.trace.replay.plan import BUILT, MULTICALL, Number, Plan, Plans
@@ -412,27 +406,3 @@ class Replay:
         finally:
             self._list, memory.buffers, memory.faults = rest, buffers, faults
         return record.result or 0
-
-
-def inner_calls(abi: Abi, record: Record) -> Iterator[Record]:
-    """The hypercalls of a multicall, as records."""
-    buffer = next((one for one in record.buffers if one.name == "call_list"), _NO_BUFFER)
-    before, after = buffer.before or b"", buffer.after or b""
-    size = abi.sizeof(MULTICALL_ENTRY)
-    for index, start in enumerate(range(0, len(before) - size + 1, size)):
-        number, values = multicall_entry(abi, before, start)
-        hypercall = abi.hypercall_by_number.get(number)
-        result = None
-        if start + size <= len(after):
-            result = multicall_result(abi, after, start)
-        prefix = f"call_list[{index}]."
-        yield record._replace(
-            number=number,
-            arguments=tuple(values[: len(hypercall.args)] if hypercall else values),
-            result=result,
-            buffers=tuple(
-                one._replace(name=one.name.removeprefix(prefix))
-                for one in record.buffers
-                if one.name.startswith(prefix)
-            ),
-        )
