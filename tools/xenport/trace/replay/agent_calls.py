@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from xenport.abi import Abi, Hypercall, Layout
+from xenport.trace.decode import Decoder
 from xenport.trace.reach import Reach, Reached
 from xenport.trace.record import Buffer, Record
 from xenport.trace.replay.outcome import Unreplayable
@@ -60,6 +61,16 @@ _REFUSED = {
 }  # fmt: skip
 """By hypercall or command."""
 
+#: Commands of what is refused that can be made all the same.
+_HARMLESS = frozenset(
+    {
+        "MMUEXT_TLB_FLUSH_LOCAL",
+        "MMUEXT_INVLPG_LOCAL",
+        "MMUEXT_TLB_FLUSH_ALL",
+        "MMUEXT_INVLPG_ALL",
+    }
+)
+
 #: Commands that change which memory a PV guest has, of which the agent has no more than it needs.
 _RESERVATION = frozenset(
     {
@@ -98,6 +109,7 @@ class AgentCalls:
         self._abi = abi
         self._guest = guest
         self._reach = Reach(abi)
+        self._decoder = Decoder(abi)
         self._plans = Plans(abi, self._reach, translated=True)
         self._order = abi.architecture.data_model.endian
         self._prefix = "<" if self._order == "little" else ">"
@@ -129,13 +141,13 @@ class AgentCalls:
         return self._append(record, made)
 
     def _check(self, hypercall: Hypercall, record: Record) -> None:
-        if len(record.arguments) > _ARGUMENTS:
+        if len(hypercall.args) > _ARGUMENTS:
             raise Unreplayable("it has more arguments than the agent can pass")
         if record.vcpu != 0:
             raise Unreplayable("another vcpu made it, and the agent has one")
         if hypercall.name == MULTICALL:
             raise Unreplayable("the hypercalls in it are made one by one")
-        if hypercall.name in _REFUSED:
+        if hypercall.name in _REFUSED and not self._is_harmless(record):
             raise Unreplayable(_REFUSED[hypercall.name])
         command = self._reach.command(hypercall, record.arguments)
         if command is None:
@@ -146,6 +158,9 @@ class AgentCalls:
             raise Unreplayable("it asks how the domain was built")
         if command.name in _RESERVATION and not self._guest.translated:
             raise Unreplayable("it is about memory that the agent does not have")
+
+    def _is_harmless(self, record: Record) -> bool:
+        return _HARMLESS.issuperset(self._decoder.commands(record) or ["?"])
 
     def _append(self, record: Record, made: _Maker) -> int:
         index = len(self.calls)
@@ -219,7 +234,7 @@ class _Maker:
         self._contents: list[bytearray] = []
         self._afters: list[bytes | None] = []
         self._places: list[tuple[int, int, int, int, int]] = []  # kind, size, buffer, offset, value
-        self._arguments = [value or 0 for value in record.arguments]
+        self._arguments = [value or 0 for value in record.arguments[: len(hypercall.args)]]
         self._end = 0
         self.buffers: list[Buffer] = []
         self.new_ports: list[int] = []

@@ -18,8 +18,11 @@ _UNKNOWN = -1
 BUILT = frozenset(
     {
         "XENMEM_current_reservation",
+        "XENMEM_machine_memory_map",
+        "XENMEM_maximum_gpfn",
         "XENMEM_maximum_ram_page",
         "XENMEM_maximum_reservation",
+        "XENMEM_memory_map",
         "XEN_DOMCTL_getdomaininfo",
     }
 )
