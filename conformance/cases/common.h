@@ -16,6 +16,11 @@
     (XENPORT_RELEASE_MAJOR > (major) ||                                                            \
      (XENPORT_RELEASE_MAJOR == (major) && XENPORT_RELEASE_MINOR >= (minor)))
 
+/* 64-bit Xen translates what 32-bit guests on x86 say, which changes some answers; their arch.h says so. */
+#ifndef ARCH_COMPAT
+#define ARCH_COMPAT false
+#endif
+
 /* Below DOMID_FIRST_RESERVED, and far above any domain that a port has running. */
 #define NO_DOMAIN 0x7000
 

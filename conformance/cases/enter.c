@@ -240,7 +240,8 @@ static void read_from(void *address)
  * Expected: the access does not happen, the fault names the address, and the guest goes on.
  * Source: the architecture manuals; for PV guests, xen.h (set_trap_table) and arch/x86/pv/traps.c.
  */
-TEST(fault_access, ENTER, "an access to nothing faults into the guest, which goes on")
+TEST(fault_access, ENTER, "an access to nothing faults into the guest, which goes on",
+     .needs = "!unpaged")
 {
     volatile uint32_t *nowhere = arch_unmapped_pointer();
     uint32_t value = 0x5a5a5a5a;

@@ -4,15 +4,10 @@
 
 #include <stdbool.h>
 
+#include <boot.h>
 #include <xen.h>
 
 struct test;
-
-/*
- * The value of the word "name=value" of the command line, which ends at a space or with the line; NULL if
- * there is no such word. Words behind a lone "--" are not looked at.
- */
-const char *command_line_option(const char *name);
 
 /* What stands behind the lone "--" of the command line; "" if there is none. */
 const char *command_line_rest(void);

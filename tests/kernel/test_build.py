@@ -23,6 +23,7 @@ SAMPLES = ["sample_passes", "sample_powers_off", "second_fails"]
 #: Registers that the vectors do not save.
 VECTOR_REGISTERS = {
     "x86_64": r"%[xyz]mm\d",
+    "x86_32": r"%[xyz]?mm\d",
     "arm64": r"\b[qvd]\d+\b",
     "arm32": r"\b[qds]\d+\b",
     "ppc64": r"\b(lvx|stvx|lxv\w*|stxv\w*|lfd|stfd)\b",
@@ -106,7 +107,7 @@ def test_only_what_changed_is_compiled(cases: Path, compiled: list[str]) -> None
 
     assert second.elf != first.elf
     assert [test.name for test in second.tests][3:] == ["third"]
-    assert compiled == ["second.c", "kernel.lds"]
+    assert compiled == ["second.c", "x86_64.lds"]
 
 
 def test_changed_header_is_noticed(cases: Path) -> None:

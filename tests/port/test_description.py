@@ -68,6 +68,11 @@ def test_a_peer_is_told_to_the_domain_under_test() -> None:
     assert "peer" not in alone.words
 
 
+def test_words_for_the_kernel() -> None:
+    environment = ports.load("xen-4.17-amd64").environments["hvm32pse-domU"]
+    assert environment.command_line("tests=1") == "tests=1 peer=0 paging=pse"
+
+
 def test_unknown_environment(port_file: Path) -> None:
     with pytest.raises(InputError, match="no environment 'domo'; did you mean 'dom0'"):
         ports.load(port_file).environment("domo")
@@ -195,7 +200,7 @@ def test_environments_beside_those_of_another_port() -> None:
         ("like: dom0", "like: domo", "16:11: no environment 'domo' above.*did you mean 'dom0'"),
         ("like: dom0", "like: variant", "16:11: no environment 'variant' above"),
         ("    like: dom0\n", "", "16:5: the key 'guest' is missing"),
-        ("machine_args: [-m, 2G]", "architecture: arm64", "only a domain besides dom0"),
+        ("machine_args: [-m, 2G]", "architecture: arm64", "arm64 has no such guest"),
         ("machine_args: [-m, 2G]", "architecture: arm46", "unknown architecture 'arm46'.*arm64"),
     ],
 )

@@ -11,9 +11,11 @@ def test_every_need_must_be_provided() -> None:
         make_test(1, "pv", needs="pv"),
         make_test(2, "either", needs="hvm|pv dom0"),
         make_test(3, "seen", needs="observed-end"),
+        make_test(4, "not hvm", needs="!hvm"),
+        make_test(5, "not pv", needs="dom0 !pv"),
     ]
     names = [test.name for test in plan.applicable(tests, ["pv", "dom0"])]
-    assert names == ["any", "pv", "either"]
+    assert names == ["any", "pv", "either", "not hvm"]
 
 
 def test_tests_by_name() -> None:

@@ -1,4 +1,4 @@
-/* 64-bit x86: what the runtime and the tests use of the architecture. */
+/* x86: what the runtime and the tests use of the architecture. */
 #ifndef XENPORT_ARCH_H
 #define XENPORT_ARCH_H
 
@@ -12,6 +12,12 @@
 
 #include "layout.h"
 
+#ifdef __x86_64__
+#include "x86_64/cpu.h"
+#else
+#include "x86_32/cpu.h"
+#endif
+
 #define PAGE_SIZE 4096
 
 /* ---- Hypercalls ---- */
@@ -20,8 +26,8 @@
 
 extern const char hypercall_page[PAGE_SIZE];
 
-/* Code that does any hypercall of this kind of guest, its number in rax; for numbers that the hypercall
- * page has no room for. Set by arch_init(). */
+/* Code that does any hypercall of this kind of guest; for numbers that the hypercall page has no room
+ * for. Set by arch_init(). */
 extern const void *hypercall_beyond_page;
 
 static inline long arch_hypercall(unsigned long number, unsigned long a1, unsigned long a2,
@@ -30,15 +36,8 @@ static inline long arch_hypercall(unsigned long number, unsigned long a1, unsign
     const void *entry = number < PAGE_SIZE / HYPERCALL_ENTRY_SIZE
                             ? hypercall_page + number * HYPERCALL_ENTRY_SIZE
                             : hypercall_beyond_page;
-    register unsigned long r10 __asm__("r10") = a4;
-    register unsigned long r8 __asm__("r8") = a5;
-    long result = (long)number;
 
-    __asm__ volatile("call *%[entry]"
-                     : "+a"(result), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(r8)
-                     : [entry] "r"(entry)
-                     : "rcx", "r9", "r11", "cc", "memory");
-    return result;
+    return hypercall_by(entry, number, a1, a2, a3, a4, a5);
 }
 
 static inline unsigned long arch_guest_address(const volatile void *pointer)
@@ -47,9 +46,6 @@ static inline unsigned long arch_guest_address(const volatile void *pointer)
 }
 
 /* ---- What hypercalls know of this guest ---- */
-
-/* How the words of XENVER_capabilities name this architecture. */
-#define ARCH_CAPABILITY "x86_64"
 
 /* The frame number of a page of the kernel. A PV guest names the machine's frames. */
 static inline unsigned long arch_frame(const volatile void *page)
@@ -81,11 +77,6 @@ static inline void arch_pause(void)
 /* ---- Upcalls: the mask byte of a PV guest, the interrupt flag of an HVM guest ---- */
 
 #define RFLAGS_IF 0x200
-
-static inline bool arch_is_pv(void)
-{
-    return boot_info.start_info != NULL;
-}
 
 static inline void arch_events_disable(void)
 {
@@ -125,39 +116,11 @@ static inline void arch_illegal_instruction(void)
     __asm__ volatile("ud2" : : : "memory");
 }
 
-/* Page 0 is not mapped: see head.S. */
-static inline void *arch_unmapped_pointer(void)
-{
-    return NULL;
-}
-
-struct arch_jump {
-    unsigned long rbx, rbp, r12, r13, r14, r15, rsp, rip;
-};
-
 int arch_jump_save(struct arch_jump *jump) __attribute__((returns_twice));
 _Noreturn void arch_jump_to(struct arch_jump *jump, int value);
 
 /* ---- Start ---- */
 
 void arch_init(void);
-
-/* ---- Domains that tests make; see child.h ---- */
-
-struct xen_domctl_createdomain;
-struct vcpu_guest_context;
-void arch_child_config(struct xen_domctl_createdomain *config);
-long arch_child_prepare(domid_t child);
-void arch_child_context(struct vcpu_guest_context *context);
-void *arch_child_map(domid_t child, xen_pfn_t frame);
-void arch_child_unmap(void);
-#define arch_child_config arch_child_config
-#define ARCH_CHILD_FRAME 0
-
-/* ---- Domains that this kernel builds; see builder.c ---- */
-
-struct xencons_interface;
-struct xencons_interface *arch_domain_build(domid_t id, const char *kind, const char *command_line);
-#define arch_domain_build arch_domain_build
 
 #endif

@@ -8,7 +8,8 @@ static uint64_t ticks_to_ns(uint64_t ticks, const struct vcpu_time_info *time)
         ticks <<= time->tsc_shift;
     else
         ticks >>= -time->tsc_shift;
-    return (uint64_t)((unsigned __int128)ticks * time->tsc_to_system_mul >> 32);
+    return (ticks >> 32) * time->tsc_to_system_mul +
+           ((ticks & 0xffffffff) * time->tsc_to_system_mul >> 32);
 }
 
 uint64_t arch_monotonic_ns(void)

@@ -3,13 +3,6 @@
 
 #include "x86.h"
 
-/* What vectors.S leaves on the stack. */
-struct registers {
-    unsigned long r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
-    unsigned long vector, error;
-    unsigned long rip, cs, rflags, rsp, ss;
-};
-
 #define VECTOR_UD 6
 #define VECTOR_PF 14
 #define FAILSAFE EXCEPTIONS
@@ -39,7 +32,7 @@ void exception_taken(const struct registers *registers)
     const char *name = names[registers->vector];
     struct fault fault = {
         .kind = FAULT_OTHER,
-        .pc = registers->rip,
+        .pc = registers_pc(registers),
         .text = name ? name : "reserved vector",
     };
 

@@ -1,5 +1,5 @@
-/* Start of an HVM guest that was entered the PVH way: descriptor tables, the hypercall page, events by
- * an interrupt vector, shared_info put into guest-physical memory. */
+/* Start of an HVM guest that was entered the PVH way: the hypercall page, events by an interrupt vector,
+ * shared_info put into guest-physical memory. */
 #include <hypercall.h>
 #include <string.h>
 
@@ -8,44 +8,9 @@
 
 #include "x86.h"
 
-#define EVENT_VECTOR 0x30        /* any above the exceptions */
-#define VECTOR_DF 8
-
-#define GATE_INTERRUPT 0x8e      /* present, 64-bit, interrupts off */
-#define DESCRIPTOR_TSS 0x89      /* present, available 64-bit TSS */
-
-struct gate {
-    uint16_t offset_low;
-    uint16_t selector;
-    uint8_t stack;               /* index in the TSS, 0: the current one */
-    uint8_t type;
-    uint16_t offset_middle;
-    uint32_t offset_high;
-    uint32_t reserved;
-};
-
-struct __attribute__((packed)) task_state {
-    uint32_t reserved0;
-    uint64_t privilege_stacks[3];
-    uint64_t reserved1;
-    uint64_t stacks[7];
-    uint64_t reserved2;
-    uint16_t reserved3;
-    uint16_t io_map;
-};
-
-struct __attribute__((packed)) table_pointer {
-    uint16_t limit;
-    uint64_t base;
-};
-
 struct cpuid {
     uint32_t eax, ebx, ecx, edx;
 };
-
-static struct gate idt[EVENT_VECTOR + 1];
-static struct task_state task_state;
-static char double_fault_stack[PAGE_SIZE] __attribute__((aligned(16)));
 
 static struct cpuid cpuid(uint32_t leaf)
 {
@@ -55,51 +20,6 @@ static struct cpuid cpuid(uint32_t leaf)
                      : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
                      : "a"(leaf), "c"(0));
     return result;
-}
-
-static void set_gate(unsigned int vector, const char *entry, unsigned int stack)
-{
-    uintptr_t address = (uintptr_t)entry;
-
-    idt[vector] = (struct gate){
-        .offset_low = (uint16_t)address,
-        .selector = SELECTOR_CODE,
-        .stack = (uint8_t)stack,
-        .type = GATE_INTERRUPT,
-        .offset_middle = (uint16_t)(address >> 16),
-        .offset_high = (uint32_t)(address >> 32),
-    };
-}
-
-/* The descriptor of the TSS is two entries long. */
-static void load_task_state(void)
-{
-    uint64_t address = (uintptr_t)&task_state;
-
-    task_state.stacks[0] = (uintptr_t)double_fault_stack + sizeof(double_fault_stack);
-    task_state.io_map = sizeof(task_state);
-    gdt[SELECTOR_TSS / 8] = (sizeof(task_state) - 1) | (address & 0xffffff) << 16 |
-                            (uint64_t)DESCRIPTOR_TSS << 40 | (address >> 24 & 0xff) << 56;
-    gdt[SELECTOR_TSS / 8 + 1] = address >> 32;
-    __asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS) : "memory");
-}
-
-static void load_vectors(void)
-{
-    struct table_pointer pointer = {.limit = sizeof(idt) - 1, .base = (uintptr_t)idt};
-
-    load_task_state();
-    for (unsigned int vector = 0; vector < EXCEPTIONS; vector++)
-        set_gate(vector, exception_entries[vector] + ENTRY_HVM, vector == VECTOR_DF ? 1 : 0);
-    set_gate(EVENT_VECTOR, hvm_event, 0);
-    __asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
-}
-
-/* Without the page below the stack, an overflow ends as a double fault, which has its own stack. */
-static void unmap_stack_guard(void)
-{
-    page_l1[(uintptr_t)stack_guard / PAGE_SIZE] = 0;
-    __asm__ volatile("invlpg %0" : : "m"(*stack_guard) : "memory");
 }
 
 /* Xen's leaves start at a multiple of 0x100 that the signature marks; 0 if there are none. */
@@ -172,7 +92,7 @@ static void find_console(void)
     long rc = hypercall_hvm_op(HVMOP_get_param, &param);
 
     if (rc == 0 && param.value != 0)
-        boot_info.console = (struct xencons_interface *)(param.value * PAGE_SIZE);
+        boot_info.console = (struct xencons_interface *)(uintptr_t)(param.value * PAGE_SIZE);
     boot_step("HVM_PARAM_CONSOLE_PFN", rc);
 }
 
@@ -182,7 +102,6 @@ void hvm_init(void)
     long rc;
 
     load_vectors();
-    unmap_stack_guard();
     hypercall_beyond_page = hypercall_instruction();
     boot_info.guest = "hvm";
     boot_info.hvm_start_info = entry_hvm_start_info;

@@ -8,15 +8,14 @@
 
 /* vectors.S */
 extern const char exception_entries[EXCEPTIONS][ENTRY_SIZE];
-extern const char pv_event[], pv_failsafe[], hvm_event[];
+extern const char pv_event[], pv_failsafe[], hvm_event[];          /* pv_: x86_64 only */
 extern const char hypercall_syscall[], hypercall_vmcall[], hypercall_vmmcall[];
 
 /* head.S */
-extern const struct start_info *const entry_start_info;            /* NULL in an HVM guest */
+extern const struct start_info *const entry_start_info;            /* x86_64 only; NULL in an HVM guest */
 extern const struct hvm_start_info *const entry_hvm_start_info;    /* NULL in a PV guest */
 extern char stack_guard[PAGE_SIZE];
 extern uint64_t gdt[];
-extern uint64_t page_l1[];
 
 /* The page that shared_info is mapped over. It has the page for itself: mapping it in an HVM guest takes
  * the memory that was there away. */
@@ -25,7 +24,22 @@ extern char shared_info_page[PAGE_SIZE];
 /* The page that a PV guest maps its console ring over. */
 extern char console_page[PAGE_SIZE];
 
+/* Starts of the kinds of guest. */
 void pv_init(void);
 void hvm_init(void);
+
+/* tables.c: in an HVM guest, exceptions and events enter at vectors.S, and an overflow of the stack does
+ * where there is paging. */
+#define EVENT_VECTOR 0x30        /* any above the exceptions */
+#define VECTOR_DF 8
+void load_vectors(void);
+
+/* See grants.h. */
+volatile void *pv_grant_table(void *page, unsigned long index);
+volatile void *hvm_grant_table(void *page, unsigned long index);
+long pv_vacate(const volatile void *page);
+long hvm_vacate(const volatile void *page);
+long pv_occupy(const volatile void *page);
+long hvm_occupy(const volatile void *page);
 
 #endif

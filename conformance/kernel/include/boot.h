@@ -36,6 +36,12 @@ void boot_problem(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* boot_problem("what: -22 (EINVAL)") if rc, the result of a hypercall, is not 0. */
 void boot_step(const char *what, long rc);
 
+/*
+ * The value of the word "name=value" of the command line, which ends at a space or with the line; NULL if
+ * there is no such word. Words behind a lone "--" are not looked at.
+ */
+const char *command_line_option(const char *name);
+
 /* SCHEDOP_shutdown with SHUTDOWN_poweroff, SHUTDOWN_crash ...; spins if the hypervisor returns. */
 _Noreturn void boot_shutdown(unsigned int reason);
 

@@ -62,10 +62,12 @@ static inline long hypercall_hvm_op(unsigned int command, void *argument)
     return arch_hypercall(__HYPERVISOR_hvm_op, command, arch_guest_address(argument), 0, 0, 0);
 }
 
-/* deadline: absolute system time in ns, 0 for none. 64-bit architectures only. */
+/* deadline: absolute system time in ns, 0 for none; two arguments, the low half first, where they have 32 bits. */
 static inline long hypercall_set_timer_op(uint64_t deadline)
 {
-    return arch_hypercall(__HYPERVISOR_set_timer_op, (unsigned long)deadline, 0, 0, 0, 0);
+    unsigned long high = sizeof(high) < sizeof(deadline) ? (unsigned long)(deadline >> 32) : 0;
+
+    return arch_hypercall(__HYPERVISOR_set_timer_op, (unsigned long)deadline, high, 0, 0, 0);
 }
 
 /* argument: struct xen_domctl with cmd, domain and interface_version set. */

@@ -8,7 +8,7 @@
  *     }
  *
  * The name is unique in all of conformance/cases. Optional, after the title:
- *   .needs = "dom0 pv|hvm"   words that the environment must all provide; a|b: either
+ *   .needs = "dom0 pv|hvm"   words that the environment must all provide; a|b: either; !a: must not
  *   .ends = "poweroff"       the test ends the domain (poweroff, reboot, crash)
  * The first check that fails ends the test. A fault of the guest outside fault_expected() fails it.
  */

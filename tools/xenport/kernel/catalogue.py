@@ -48,7 +48,7 @@ class Test:
     name: str
     rung: str
     title: str
-    needs: tuple[str, ...]  # each to be provided by the environment; "a|b" is either
+    needs: tuple[str, ...]  # each to be provided; "a|b" is either, "!a" is not to be
     ends: str  # how the test ends its domain: "", "poweroff", "reboot", "crash"
 
 

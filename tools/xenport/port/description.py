@@ -72,12 +72,13 @@ class Environment(Strict):
     doc: str
     like: Name | None = None  # an environment above: what is not given here is as there
     guest: Name | Literal[""] = ""  # kind of caller: one of the architecture's `guests`
-    architecture: Name | None = None  # of a domain under test, where it is not that of the port
+    architecture: Name | None = None  # of what is under test, where it is not that of the port
     provides: list[Name] = []
     tests: list[str] = []  # names, or patterns with * and ?, of those that are run; none: all
     machine: Name | None = None  # one of the architecture's `machines`
     machine_args: list[str] = []  # QEMU's options after the machine's own
     hypervisor_args: list[str] = []  # after the port's own
+    kernel_args: list[str] = []  # words of the command line of what is under test
     shows: Pattern | None = None  # what a line of the hypervisor has before a kernel starts
     domain: Domain | None = None
     peer: int | None = None  # number of a domain beside that under test, which serves it
@@ -90,7 +91,8 @@ class Environment(Strict):
 
     def command_line(self, tests: str) -> str:
         """The command line of the domain under test that runs ``tests``."""
-        return tests if self.peer is None else f"{tests} peer={self.peer}"
+        peer = [] if self.peer is None else [f"peer={self.peer}"]
+        return " ".join([tests, *peer, *self.kernel_args])
 
 
 class Outlook(Strict):
@@ -322,8 +324,6 @@ def _check_architecture(
     if name not in architecture.names():
         known = suggestion(name, architecture.names())
         raise document.error(f"unknown architecture '{name}'{known}", *here)
-    if environment.domain is None:
-        raise document.error("only a domain besides dom0 has an architecture of its own", *here)
     _check_release(document, port, architecture.load(name), *here)
     return architecture.load(name)
 

@@ -9,14 +9,19 @@ SLOW = "slow"  # the need that a person provides, by asking for tests that take 
 
 
 def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
-    """The tests whose every need the environment provides, in catalogue order.
+    """The tests whose every need the environment meets, in catalogue order.
 
-    ``needs`` of a test are words that must all be provided; ``pv|hvm`` is one or the other.
+    ``needs`` of a test are words that must all be provided; ``pv|hvm`` is one or the other,
+    ``!unpaged`` one that must not be.
     """
     provided = set(provides)
-    return [
-        test for test in tests if all(provided.intersection(need.split("|")) for need in test.needs)
-    ]
+    return [test for test in tests if all(_is_met(need, provided) for need in test.needs)]
+
+
+def _is_met(need: str, provided: set[str]) -> bool:
+    if need.startswith("!"):
+        return need[1:] not in provided
+    return bool(provided.intersection(need.split("|")))
 
 
 def named(tests: Iterable[Test], patterns: Sequence[str]) -> list[Test]:

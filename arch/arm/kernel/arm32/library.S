@@ -31,7 +31,7 @@ __aeabi_uldivmod:
     sub     sp, sp, #16             /* the fifth argument, and the remainder */
     add     r12, sp, #8
     str     r12, [sp]
-    bl      divide                  /* division.c */
+    bl      divide                  /* divide.h */
     ldr     r2, [sp, #8]
     ldr     r3, [sp, #12]
     add     sp, sp, #16

@@ -1,7 +1,5 @@
-/* Division of 64-bit numbers, for library.S. */
-#include <stdint.h>
-
-uint64_t divide(uint64_t dividend, uint64_t divisor, uint64_t *remainder);
+/* Division of 64-bit numbers; see divide.h. */
+#include <divide.h>
 
 uint64_t divide(uint64_t dividend, uint64_t divisor, uint64_t *remainder)
 {

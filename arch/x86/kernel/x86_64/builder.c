@@ -128,19 +128,20 @@ static bool populate(struct domain *of)
 
 static bool load_kernel(struct domain *to)
 {
-    const struct elf *elf = &to->kernel;
+    const char *data = to->kernel.data;
+    struct elf_segment from;
     uint64_t end = 0;
 
-    for (const struct elf_segment *at = elf_next(elf, NULL); at; at = elf_next(elf, at)) {
-        if (at->type != ELF_LOAD)
+    for (unsigned int i = 0; elf_segment(&to->kernel, i, &from); i++) {
+        if (from.type != ELF_LOAD)
             continue;
-        if (at->memory_size < at->file_size ||
-            !domain_write(to, at->physical_address, elf->data + at->offset, at->file_size) ||
-            !domain_write(to, at->physical_address + at->file_size, NULL,
-                          at->memory_size - at->file_size))
+        if (from.memory_size < from.file_size ||
+            !domain_write(to, from.physical_address, data + from.offset, from.file_size) ||
+            !domain_write(to, from.physical_address + from.file_size, NULL,
+                          from.memory_size - from.file_size))
             return false;
-        if (at->physical_address + at->memory_size > end)
-            end = at->physical_address + at->memory_size;
+        if (from.physical_address + from.memory_size > end)
+            end = from.physical_address + from.memory_size;
     }
     to->next_page = (end + PAGE_SIZE - 1) / PAGE_SIZE;
     return true;
@@ -236,7 +237,7 @@ struct xencons_interface *arch_domain_build(domid_t id, const char *kind, const 
     domain.kernel = (struct elf){(const char *)boot_info.start_info->mod_start,
                                  boot_info.start_info->mod_len};
     if (!elf_valid(&domain.kernel)) {
-        refuse("the module of dom0 is no 64-bit ELF file");
+        refuse("the module of dom0 is no ELF file of a kernel");
         return NULL;
     }
     return build(&domain, found) ? (struct xencons_interface *)console_window : NULL;

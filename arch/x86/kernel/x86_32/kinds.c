@@ -1,0 +1,26 @@
+/* The kernel is an HVM guest, whatever the paging it is told to use. */
+#include <grants.h>
+
+#include "x86.h"
+#include "x86_32/paging.h"
+
+void arch_init(void)
+{
+    hvm_init();
+    start_paging();
+}
+
+volatile void *arch_grant_table(void *page, unsigned long index)
+{
+    return hvm_grant_table(page, index);
+}
+
+long arch_vacate(const volatile void *page)
+{
+    return hvm_vacate(page);
+}
+
+long arch_occupy(const volatile void *page)
+{
+    return hvm_occupy(page);
+}

@@ -1,0 +1,74 @@
+/* 64-bit mode: hypercalls, registers, frames. */
+#ifndef XENPORT_X86_64_CPU_H
+#define XENPORT_X86_64_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <boot.h>
+
+/* How the words of XENVER_capabilities name this architecture. */
+#define ARCH_CAPABILITY "x86_64"
+
+/* A hypercall by `entry`, code that takes its number in rax. */
+static inline long hypercall_by(const void *entry, unsigned long number, unsigned long a1,
+                                unsigned long a2, unsigned long a3, unsigned long a4,
+                                unsigned long a5)
+{
+    register unsigned long r10 __asm__("r10") = a4;
+    register unsigned long r8 __asm__("r8") = a5;
+    long result = (long)number;
+
+    __asm__ volatile("call *%[entry]"
+                     : "+a"(result), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(r8)
+                     : [entry] "r"(entry)
+                     : "rcx", "r9", "r11", "cc", "memory");
+    return result;
+}
+
+static inline bool arch_is_pv(void)
+{
+    return boot_info.start_info != NULL;
+}
+
+/* Page 0 is not mapped: see head.S. */
+static inline void *arch_unmapped_pointer(void)
+{
+    return NULL;
+}
+
+struct arch_jump {
+    unsigned long rbx, rbp, r12, r13, r14, r15, rsp, rip;
+};
+
+/* What vectors.S leaves on the stack. */
+struct registers {
+    unsigned long r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+    unsigned long vector, error;
+    unsigned long rip, cs, rflags, rsp, ss;
+};
+
+static inline unsigned long registers_pc(const struct registers *registers)
+{
+    return registers->rip;
+}
+
+/* ---- Domains that tests make; see child.h ---- */
+
+struct xen_domctl_createdomain;
+struct vcpu_guest_context;
+void arch_child_config(struct xen_domctl_createdomain *config);
+long arch_child_prepare(domid_t child);
+void arch_child_context(struct vcpu_guest_context *context);
+void *arch_child_map(domid_t child, xen_pfn_t frame);
+void arch_child_unmap(void);
+#define arch_child_config arch_child_config
+#define ARCH_CHILD_FRAME 0
+
+/* ---- Domains that this kernel builds; see builder.c ---- */
+
+struct xencons_interface;
+struct xencons_interface *arch_domain_build(domid_t id, const char *kind, const char *command_line);
+#define arch_domain_build arch_domain_build
+
+#endif
