@@ -9,7 +9,9 @@ import pytest
 
 import xenport.abi
 from xenport import architecture, port as ports
+from xenport.errors import InputError
 from xenport.model.recording import Recording as Recorder
+from xenport.port import emulator
 from xenport.suite import coverage, outcomes, recording, reports
 from xenport.suite.coverage import Cell, Coverage, Row
 from xenport.suite.results import Outcome, Result
@@ -95,6 +97,23 @@ def test_counts(table: Coverage) -> None:
     assert counts["callable"] == sum(cell.is_callable for cell in cells)
     assert counts["none"] == sum(cell.text == "no test" for cell in cells)
     assert 0 < counts["negative"] <= counts["callable"]
+
+
+def test_guests_that_only_a_machine_runs() -> None:
+    """Unicorn has no little-endian PowerPC."""
+    port = ports.load("ppc64le-powernv")
+    table = coverage.coverage([port], lambda _port, _environment: {})
+    cell = row(table, "GNTTABOP_map_grant_ref").cells[port.name, "domU"]
+    assert {"grant_map_writable", "grant_peer_map"} <= set(cell.positive)
+    assert (cell.negative or {})["grant_bad_pointers"] == ("EFAULT", "EINVAL")
+    assert cell.outcome == "not run"
+
+
+def test_a_machine_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "find", lambda _program: None)
+    port = ports.load("ppc64le-powernv")
+    with pytest.raises(InputError, match=r"ppc64 4\.20 under qemu-system-ppc64 only; get it: apt"):
+        recording._driver(port)
 
 
 def test_a_variant_counts_its_own_tests() -> None:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 class HostedDriver(ModelDriver):
     """Starts the model together with a machine that hosts it, in a new process for each boot."""
 
-    def __init__(self, port: Port) -> None:
-        """Raises `InputError` if the shim cannot be built."""
-        super().__init__(port, main)
+    def __init__(self, port: Port, *, record: bool = False) -> None:
+        """``record`` as for `ModelDriver`. Raises `InputError` if the shim cannot be built."""
+        super().__init__(port, main, record=record)
         _shim(port.architecture)
 
 

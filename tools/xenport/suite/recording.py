@@ -1,7 +1,8 @@
 """Which test calls which command, and with what result: found out by a run on the model.
 
-A recording holds for every port of the same architecture and release, since the tests are the same.
-It is kept in the cache until the tests, the model or the ABI change.
+Guests that the model runs on a hosting machine only are recorded there. A recording holds for every
+port of the same architecture and release, since the tests are the same. It is kept in the cache
+until the tests, the model or the ABI change.
 """
 
 import functools
@@ -13,16 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xenport import __file__ as package_file, content
+from xenport import __file__ as package_file, content, port as ports
 from xenport.architecture import Architecture
+from xenport.errors import InputError
 from xenport.kernel import Test, build
 from xenport.kernel.cache import Fingerprint, publish_file
 from xenport.port import Limits
 from xenport.port.description import Environment, Port
+from xenport.port.hosted import HostedDriver
 from xenport.port.model import ModelDriver, record_path
 from xenport.suite import ktap, plan
 from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
 from xenport.suite.results import Outcome
+
+#: Seconds without a line. A machine is slow while others use the processors, and nobody watches.
+_SILENCE = 120
 
 _NAME = "recorded"  # of the port and environment that are made for it
 
@@ -64,16 +70,17 @@ class Recording:
 def recording(arch: Architecture, guest: Guest) -> Recording | None:
     """The recording for ``guest``, made if there is none; None if the model has no such guest.
 
-    Raises `InputError` if no kernel can be built.
+    Raises `InputError` if no kernel can be built, and if the machine that hosts the guest is not
+    here or does not keep up.
     """
-    if not arch.model:
+    if not arch.model and arch.hosted is None:
         return None
     kernel = build(arch, guest.release)
     key = _sources().copy()
     key.texts(repr(guest))
     key.files(kernel.image().parent, [kernel.image()])
     path = content.cache_folder() / "recordings" / f"{key.digest()}.json"
-    publish_file(path, lambda made: made.write_text(json.dumps(_record(guest, kernel))))
+    publish_file(path, lambda made: made.write_text(json.dumps(_record(arch, guest, kernel))))
     data = json.loads(path.read_text())
     return Recording(
         {test: Outcome(outcome) for test, outcome in data["outcomes"].items()},
@@ -95,13 +102,13 @@ def _sources() -> Fingerprint:
     return key
 
 
-def _record(guest: Guest, kernel: Any) -> dict[str, Any]:
+def _record(arch: Architecture, guest: Guest, kernel: Any) -> dict[str, Any]:
     environment = Environment(
         doc="", guest=guest.kind, provides=list(guest.provides), peer=guest.peer
     )
     port = Port(
         name=_NAME,
-        kind="model",
+        kind="model" if arch.model else "hosted",
         doc="",
         architecture=guest.architecture,
         release=guest.release,
@@ -125,17 +132,28 @@ def _record(guest: Guest, kernel: Any) -> dict[str, Any]:
 
 
 def _run(port: Port, kernel: Any, tests: list[Test], logs: Path) -> dict[str, str]:
-    run = EnvironmentRun(ModelDriver(port, record=True), _NAME, kernel, tests, logs, Limits())
+    limits = Limits(silence=_SILENCE)
+    run = EnvironmentRun(_driver(port), _NAME, kernel, tests, logs, limits)
     pool = BootPool()
     try:
         run.start(pool)
-        return {
-            name: run.verdict(name).outcome.value
-            for name in (BOOT_TEST, *(test.name for test in tests))
-        }
+        names = (BOOT_TEST, *(test.name for test in tests))
+        outcomes = {name: run.verdict(name).outcome for name in names}
     finally:
         run.close()
         pool.close()
+    late = [name for name, outcome in outcomes.items() if outcome is Outcome.TIMEOUT]
+    if late and port.kind == "hosted":  # what it would have called is not known
+        where = f"{port.architecture} {port.release}"
+        raise InputError(f"the machine that hosts {where} did not keep up in {', '.join(late)}")
+    return {name: outcome.value for name, outcome in outcomes.items()}
+
+
+def _driver(port: Port) -> ModelDriver:
+    for lack in ports.missing(port):
+        where = f"{port.architecture} {port.release}"
+        raise InputError(f"the model runs {where} under {lack.what} only; get it: {lack.command}")
+    return (HostedDriver if port.kind == "hosted" else ModelDriver)(port, record=True)
 
 
 def _calls(path: Path) -> Iterator[tuple[str, str, str]]:

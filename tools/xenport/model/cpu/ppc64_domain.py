@@ -77,11 +77,11 @@ def load(domain: Domain, image: bytes, command_line: str, timebase_frequency: in
 
     memory = Memory(0, size)
     domain.memory = memory
-    domain.max_port = NO_PORT_LIMIT  # 3.2 knows no other than that of the bitmaps
     domain.total_pages = domain.max_pages = size // PAGE_SIZE
     memory.replace(shared_pages.shared_info // PAGE_SIZE, domain.shared_info)
     if has_old_rules(domain.abi):
         domain.frames = IbmFrames(domain)
+        domain.max_port = NO_PORT_LIMIT  # 3.2 knows no other than that of the bitmaps
     for segment in kernel.segments:
         memory.write(segment.physical, segment.data)
     memory.write(tree_at, tree)
