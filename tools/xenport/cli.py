@@ -14,6 +14,7 @@ from xenport.abi import load as load_abi
 from xenport.abi_cli import abi
 from xenport.abi_cli.options import RELEASE
 from xenport.errors import InputError
+from xenport.faults.command import faults
 from xenport.suite import coverage as suite_coverage, outcomes, session
 from xenport.suite.coverage_table import print_coverage
 from xenport.trace_cli import trace
@@ -43,6 +44,7 @@ def main() -> None:
 
 main.add_command(abi)
 main.add_command(trace)
+main.add_command(faults)
 
 
 @main.command()

@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +35,24 @@ from xenport.model.machine import End, Guest, Host, Machine
 from xenport.model.recording import Recording
 
 if TYPE_CHECKING:
+    from xenport.model.handlers import Handler
     from xenport.model.hypervisor import Tap
+    from xenport.model.recording import Watch
 
 REPORT = 3
 """The descriptor of the end record."""
 
 
-def boot(spec: dict[str, Any], host: Host | None = None, tap: Tap | None = None) -> End:
+def boot(
+    spec: dict[str, Any],
+    host: Host | None = None,
+    tap: Tap | None = None,
+    overrides: Mapping[str, Handler] | None = None,
+    watch: Watch | None = None,
+) -> End:
     """Boot what ``spec`` says, on the processors of ``host`` if it is given; see the module.
 
-    ``tap`` is that of the `Machine`.
+    ``tap``, ``overrides`` and ``watch`` are those of the `Machine`.
     """
     try:
         release = spec["release"]
@@ -61,8 +69,9 @@ def boot(spec: dict[str, Any], host: Host | None = None, tap: Tap | None = None)
             image,
             spec["command_line"],
             write,
+            overrides=overrides,
             host=host,
-            watch=recording,
+            watch=recording or watch,
             tap=tap,
         )
     except (InputError, OSError) as error:

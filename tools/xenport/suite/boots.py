@@ -22,6 +22,7 @@ from xenport.suite.plan import command_line
 from xenport.suite.results import Outcome, Verdict
 
 BOOT_TEST = "boot"  # the one test that no kernel carries: the port prints anything at all
+PROCESSORS = len(os.sched_getaffinity(0))
 CONSOLE_LINES = 200  # lines kept per test, the last ones; the whole is in the boot's log
 
 
@@ -29,7 +30,7 @@ class BootPool:
     """Runs boots in threads, as many at a time as there are processors."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)))
+        self._threads = ThreadPoolExecutor(max_workers=PROCESSORS)
 
     def submit(self, boot: Callable[[], None]) -> None:
         """Runs ``boot`` as soon as there is a thread for it."""

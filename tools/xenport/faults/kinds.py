@@ -1,0 +1,82 @@
+"""What can be wrong with a command."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from xenport.abi import Command, Hypercall, Layout
+
+Kind = Literal["idle", "missing", "result", "errno", "allowed", "reads", "answers"]
+
+_WORDS: dict[Kind, str] = {
+    "idle": "succeeds and does nothing",
+    "missing": "is not there: ENOSYS",
+    "result": "returns one more than it should when it succeeds",
+    "errno": "returns another errno than {}",
+    "allowed": "succeeds where it should be refused with {}",
+    "reads": "takes '{}' for one more than it is",
+    "answers": "answers one more in '{}' than it should",
+}
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing that is wrong with ``command`` of ``hypercall``.
+
+    ``detail`` is the errno of ``errno`` and ``allowed``, and the path of the field, from the start
+    of the structure that the command's handle points to, of ``reads`` and ``answers``.
+    """
+
+    hypercall: str
+    command: str
+    kind: Kind
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        """How reasons and options call it: ``EVTCHNOP_send errno EINVAL``."""
+        return " ".join(filter(None, (self.command, self.kind, self.detail)))
+
+    @property
+    def text(self) -> str:
+        """What is wrong, in words."""
+        return _WORDS[self.kind].format(self.detail)
+
+
+def faults_of(
+    hypercall: Hypercall, command: Command | None, results: frozenset[str]
+) -> Iterator[Fault]:
+    """The faults of a command, or of a hypercall without commands, that could be noticed by tests
+    in which it had ``results``: errnos, and the empty text for success."""
+    name = command.name if command else hypercall.name
+
+    def fault(kind: Kind, detail: str = "") -> Fault:
+        return Fault(hypercall.name, name, kind, detail)
+
+    if "" in results:
+        yield fault("idle")
+        yield fault("missing")
+        yield fault("result")
+        if command and command.arg:
+            prefix = f"{command.arg.member}." if command.arg.member else ""
+            for path, direction in _numbers(command.arg.layout):
+                if direction != "out":
+                    yield fault("reads", prefix + path)
+                if direction != "in":
+                    yield fault("answers", prefix + path)
+    for errno in sorted(results - {""}):
+        yield fault("errno", errno)
+        yield fault("allowed", errno)
+
+
+def _numbers(layout: Layout, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Path and direction of each number in a structure. What is different each time is left out,
+    and so are unions, of which nothing here says what they hold."""
+    for field in layout.fields:
+        path = prefix + field.name
+        if field.varies:
+            continue
+        if field.layout.kind == "struct":
+            yield from _numbers(field.layout, f"{path}.")
+        elif field.layout.kind == "int":
+            yield path, field.direction
