@@ -15,7 +15,7 @@ from xenport.abi_cli.tables import add, put, say, table
 from xenport.errors import InputError
 from xenport.faults.figures import Row, by_hypercall, whole
 from xenport.faults.kinds import Fault
-from xenport.faults.reasons import reasons
+from xenport.faults.reasons import Reasons, reasons
 from xenport.faults.survey import Finding, faults as faults_in, places, survey
 
 SCHEMA = 1  # raised when a key of the data changes its meaning or goes
@@ -88,7 +88,7 @@ def _surveyed(found: Mapping[Fault, Any]) -> list[Finding]:
         return survey(found, lambda one: bar.update(task, advance=1, fault=one.fault.name))
 
 
-def _print(findings: list[Finding], excuses: Mapping[str, str]) -> None:
+def _print(findings: list[Finding], excuses: Reasons) -> None:
     console = Console(highlight=False)
     grid = table(console, _HEADINGS, right=range(1, len(_HEADINGS)))
     for name, row in by_hypercall(findings, excuses).items():
@@ -99,7 +99,7 @@ def _print(findings: list[Finding], excuses: Mapping[str, str]) -> None:
     if missed:
         say(console, "\nNoticed by no test:")
     for finding in missed:
-        reason = excuses.get(finding.fault.name, "no reason is known: it wants a test")
+        reason = excuses.of(finding.fault) or "no reason is known: it wants a test"
         say(console, f"{finding.fault.command} {finding.fault.text}: {reason}")
 
 
@@ -109,7 +109,7 @@ def _cells(row: Row) -> list[str]:
     return [str(number) for number in numbers]
 
 
-def _as_data(findings: Iterable[Finding], excuses: Mapping[str, str]) -> dict[str, Any]:
+def _as_data(findings: Iterable[Finding], excuses: Reasons) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "faults": [
@@ -121,7 +121,7 @@ def _as_data(findings: Iterable[Finding], excuses: Mapping[str, str]) -> dict[st
                 "detail": finding.fault.detail or None,
                 "environments": list(finding.tried),
                 "caught": finding.caught,
-                "reason": excuses.get(finding.fault.name) if finding.caught is None else None,
+                "reason": excuses.of(finding.fault) if finding.caught is None else None,
             }
             for finding in findings
         ],

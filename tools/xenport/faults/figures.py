@@ -1,8 +1,9 @@
 """The figures of a survey."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from xenport.faults.reasons import Reasons
 from xenport.faults.survey import Finding
 
 
@@ -21,17 +22,17 @@ class Row:
         """Not caught, and nobody knows why."""
         return self.faults - self.caught - self.excused
 
-    def add(self, finding: Finding, reasons: Mapping[str, str]) -> None:
+    def add(self, finding: Finding, reasons: Reasons) -> None:
         """Counts one more."""
         self.commands.add(finding.fault.command)
         self.faults += 1
         if finding.caught is not None:
             self.caught += 1
-        elif finding.fault.name in reasons:
+        elif reasons.of(finding.fault):
             self.excused += 1
 
 
-def by_hypercall(findings: Iterable[Finding], reasons: Mapping[str, str]) -> dict[str, Row]:
+def by_hypercall(findings: Iterable[Finding], reasons: Reasons) -> dict[str, Row]:
     """A row for each hypercall, in the order of their names."""
     found: dict[str, Row] = {}
     for finding in findings:
@@ -39,7 +40,7 @@ def by_hypercall(findings: Iterable[Finding], reasons: Mapping[str, str]) -> dic
     return dict(sorted(found.items()))
 
 
-def whole(findings: Iterable[Finding], reasons: Mapping[str, str]) -> Row:
+def whole(findings: Iterable[Finding], reasons: Reasons) -> Row:
     """One row for all."""
     row = Row()
     for finding in findings:

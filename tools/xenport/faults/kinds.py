@@ -56,7 +56,8 @@ def faults_of(
     if "" in results:
         yield fault("idle")
         yield fault("missing")
-        yield fault("result")
+        if not _is_by_element(hypercall):
+            yield fault("result")
         if command and command.arg:
             prefix = f"{command.arg.member}." if command.arg.member else ""
             for path, direction in _numbers(command.arg.layout):
@@ -69,14 +70,21 @@ def faults_of(
         yield fault("allowed", errno)
 
 
-def _numbers(layout: Layout, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Path and direction of each number in a structure. What is different each time is left out,
-    and so are unions, of which nothing here says what they hold."""
+def _is_by_element(hypercall: Hypercall) -> bool:
+    """Whether a call has many commands, and so no result of one (mmuext_op)."""
+    return hypercall.selector is not None and any(arg.count for arg in hypercall.args)
+
+
+def _numbers(layout: Layout, prefix: str = "", outer: str = "") -> Iterator[tuple[str, str]]:
+    """Path and direction of each number in a structure; what is in a part that only goes out
+    (``outer``) goes out too. What is different each time is left out, and so are unions, of which
+    nothing here says what they hold."""
     for field in layout.fields:
         path = prefix + field.name
+        direction = "out" if outer == "out" else field.direction
         if field.varies:
             continue
         if field.layout.kind == "struct":
-            yield from _numbers(field.layout, f"{path}.")
+            yield from _numbers(field.layout, f"{path}.", direction)
         elif field.layout.kind == "int":
-            yield path, field.direction
+            yield path, direction
