@@ -149,14 +149,15 @@ static long nmi_op(unsigned int command, unsigned long address)
 
 /*
  * Background: The older way to set the callback for NMIs.
- * Provoked by: it taken away and set again; an address that cannot be; a command that does not
- * exist.
- * Expected: 0, and NMIs arrive; -EINVAL; -ENOSYS.
+ * Provoked by: it taken away, and an NMI; it set again, and another; an address that cannot be; a
+ * command that does not exist.
+ * Expected: 0, and the NMI is lost; 0, and it arrives; -EINVAL; -ENOSYS.
  * Source: nmi.h; arch/x86/pv/callback.c, do_nmi_op().
  */
 TEST(pv_nmi_op, ENTER, "the callback for NMIs is set by nmi_op too", .needs = "pv")
 {
     CHECK_EQ(nmi_op(XENNMI_unregister_callback, 0), 0);
+    CHECK(!nmi_arrives());
     CHECK_EQ(nmi_op(XENNMI_register_callback, (unsigned long)exception_entries[2]), 0);
     CHECK(nmi_arrives());
     CHECK_ERRNO(nmi_op(XENNMI_register_callback, NOT_CANONICAL), EINVAL);
