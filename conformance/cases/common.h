@@ -33,6 +33,12 @@
 /* Beyond the ports of both event channel interfaces. */
 #define NO_PORT 0x7fffffff
 
+/* An address where nothing is, for handles for which NULL has a meaning of its own. */
+static inline void *nowhere(void)
+{
+    return (char *)arch_unmapped_pointer() + 16;
+}
+
 /* Longer than anything takes that is going to happen at all, also on a busy machine. */
 #define EVENT_LIMIT SECONDS(2)
 

@@ -91,6 +91,7 @@ ENVIRONMENTS = {
         Environment("pvh64-dom0-4.14", "x86_64", "4.14", Guest("hvm", control=True)),
         Environment("pvh64-dom0-4.20", "x86_64", "4.20", Guest("hvm", control=True)),
         Environment("arm64-domu-4.14", "arm64", "4.14", Guest("arm", control=False)),
+        Environment("arm64-dom0-4.20", "arm64", "4.20", Guest("arm", control=True)),
         Environment("arm64-domu-4.20", "arm64", "4.20", Guest("arm", control=False)),
     )
 }

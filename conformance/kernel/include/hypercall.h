@@ -76,4 +76,10 @@ static inline long hypercall_domctl(void *argument)
     return arch_hypercall(__HYPERVISOR_domctl, arch_guest_address(argument), 0, 0, 0, 0);
 }
 
+/* argument: struct xen_sysctl with cmd and interface_version set. */
+static inline long hypercall_sysctl(void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_sysctl, arch_guest_address(argument), 0, 0, 0, 0);
+}
+
 #endif

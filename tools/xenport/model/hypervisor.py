@@ -10,6 +10,7 @@ from xenport.model.clock import Clock, VirtualClock
 from xenport.model.dispatch import Dispatcher, Runner
 from xenport.model.domain import Domain
 from xenport.model.errors import XenError
+from xenport.model.physical import Physical
 from xenport.model.policy import Policy
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Hypervisor:
         self.clock = clock or VirtualClock()
         self._hypercall_done = self.clock.hypercall
         self.policy = Policy()
+        self.physical = Physical(self)
         self.domains: dict[int, Domain] = {}
         self.virq_handlers: dict[int, Domain] = {}  #: who gets a global VIRQ, if not domain 0
         self.diagnostics: list[str] = []  #: mistakes of the model, and why domains crashed

@@ -39,12 +39,16 @@ def _not_continued(call: Call) -> None:
 # ---- Counts ----
 
 
+def machine_end(domain: Domain) -> int:
+    """The first frame after the machine's memory, as ``domain`` sees it."""
+    return (domain.memory.base + domain.memory.size) // PAGE_SIZE
+
+
 @command("XENMEM_maximum_ram_page")
 def maximum_ram_page(call: Call) -> int:
     """The first frame after the machine's memory."""
     _not_continued(call)
-    memory = call.domain.memory
-    return (memory.base + memory.size) // PAGE_SIZE
+    return machine_end(call.domain)
 
 
 def _asked_about(call: Call) -> Domain:

@@ -220,6 +220,16 @@ class Vcpu:
         size = abi.sizeof(name)
         return abi.view(name, self.copy_in(handle, size, index * size))
 
+    def write_struct(self, name: str, handle: int, index: int = 0, **members: int) -> None:
+        """Store a structure with these members, the others zero, where `read_struct` reads one."""
+        abi = self.domain.abi
+        size = abi.sizeof(name)
+        buffer = bytearray(size)
+        view = abi.view(name, buffer)
+        for member, value in members.items():
+            setattr(view, member, value)
+        self.copy_out(handle, buffer, index * size)
+
     def read_word(self, kind: str, handle: int, index: int = 0) -> int:
         """Element ``index`` of the array of unsigned integers of type ``kind`` at ``handle``."""
         size = self.domain.abi.sizeof(kind)

@@ -63,6 +63,13 @@ class Cpu(ABC):
     #: control domain by the core.
     features: ClassVar[tuple[str, ...]]
 
+    #: Ends of the names of the XEN_SYSCTL_PHYSCAP_ bits of XEN_SYSCTL_physinfo; those of the grant
+    #: table are added by the core.
+    machine_capabilities: ClassVar[tuple[str, ...]] = ("hvm", "hap")
+
+    #: Xen knows which frames of the machine are ordinary memory.
+    knows_memory_types: ClassVar[bool] = False
+
     #: XENVER_platform_parameters
     virt_start: ClassVar[int] = 0
 

@@ -120,6 +120,8 @@ class PvCpu(Cpu):
     handlers = Handlers(x86_pv_calls.handlers, x86_domctl.handlers)
     built_by_tools = True
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
+    machine_capabilities = ("hvm", "pv", "hap")
+    knows_memory_types = True
     features = (
         "XENFEAT_memory_op_vnode_supported",
         "XENFEAT_mmu_pt_update_preserve_ad",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from unicorn import x86_const as x86
 
 from xenport.abi.releases import rank
+from xenport.model import livepatch
+from xenport.model.cpu import x86_sysctl
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
-handlers = Handlers()
+handlers = Handlers(x86_sysctl.handlers, livepatch.handlers)
 command = handlers.command
 
 #: Parameters that a guest may set, or read, of its own domain.

@@ -36,10 +36,11 @@ def getdomaininfo(call: Call) -> None:
         raise XenError("ESRCH")
     require_control(call.domain)
     view.domain = number
-    _fill(view.u.getdomaininfo, domains[number])
+    fill_info(view.u.getdomaininfo, domains[number])
 
 
-def _fill(info: Any, domain: Domain) -> None:
+def fill_info(info: Any, domain: Domain) -> None:
+    """What is told of ``domain``, into a view of xen_domctl_getdomaininfo."""
     online = [vcpu for vcpu in domain.vcpus if not vcpu.is_down]
     info.domain = domain.id
     info.flags = _flags(domain)

@@ -1,0 +1,56 @@
+"""The machine below the hypervisor, as tools see it: one processor, one node, memory, Xen's log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xenport.model import runstate
+from xenport.model.log import Log
+from xenport.model.memory import PAGE_SIZE
+
+if TYPE_CHECKING:
+    from xenport.model.hypervisor import Hypervisor
+    from xenport.model.sysctl_pools import Pools
+
+PROCESSORS = 1
+NODES = 1
+MAX_NODE_ID = 63
+KHZ = 1_000_000
+SPARE_PAGES = 4096  #: of the machine, besides those that domains were made with
+
+
+@dataclass
+class Trace:
+    """The state of tracing."""
+
+    events: int = 0x1000_0000
+    pages: int = 0  #: of the buffers; 0: there are none
+
+
+class Physical:
+    """What there is once, whatever domains there are."""
+
+    def __init__(self, hypervisor: Hypervisor) -> None:
+        self._hypervisor = hypervisor
+        self.log = Log("(XEN) Xen version " + hypervisor.abi.release + ".0-model\n")
+        self.pools: Pools | None = None  #: made when they are first asked about
+        self.trace = Trace()
+        self.power: dict[str, int] = {}  #: what tools set of the processor's power states
+        self.offlining: set[int] = set()  #: machine frames that go when they are given back
+
+    def total_pages(self) -> int:
+        """Pages of memory."""
+        domains = self._hypervisor.domains.values()
+        return SPARE_PAGES + sum(d.memory.size // PAGE_SIZE for d in domains if d.vcpus)
+
+    def free_pages(self) -> int:
+        """Those of them that no domain has."""
+        domains = self._hypervisor.domains.values()
+        return self.total_pages() - sum(d.total_pages for d in domains if d.vcpus)
+
+    def idle_ns(self) -> int:
+        """How long the processor had nothing to run."""
+        vcpus = [vcpu for d in self._hypervisor.domains.values() for vcpu in d.vcpus]
+        busy = sum(vcpu.runstate.total(runstate.RUNNING) for vcpu in vcpus)
+        return self._hypervisor.clock.now - busy

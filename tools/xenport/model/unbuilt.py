@@ -1,0 +1,39 @@
+"""Commands that this Xen, like Debian's, is built without: refused, with the errno for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from xenport.model.errors import XenError
+from xenport.model.handlers import Handlers
+
+if TYPE_CHECKING:
+    from xenport.model.call import Call
+
+handlers = Handlers()
+
+#: Commands by errno. An architecture whose Xen has one supplies a handler of its own.
+_REFUSED = {
+    "ENOSYS": (
+        "XEN_SYSCTL_perfc_op",
+        "XEN_SYSCTL_lockprof_op",
+        "XEN_SYSCTL_livepatch_op",
+        "XEN_SYSCTL_pcitopoinfo",
+    ),
+    "EOPNOTSUPP": (
+        "XEN_SYSCTL_coverage_op",
+        "XEN_SYSCTL_dt_overlay",
+    ),
+}
+
+
+def _refusal(errno: str) -> Callable[[Call], int]:
+    def refuse(_call: Call) -> int:
+        raise XenError(errno)
+
+    return refuse
+
+
+for _errno, _names in _REFUSED.items():
+    handlers.command(*_names)(_refusal(_errno))
