@@ -2,20 +2,11 @@
  * physdev_op: what start-up on x86 needs of it, the right to use I/O ports.
  */
 #include <fault.h>
-#include <features.h>
-#include <physdev.h>
-#include <string.h>
 
-#include "common.h"
-#include "x86.h"
+#include "physdev_request.h"
 
 /* The port that firmware writes its progress to; reading it has no effect. */
 #define HARMLESS_PORT 0x80
-
-static long physdev_op(unsigned int command, void *argument)
-{
-    return arch_hypercall(__HYPERVISOR_physdev_op, command, arch_guest_address(argument), 0, 0, 0);
-}
 
 static long set_iopl(unsigned int level)
 {
@@ -52,6 +43,39 @@ TEST(pv_set_iopl, ENTER, "a PV dom0 may use I/O ports once it says so", .needs =
     CHECK_ERRNO(set_iopl(4), EINVAL);
     CHECK_ERRNO(physdev_op(PHYSDEVOP_set_iopl, arch_unmapped_pointer()), EFAULT);
     CHECK_EQ(set_iopl(0), 0);
+}
+
+static long set_bitmap(const void *bitmap, uint32_t ports)
+{
+    struct physdev_set_iobitmap set = {.nr_ports = ports};
+
+    handle_set(set.bitmap, bitmap);
+    return physdev_op(PHYSDEVOP_set_iobitmap, &set);
+}
+
+/*
+ * Background: Below its level a guest reaches the ports that a bitmap opens; a clear bit is open.
+ * Provoked by: a port read with a bitmap that has the port closed, that has it open, and that ends before it;
+ * a bitmap of more ports than there are; one in Xen's memory; an argument at no address.
+ * Expected: #GP; no fault; #GP; -EINVAL; -EINVAL; -EFAULT.
+ * Source: physdev.h (PHYSDEVOP_set_iobitmap); arch/x86/pv/emul-priv-op.c, guest_io_okay().
+ */
+TEST(pv_set_iobitmap, ENTER, "a PV dom0 opens single I/O ports", .needs = "pv dom0")
+{
+    static uint8_t bitmap[32];
+
+    memset(bitmap, 0xff, sizeof(bitmap));
+    CHECK_EQ(set_iopl(0), 0);
+    CHECK_EQ(set_bitmap(bitmap, 256), 0);
+    CHECK(fault_expected(read_port, NULL, NULL));
+    memset(bitmap, 0, sizeof(bitmap));
+    CHECK(!fault_expected(read_port, NULL, NULL));
+    CHECK_EQ(set_bitmap(bitmap, HARMLESS_PORT), 0);
+    CHECK(fault_expected(read_port, NULL, NULL));
+    CHECK_ERRNO(set_bitmap(bitmap, 65537), EINVAL);
+    CHECK_ERRNO(set_bitmap((void *)0xffff830000000000, 256), EINVAL);
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_set_iobitmap, arch_unmapped_pointer()), EFAULT);
+    CHECK_EQ(set_bitmap(NULL, 0), 0);
 }
 
 /*

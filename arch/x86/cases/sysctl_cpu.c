@@ -1,22 +1,8 @@
 /*
  * sysctl about processors of x86: what CPUID says, starting and stopping, power states, shared caches.
  */
+#include "cpuid.h"
 #include "sysctl_request.h"
-#include "x86.h"
-
-#define NO_CPU 0x7000
-
-struct registers_of_cpuid {
-    uint32_t a, b, c, d;
-};
-
-static struct registers_of_cpuid cpuid(uint32_t leaf)
-{
-    struct registers_of_cpuid r;
-
-    __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(0));
-    return r;
-}
 
 /* ---- What CPUID says ---- */
 
@@ -111,7 +97,7 @@ static const xen_cpuid_leaf_t *find_leaf(uint32_t leaf)
 TEST(sysctl_cpu_policy, CONTROL, "dom0 is told the CPUID leaves that guests may have",
      .needs = "dom0")
 {
-    struct registers_of_cpuid vendor = cpuid(0);
+    struct cpuid vendor = cpuid(0);
     static uint32_t words[WORDS];
     uint32_t leaf_limit, msr_limit;
 

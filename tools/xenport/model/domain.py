@@ -68,6 +68,8 @@ class Domain:
         self.params: dict[int, int] = {}  #: HVM parameters
         self.settings = Settings()
         self.vm_assist = 0
+        self.pirqs: dict[int, int] = {}  #: its numbers for interrupts of the machine; -1: reserved
+        self.has_eoi_page = False
         self.vcpus: list[Vcpu] = []
         self.memory: Memory
         self.built: Any = None  #: what the CPU adapter's builder wants to keep

@@ -16,6 +16,9 @@ handlers = Handlers()
 #: Commands by errno. An architecture whose Xen has one supplies a handler of its own.
 _REFUSED = {
     "ENOSYS": (
+        "PHYSDEVOP_pci_device_add",
+        "PHYSDEVOP_pci_device_remove",
+        "PHYSDEVOP_pci_device_reset",
         "XEN_SYSCTL_perfc_op",
         "XEN_SYSCTL_lockprof_op",
         "XEN_SYSCTL_livepatch_op",
@@ -26,6 +29,11 @@ _REFUSED = {
         "XEN_SYSCTL_dt_overlay",
     ),
 }
+
+
+def refuse_all(_call: Call) -> None:
+    """The whole hypercall is not there, though its number is."""
+    raise XenError("ENOSYS")
 
 
 def _refusal(errno: str) -> Callable[[Call], int]:

@@ -25,6 +25,7 @@ from unicorn import (
 )
 
 from xenport.abi.releases import rank
+from xenport.model import unbuilt
 from xenport.model.cpu import arm_domctl, arm_firmware, code_traps
 from xenport.model.cpu.arm_core import (
     EXCEPTION_BREAKPOINT,
@@ -86,7 +87,8 @@ _UNREADABLE_PARAM = "HVM_PARAM_MONITOR_RING_PFN"
 class ArmCpu(Cpu):
     """A vcpu of an Arm guest."""
 
-    handlers = arm_domctl.handlers
+    handlers = Handlers(arm_domctl.handlers)
+    handlers.check("physdev_op")(unbuilt.refuse_all)
     features = _FEATURES
     map_spaces = ("XENMAPSPACE_shared_info", "XENMAPSPACE_grant_table")
     unknown_space = "ENOSYS"

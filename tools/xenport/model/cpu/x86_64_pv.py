@@ -153,6 +153,7 @@ class PvCpu(Cpu):
         self.syscall32_address = 0
         self.nmi_masked = False  #: until the guest returns from the NMI by iret
         self.iopl = 0
+        self._port_bitmap = (0, 0)  # handle, and how many ports it has
         self.kernel_stack = (0, 0)  #: ss, rsp: for entries from user mode
         self.debug_registers = [0] * 8
         self.returning = False  #: the iret hypercall is under way
@@ -525,7 +526,24 @@ class PvCpu(Cpu):
         """The time record of vcpu_info."""
         self._time.write()
 
-    # ---- Interrupts ----
+    # ---- Interrupts, ports ----
+
+    def use_port_bitmap(self, handle: int, ports: int) -> None:
+        """Ports with a clear bit in the bitmap are open."""
+        self._port_bitmap = (handle, ports)
+
+    def may_use_port(self, port: int, size: int) -> bool:
+        """Is the level high enough for ports, or are these open?"""
+        if self.iopl:
+            return True
+        handle, ports = self._port_bitmap
+        if port + size > ports:
+            return False
+        try:
+            bits = self.vcpu.copy_in(handle, size // 8 + 2, port // 8)
+        except XenError:
+            return False
+        return not int.from_bytes(bits, "little") >> port % 8 & ((1 << size) - 1)
 
     def bind_pirq(self, pirq: int) -> None:
         """ISA interrupts exist, except those that Xen uses or that nothing is behind."""

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xenport.model import livepatch
-from xenport.model.cpu import x86_core, x86_pv_xen, x86_sysctl
+from xenport.model.cpu import (
+    x86_core,
+    x86_firmware,
+    x86_physdev,
+    x86_platform,
+    x86_pv_xen,
+    x86_sysctl,
+)
 from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -18,7 +25,13 @@ if TYPE_CHECKING:
     from xenport.model.call import Call
     from xenport.model.cpu.x86_64_pv import PvCpu
 
-handlers = Handlers(x86_sysctl.handlers, livepatch.handlers)
+handlers = Handlers(
+    livepatch.handlers,
+    x86_firmware.handlers,
+    x86_physdev.handlers,
+    x86_platform.handlers,
+    x86_sysctl.handlers,
+)
 command = handlers.command
 
 MAX_GDT_ENTRIES = 7168  #: FIRST_RESERVED_GDT_ENTRY

@@ -23,23 +23,23 @@ _OUT = ctypes.CFUNCTYPE(
 
 
 def install(cpu: PvCpu) -> None:
-    """Hook cpuid, in and out. A kernel needs an I/O privilege level of 1 for ports; there is
-    nothing behind them."""
+    """Hook cpuid, in and out. A kernel needs an I/O privilege level of 1 for ports, or a
+    bitmap; there is nothing behind them."""
     processor = cpu.processor
 
     def cpuid(_uc: int, _data: int) -> int:
         do_cpuid(cpu)
         return 1
 
-    def read_port(_uc: int, _port: int, size: int, _data: int) -> int:
+    def read_port(_uc: int, port: int, size: int, _data: int) -> int:
         mask = (1 << 8 * size) - 1
-        if cpu.iopl < 1:
+        if not cpu.may_use_port(port, size):
             processor.raise_fault(GP)
             return processor.rax.get() & mask
         return mask
 
-    def write_port(_uc: int, _port: int, _size: int, _value: int, _data: int) -> None:
-        if cpu.iopl < 1:
+    def write_port(_uc: int, port: int, size: int, _value: int, _data: int) -> None:
+        if not cpu.may_use_port(port, size):
             processor.raise_fault(GP)
 
     hook = processor.core.hook_instruction_raw

@@ -8,7 +8,7 @@ from unicorn import x86_const as x86
 
 from xenport.abi.releases import rank
 from xenport.model import livepatch
-from xenport.model.cpu import x86_sysctl
+from xenport.model.cpu import x86_firmware, x86_physdev, x86_platform, x86_sysctl
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
-handlers = Handlers(x86_sysctl.handlers, livepatch.handlers)
+handlers = Handlers(
+    livepatch.handlers,
+    x86_firmware.handlers,
+    x86_physdev.handlers,
+    x86_platform.handlers,
+    x86_sysctl.handlers,
+)
+handlers.check("physdev_op")(x86_physdev.check_hvm)
 command = handlers.command
 
 #: Parameters that a guest may set, or read, of its own domain.

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 handlers = Handlers()
 command = handlers.command
 
-_NODE_OF_NO_DEVICE = 0xFFFF_FFFE  #: XEN_INVALID_DEV
 _UNLIMITED = 0xFFFF_FFFF
 
 # ---- What CPUID says ----
@@ -169,10 +168,12 @@ def psr_alloc(call: Call) -> None:
 
 @command("XEN_SYSCTL_pcitopoinfo")
 def pcitopoinfo(call: Call) -> None:
-    """The nodes of devices, of which there are none."""
+    """The nodes of devices."""
     asked = call.view.u.pcitopoinfo
     if not asked.devs or not asked.nodes:
         raise XenError("EINVAL")
     for index in range(asked.num_devs):
-        call.vcpu.read_struct("physdev_pci_device", asked.devs, index)
-        call.vcpu.write_word("uint32", _NODE_OF_NO_DEVICE, asked.nodes, index)
+        device = call.vcpu.read_struct("physdev_pci_device", asked.devs, index)
+        is_known = (device.seg, device.bus, device.devfn) in call.hypervisor.physical.devices
+        node = 0 if is_known else call.domain.abi.constant("XEN_INVALID_DEV")
+        call.vcpu.write_word("uint32", node, asked.nodes, index)

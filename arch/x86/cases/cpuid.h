@@ -1,0 +1,22 @@
+/* The instruction cpuid. */
+#ifndef XENPORT_X86_CPUID_H
+#define XENPORT_X86_CPUID_H
+
+#include <stdint.h>
+
+/* A number that no processor has. */
+#define NO_CPU 0x7000
+
+struct cpuid {
+    uint32_t a, b, c, d;
+};
+
+static inline struct cpuid cpuid(uint32_t leaf)
+{
+    struct cpuid r;
+
+    __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(0));
+    return r;
+}
+
+#endif

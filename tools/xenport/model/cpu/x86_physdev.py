@@ -1,0 +1,244 @@
+"""physdev_op: interrupts and devices of a PC. It has one I/O APIC, and on its PCI bus nothing.
+
+What PV guests have is here; an HVM guest gets what `HVM_COMMANDS` of it say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xenport.model.errors import XenError
+from xenport.model.handlers import Handlers
+from xenport.model.policy import require_control
+
+if TYPE_CHECKING:
+    from xenport.model.call import Call
+
+handlers = Handlers()
+command = handlers.command
+
+PIRQS = 272
+INTERRUPTS = 24  #: of the I/O APIC
+_RESERVED = -1  #: stands for the interrupt of a pirq that has none yet
+_MOST_PORTS = 65536
+_XEN = range(0xFFFF_8000_0000_0000, 0xFFFF_8800_0000_0000)  #: where no PV guest has memory
+
+# ---- pirqs ----
+
+
+@command("PHYSDEVOP_map_pirq")
+def map_pirq(call: Call) -> None:
+    """A pirq for an interrupt of the machine. There are no messages."""
+    view = call.view
+    abi = call.domain.abi
+    domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
+    require_control(call.domain)
+    if view.type != abi.constant("MAP_PIRQ_TYPE_GSI") or not 0 <= view.index < INTERRUPTS:
+        raise XenError("EINVAL")
+    if view.pirq < 0:
+        view.pirq = next((p for p, i in domain.pirqs.items() if i == view.index), view.index)
+    domain.pirqs[view.pirq] = view.index
+
+
+@command("PHYSDEVOP_unmap_pirq")
+def unmap_pirq(call: Call) -> None:
+    """Take a pirq away."""
+    view = call.view
+    domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
+    require_control(call.domain)
+    if domain.pirqs.get(view.pirq, _RESERVED) == _RESERVED:
+        raise XenError("EINVAL")
+    del domain.pirqs[view.pirq]
+
+
+@command("PHYSDEVOP_get_free_pirq")
+def get_free_pirq(call: Call) -> None:
+    """Reserve a number: messages have those from the end."""
+    pirqs = call.domain.pirqs
+    free = [number for number in range(PIRQS - 1, INTERRUPTS - 1, -1) if number not in pirqs]
+    if not free:
+        raise XenError("ENOSPC")
+    call.view.pirq = free[0]
+    pirqs[free[0]] = _RESERVED
+
+
+@command("PHYSDEVOP_eoi")
+def eoi(call: Call) -> None:
+    """An interrupt was handled. None ever comes here."""
+    if call.view.irq not in call.domain.pirqs:
+        raise XenError("EINVAL")
+
+
+@command("PHYSDEVOP_IRQ_UNMASK_NOTIFY")
+def irq_unmask_notify(_call: Call) -> None:
+    """All of them were."""
+
+
+@command("PHYSDEVOP_alloc_irq_vector")
+def alloc_irq_vector(call: Call) -> None:
+    """The vector is the interrupt's number."""
+    call.view.vector = call.view.irq
+
+
+@command("PHYSDEVOP_free_irq_vector")
+def free_irq_vector(_call: Call) -> None:
+    """Not there any more."""
+    raise XenError("ENOSYS")
+
+
+@command("PHYSDEVOP_pirq_eoi_gmfn_v1", "PHYSDEVOP_pirq_eoi_gmfn_v2")
+def pirq_eoi_gmfn(call: Call) -> None:
+    """The page that says which pirqs need PHYSDEVOP_eoi; nothing is ever written there."""
+    frame = call.view.gmfn
+    if not call.domain.frames.owns(frame):
+        raise XenError("EINVAL")
+    if call.domain.has_eoi_page:
+        raise XenError("EBUSY")
+    call.domain.has_eoi_page = True
+
+
+# ---- The I/O APIC, ports ----
+
+_IO_APIC = 0xFEC0_0000
+_VERSION_REGISTER, _VERSION = 1, (INTERRUPTS - 1) << 16 | 0x11
+
+
+@command("PHYSDEVOP_apic_read")
+def apic_read(call: Call) -> None:
+    """A register of the I/O APIC, which knows its version."""
+    if call.view.apic_physbase != _IO_APIC:
+        raise XenError("EINVAL")
+    call.view.value = _VERSION if call.view.reg == _VERSION_REGISTER else 0
+
+
+@command("PHYSDEVOP_apic_write")
+def apic_write(call: Call) -> None:
+    """What is written has no effect."""
+    if call.view.apic_physbase != _IO_APIC:
+        raise XenError("EINVAL")
+
+
+@command("PHYSDEVOP_setup_gsi")
+def setup_gsi(call: Call) -> None:
+    """Set an interrupt up, once."""
+    number = call.view.gsi
+    done = call.hypervisor.physical.interrupts
+    if not 0 <= number < INTERRUPTS:
+        raise XenError("EINVAL")
+    if number in done:
+        raise XenError("EEXIST")
+    done.add(number)
+
+
+@command("PHYSDEVOP_set_iobitmap")
+def set_iobitmap(call: Call) -> None:
+    """The ports that are open below the level for them."""
+    view = call.view
+    if view.bitmap in _XEN or view.nr_ports > _MOST_PORTS:
+        raise XenError("EINVAL")
+    call.vcpu.cpu.use_port_bitmap(view.bitmap, view.nr_ports)  # type: ignore[attr-defined]
+
+
+# ---- PCI ----
+
+_Device = tuple[int, int, int]  # segment, bus, device and function
+
+
+def _here(call: Call) -> _Device:
+    return getattr(call.view, "seg", 0), call.view.bus, call.view.devfn
+
+
+@command("PHYSDEVOP_pci_device_add", "PHYSDEVOP_manage_pci_add")
+def pci_device_add(call: Call) -> None:
+    """A device, or one that is known anew."""
+    call.hypervisor.physical.devices.add(_here(call))
+
+
+@command("PHYSDEVOP_manage_pci_add_ext")
+def manage_pci_add_ext(call: Call) -> None:
+    """The same with what kind of function it is."""
+    if call.view.is_extfn > 1 or call.view.is_virtfn > 1:
+        raise XenError("EINVAL")
+    pci_device_add(call)
+
+
+def _known(call: Call, device: _Device) -> _Device:
+    if device not in call.hypervisor.physical.devices:
+        raise XenError("ENODEV")
+    return device
+
+
+@command("PHYSDEVOP_pci_device_remove", "PHYSDEVOP_manage_pci_remove")
+def pci_device_remove(call: Call) -> None:
+    """A device is gone."""
+    call.hypervisor.physical.devices.remove(_known(call, _here(call)))
+
+
+@command("PHYSDEVOP_restore_msi", "PHYSDEVOP_restore_msi_ext")
+def restore_msi(call: Call) -> None:
+    """Write the messages of a device again, of which there are none."""
+    _known(call, _here(call))
+    require_control(call.domain)
+
+
+@command("PHYSDEVOP_prepare_msix", "PHYSDEVOP_release_msix")
+def prepare_msix(call: Call) -> None:
+    """No device has a table of messages."""
+    call.view  # noqa: B018 (an argument at no address comes first)
+    raise XenError("ENODEV")
+
+
+@command("PHYSDEVOP_pci_device_reset")
+def pci_device_reset(call: Call) -> None:
+    """A device was reset."""
+    view = call.view
+    if view.flags & ~call.domain.abi.constant("PCI_DEVICE_RESET_MASK"):
+        raise XenError("EINVAL")
+    _known(call, (view.dev.seg, view.dev.bus, view.dev.devfn))
+
+
+@command("PHYSDEVOP_pci_mmcfg_reserved")
+def pci_mmcfg_reserved(call: Call) -> None:
+    """There are no windows."""
+    if call.view.flags & ~call.domain.abi.constant("XEN_PCI_MMCFG_RESERVED"):
+        raise XenError("EINVAL")
+    raise XenError("ENODEV")
+
+
+@command("PHYSDEVOP_dbgp_op")
+def dbgp_op(call: Call) -> None:
+    """Xen's console is not on USB."""
+    call.view  # noqa: B018 (an argument at no address comes first)
+
+
+# ---- HVM guests ----
+
+_NEEDS_PIRQS = (
+    "PHYSDEVOP_map_pirq",
+    "PHYSDEVOP_unmap_pirq",
+    "PHYSDEVOP_eoi",
+    "PHYSDEVOP_get_free_pirq",
+)
+_NEEDS_CONTROL = (
+    "PHYSDEVOP_pci_mmcfg_reserved",
+    "PHYSDEVOP_pci_device_add",
+    "PHYSDEVOP_pci_device_remove",
+    "PHYSDEVOP_pci_device_reset",
+    "PHYSDEVOP_dbgp_op",
+    "PHYSDEVOP_setup_gsi",
+)
+_FOR_ALL = ("PHYSDEVOP_map_pirq", "PHYSDEVOP_unmap_pirq")  # where they need no pirqs any more
+
+
+def check_hvm(call: Call) -> None:
+    """An HVM guest without pirqs does not have the commands for them, and others than the control
+    domain have no devices."""
+    abi = call.domain.abi
+    commands = abi.hypercalls["physdev_op"].commands
+    name = next((n for n, c in commands.items() if c.number == call["cmd"]), None)
+    if name in _NEEDS_PIRQS:
+        refused = [e for e in commands[name].errors if e.errno == "ENOSYS"]
+        if refused or name not in _FOR_ALL:
+            raise XenError("ENOSYS")
+    if name in _NEEDS_CONTROL and not call.domain.is_control:
+        raise XenError("ENOSYS")
