@@ -250,7 +250,7 @@ TEST(livepatch_refused, CONTROL, "live patches that do not exist or are none", .
         CHECK_ERRNO(patch_action("xenport", action), ENOENT);
 }
 
-#ifdef XEN_SYSCTL_dt_overlay
+#ifdef XEN_SYSCTL_DT_OVERLAY_ADD
 /*
  * Background: Devices come and go with overlays of Arm's device tree.
  * Provoked by: an operation that does not exist; an overlay of no bytes to add.
