@@ -43,6 +43,7 @@ from xenport.model.cpu.arm_gic import SPURIOUS, Distributor, Gic
 from xenport.model.cpu.arm_timer import GenericTimer, read_counter
 from xenport.model.cpu.base import Cpu
 from xenport.model.errors import XenError
+from xenport.model.handlers import Handlers
 from xenport.model.memory import MemoryFault
 
 if TYPE_CHECKING:
