@@ -111,6 +111,16 @@ class EventChannels:
             raise XenError("ENOSPC")
         return self._allocate(len(self.ports))
 
+    def port_at(self, number: int) -> Port | None:
+        """Port ``number``, still free, for who wants this one; None if it is in use or no number
+        that the domain can have."""
+        if not 0 <= number < min(self._domain.max_port + 1, self.delivery.max_ports):
+            return None
+        while len(self.ports) <= number:
+            self._allocate(len(self.ports))
+        port = self.ports[number]
+        return port if port.state == "free" else None
+
     def _allocate(self, number: int) -> Port:
         self.ports.extend(Port(number + i) for i in range(GROUP))
         return self.ports[number]

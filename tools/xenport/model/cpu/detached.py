@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from xenport.model import hvm_op
 from xenport.model.adapters import cpu_class
 from xenport.model.cpu.base import Cpu
 from xenport.model.errors import NeedsGuest
@@ -18,6 +19,7 @@ from xenport.model.memory import PAGE_SIZE, Memory
 
 if TYPE_CHECKING:
     from xenport.architecture import Architecture
+    from xenport.model.call import Call
     from xenport.model.domain import Domain
     from xenport.model.grant_table import Granted
 
@@ -113,6 +115,7 @@ def detached(architecture: Architecture, guest: str) -> type[Cpu]:
         if "ClassVar" in str(kind) and name != "handlers"
     }
     handlers = Handlers()
+    handlers.command("HVMOP_get_param")(_get_param)
     handlers.checks.update(adapter.handlers.checks)
     for name in adapter.handlers:
         handlers.command(name)(_needs_processor)
@@ -122,3 +125,10 @@ def detached(architecture: Architecture, guest: str) -> type[Cpu]:
 
 def _needs_processor(_call: Any) -> None:
     raise NeedsGuest(_PROCESSOR)
+
+
+def _get_param(call: Call) -> None:
+    """What the guest itself has set; the rest was its builder's."""
+    hvm_op.get_param(call)
+    if call.view.index not in call.domain.params:
+        raise NeedsGuest(_BUILDER)

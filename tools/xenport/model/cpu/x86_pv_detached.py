@@ -169,6 +169,8 @@ class _Nothing:
 class DetachedPvCpu(Detached, PvCpu):
     """See the module."""
 
+    bind_pirq = PvCpu.bind_pirq
+
     def __init__(self, vcpu: Vcpu) -> None:
         super().__init__(vcpu)
         self._nothing: Any = _Nothing()

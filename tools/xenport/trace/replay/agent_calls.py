@@ -49,8 +49,7 @@ _REFUSED = {
     ),
     **dict.fromkeys(
         ("SCHEDOP_block", "SCHEDOP_poll", "SCHEDOP_shutdown", "SCHEDOP_shutdown_code",
-         "SCHEDOP_watchdog", "SCHEDOP_remote_shutdown", "sched_op_compat", "EVTCHNOP_reset",
-         "EVTCHNOP_reset_cont", "CONSOLEIO_read"),
+         "SCHEDOP_watchdog", "SCHEDOP_remote_shutdown", "sched_op_compat", "CONSOLEIO_read"),
         _OWN_END,
     ),
     **dict.fromkeys(
@@ -60,6 +59,8 @@ _REFUSED = {
     ),
 }  # fmt: skip
 """By hypercall or command."""
+
+_RESETS = frozenset({"EVTCHNOP_reset", "EVTCHNOP_reset_cont"})
 
 #: Commands of what is refused that can be made all the same.
 _HARMLESS = frozenset(
@@ -100,6 +101,7 @@ class Guest:
     domain: int  #: its number in the trace
     domid: int  #: and the one that it has itself
     translated: bool  #: its frames are not the machine's
+    has_ring: bool  #: its console is a ring, which needs an event channel
 
 
 class AgentCalls:
@@ -116,6 +118,7 @@ class AgentCalls:
         self._efault = -abi.errno("EFAULT")
         self._self = abi.constant("DOMID_SELF")
         self._ports: set[int] = set()  # that Xen gives the agent
+        self._lost: set[int] = set()  # those of them in place of others that it does not give
         self._pages: dict[int, int] = {}  # of the pool, by frame
         self._scratch: dict[int, int] = {}  # of the pool, by the trace's address
         self.calls: dict[int, Call] = {}
@@ -128,6 +131,29 @@ class AgentCalls:
 
     def add(self, record: Record) -> int:
         """Adds a call and returns its index. Raises `Unreplayable`."""
+        try:
+            return self._add(record)
+        except Unreplayable:
+            self._lose(record)
+            raise
+
+    def _lose(self, record: Record) -> None:
+        """Ports that came with a call which is not replayed: of their kind nothing is known."""
+        hypercall = self._reach.hypercall(record.number)
+        if hypercall is None or record.result is None or record.result < 0:
+            return
+        afters = {one.name: one.after for one in record.buffers}
+        for reached in self._reach.buffers(record.number, record.arguments, lambda *_: None):
+            after = afters.get(reached.name)
+            for number in self._plans.numbers(reached.element, None, reached.direction, None):
+                if number.resource == "port" and number.direction != "in" and after:
+                    at = slice(number.offset, number.offset + number.size)
+                    port = int.from_bytes(after[at], self._order)
+                    self._ports.discard(port)
+                    self._replace_port(port)
+                    self._lost.add(port)
+
+    def _add(self, record: Record) -> int:
         if record.result is None:
             raise Unreplayable("it did not return")
         if record.vcpu is None or None in record.arguments:
@@ -154,6 +180,9 @@ class AgentCalls:
             return
         if command.name in _REFUSED:
             raise Unreplayable(_REFUSED[command.name])
+        if command.name in _RESETS and self._guest.has_ring:
+            self._close_all()
+            raise Unreplayable("the agent would lose its console; its ports are closed instead")
         if command.name in BUILT and (record.result or 0) >= 0:
             raise Unreplayable("it asks how the domain was built")
         if command.name in _RESERVATION and not self._guest.translated:
@@ -171,6 +200,7 @@ class AgentCalls:
             )
         for port in made.new_ports:
             self._ports.add(port)
+            self._lost.discard(port)
         self.size += len(content)
         self.calls[index] = Call(index, record, made.buffers, content)
         return index
@@ -194,22 +224,40 @@ class AgentCalls:
 
     def need_port(self, port: int, must_be: bool) -> None:
         """Sees to it that the agent has ``port``, if the call needs it."""
+        if port in self._lost and not must_be:
+            raise Unreplayable("it names a port that came with a call which was not replayed")
         if port in self._ports or not must_be:
             return
         if port >= MOST_PORTS:
             raise Unreplayable("it names a port beyond those that the agent counts")
         if self._guest.domid == 0:
             raise Unreplayable("it names a port that nobody gave to the agent")
-        # One that the builder of the domain made for the control domain.
-        number = self._abi.hypercalls["event_channel_op"].number
-        command = self._abi.constant("EVTCHNOP_alloc_unbound")
+        self._replace_port(port)
+
+    def _replace_port(self, port: int) -> None:
+        """Gives the agent a port that the trace knows by this number, for the control domain."""
+        if port >= MOST_PORTS:
+            return
         before, after = (
             struct.pack(f"{self._prefix}HHI", self._self, 0, value) for value in (0, port)
         )
-        self.add(
+        self._event_call("EVTCHNOP_alloc_unbound", before, after)
+
+    def _close_all(self) -> None:
+        for port in sorted(self._ports):
+            content = struct.pack(f"{self._prefix}I", port)
+            self._event_call("EVTCHNOP_close", content, content)
+        self._ports.clear()
+        self._lost.clear()
+
+    def _event_call(self, command: str, before: bytes, after: bytes) -> None:
+        """A call of the agent's own; nobody looks at its result."""
+        self._add(
             Record(
-                0, "", None, None, self._guest.domain, 0, self._guest.caller, number,
-                (command, PAGE), 0, False, (Buffer("arg", PAGE, before, after),),
+                0, "", None, None, self._guest.domain, 0, self._guest.caller,
+                self._abi.hypercalls["event_channel_op"].number,
+                (self._abi.constant(command), PAGE), 0, False,
+                (Buffer("arg", PAGE, before, after),),
             )
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from xenport.model.cpu.detached import FRAMES
 from xenport.model.domain import Domain
+from xenport.model.events import Port
 from xenport.model.vcpu import Vcpu
 from xenport.trace.replay.memory import RecordedMemory
 from xenport.trace.replay.outcome import Unreplayable
@@ -15,6 +16,7 @@ NO_FRAME = 1 << 48
 
 _SPECIAL_DOMAINS = 0x7FF0  # DOMID_FIRST_RESERVED
 _NO_PORT = 1 << 30
+_MOST_PORTS = 4096  # that are made to keep the numbers of a trace
 
 
 class RecordedVcpu(Vcpu):
@@ -34,6 +36,7 @@ class Guest:
         self.domain = domain
         self.memory = RecordedMemory()
         self.ports: dict[int, int] = {}  #: by the trace's numbers
+        self.lost: set[int] = set()  #: ports that came with calls which were not replayed
         self._frames: dict[int, int] = {}
         self._other = other
         for _ in range(domain.max_vcpus):
@@ -41,20 +44,22 @@ class Guest:
             domain.vcpus.append(vcpu)
             vcpu.up()
 
-    def number(self, resource: str, recorded: int, whose: int | None, must_be: bool) -> int:
+    def number(
+        self, resource: str, recorded: int, whose: int | None, must_be: bool, domains: bool
+    ) -> int:
         """The model's number for one that the guest gives Xen.
 
         ``whose`` domain's it is if not the guest's own; ``must_be``: the call succeeded, and needs
-        it. Raises `Unreplayable`.
+        it; ``domains``: the domains that are named exist. Raises `Unreplayable`.
         """
         match resource:
             case "port":
-                owner = self if whose is None else self.domain_named(whose, must_be)
+                owner = self if whose is None else self.domain_named(whose, domains)
                 return recorded if owner is None else owner.port(recorded, must_be)
             case "frame":
                 return self.frame(recorded, must_be)
             case "domain":
-                self.domain_named(recorded, must_be)
+                self.domain_named(recorded, domains)
                 return recorded
             case _:
                 raise Unreplayable(f"it names a {resource} of the guest's, which memory describes")
@@ -69,24 +74,47 @@ class Guest:
 
     def port(self, recorded: int, must_be: bool) -> int:
         """The number of one of the guest's ports."""
+        if recorded in self.lost and not must_be:
+            raise Unreplayable("it names a port that came with a call which was not replayed")
         found = self.ports.get(recorded)
         if found is not None:
             return found
+        events = self.domain.events
         if must_be and recorded and (not self.domain.is_control or not self.domain.vcpus):
-            return self._port_of_builder(recorded)
+            port = events.port_at(recorded)
+            if port is not None:
+                self._bind_as_builder(port)
+                return recorded
         # The same number, if that is no other port.
         is_other = recorded in self.ports.values()
-        if must_be and (is_other or self.domain.events.find(recorded) is None):
+        if must_be and (is_other or events.find(recorded) is None):
             raise Unreplayable("it names a port that the model did not give")
         return _NO_PORT if is_other else recorded
 
-    def _port_of_builder(self, recorded: int) -> int:
+    def lose(self, recorded: int) -> None:
+        """The guest has a port that came with a call which was not replayed: of its kind nothing
+        is known."""
+        self.ports.pop(recorded, None)
+        port = self.domain.events.port_at(recorded) if recorded <= _MOST_PORTS else None
+        if port is not None:
+            self._bind_as_builder(port)
+        self.lost.add(recorded)
+
+    def make_room(self, recorded: int) -> None:
+        """The next port that the guest gets is ``recorded``, if that can be: Xen gives the lowest
+        free one, so those below were in use."""
         events = self.domain.events
-        port = events.free_port()
+        if recorded > _MOST_PORTS or events.port_at(recorded) is None:
+            return
+        for port in events.ports[1:recorded]:
+            if port.state == "free":
+                self._bind_as_builder(port)
+
+    def _bind_as_builder(self, port: Port) -> None:
+        """Whoever built the domain made the port, for the control domain."""
         port.remote_domid = 0
-        events.bind(port, "unbound")
-        self.ports[recorded] = port.number
-        return port.number
+        self.domain.events.bind(port, "unbound")
+        self.ports.setdefault(port.number, port.number)
 
     def frame(self, recorded: int, must_be: bool) -> int:
         """The number of a frame: a page of the model's memory that stands for it, always the same.

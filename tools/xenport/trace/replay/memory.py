@@ -10,14 +10,16 @@ class RecordedMemory:
     """What the present record brought along, in the place of a guest's memory.
 
     It has the methods of a `Vcpu` that reach memory. ``faults`` says whether what is not there may
-    be missing because the guest had nothing there either.
+    be missing because the guest had nothing there either, ``domains_exist`` whether the domains
+    that the record names do.
     """
 
-    __slots__ = ("buffers", "faults")
+    __slots__ = ("buffers", "domains_exist", "faults")
 
     def __init__(self) -> None:
         self.buffers: list[tuple[int, bytearray]] = []  #: addresses and contents
         self.faults = False
+        self.domains_exist = True
 
     def copy_in(self, handle: int, length: int, offset: int = 0) -> bytearray:
         """See `Vcpu.copy_in`. Raises `Unreplayable` for what was not recorded."""

@@ -94,6 +94,7 @@ class Replay:
         self._decoder = Decoder(self.abi, comparable=True)
         self._order = self.abi.architecture.data_model.endian
         self._efault = -self.abi.errno("EFAULT")
+        self._esrch = -self.abi.errno("ESRCH")
         self._machines: dict[str, Hypervisor] = {}
         self._guests: dict[tuple[str, int], Guest] = {}
         self._plans: dict[tuple[str, int], _Plans] = {}
@@ -133,11 +134,14 @@ class Replay:
         plan = self._plan(record)
         must_be = record.result >= 0
         memory.faults = record.result == self._efault
+        memory.domains_exist = record.result != self._esrch
         placed = self._place(plan, record, guest, must_be) if plan.has_memory else []
         memory.buffers = [(one[0].address, one[1]) for one in placed]
         arguments: list[int] = [*record.arguments, 0, 0, 0, 0, 0, 0]  # type: ignore[list-item]
         for index, mask, resource in plan.registers:
-            arguments[index] = guest.number(resource, arguments[index] & mask, None, must_be)
+            value = arguments[index] & mask
+            domains = memory.domains_exist
+            arguments[index] = guest.number(resource, value, None, must_be, domains)
         if vcpu.is_blocked or vcpu.poll_port is not None:
             vcpu.wake()
         self._list = list(inner_calls(self.abi, record)) if plan.is_multicall else []
@@ -295,17 +299,22 @@ class Replay:
                 raise Unreplayable("its memory was not recorded")
             return
         content = bytearray(before)
+        exists = guest.memory.domains_exist
         for start, number in places:
-            if number.direction == "out":
-                continue
             at = start + number.offset
             value = self._integer(before, at, number.size)
             whose = None
             if number.whose is not None:
                 offset, width = number.whose
                 whose = self._integer(before, start + offset, width)
+            if number.direction == "out":
+                if number.resource == "port" and must_be and buffer.after is not None:
+                    owner = guest if whose is None else guest.domain_named(whose, must_be)
+                    if owner is not None:
+                        owner.make_room(self._integer(buffer.after, at, number.size))
+                continue
             needed = must_be and (number.resource != "port" or direction == "in")
-            new = guest.number(number.resource, value, whose, needed)
+            new = guest.number(number.resource, value, whose, needed, exists)
             if new != value:
                 content[at : at + number.size] = new.to_bytes(number.size, self._order)
         placed.append((buffer, content, direction, places))
@@ -330,6 +339,7 @@ class Replay:
                 at = start + number.offset
                 old = self._integer(recorded, at, number.size)
                 owner.ports[old] = self._integer(content, at, number.size)
+                owner.lost.discard(old)
 
     def _missed(self, record: Record) -> None:
         """``record`` was not replayed."""
@@ -342,9 +352,8 @@ class Replay:
                 after = next((b.after for b in record.buffers if b.name == reached.name), None)
                 for start, number in numbers:
                     if number.resource == "port" and number.direction != "in":
-                        # An older port of the same number is gone.
                         at = start + number.offset
-                        guest.ports.pop(self._integer(after or b"", at, number.size), None)
+                        guest.lose(self._integer(after or b"", at, number.size))
         adapter = guest.domain.cpu_class
         assert issubclass(adapter, Detached)
         adapter.missed(guest.domain, hypercall.name)

@@ -99,8 +99,9 @@ class PortReplay:
         arch = self._port.guest_arch(environment)
         abi = xenport.abi.load(arch.name, self._port.release)
         domid = 0 if "dom0" in environment.provides else 1
-        translated = cpu_class(arch, caller).translated
-        calls = AgentCalls(abi, Guest(caller, domain, domid, translated))
+        kind = cpu_class(arch, caller)
+        has_ring = domid != 0 and kind.built_by_tools
+        calls = AgentCalls(abi, Guest(caller, domain, domid, kind.translated, has_ring))
         waiting: dict[int, tuple[Record, ...]] = {}
         for record, parts in kept:
             inner: list[Record] = []
