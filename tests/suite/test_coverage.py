@@ -64,7 +64,7 @@ def test_the_start_counts_for_the_boot(table: Coverage) -> None:
 def test_elements_of_an_array_and_fields_of_an_argument_are_commands(table: Coverage) -> None:
     pin = row(table, "MMUEXT_PIN_L4_TABLE").cells[PV]
     assert pin.positive and pin.negative
-    assert row(table, "XEN_DOMCTL_getdomaininfo").cells[PV].positive == ("domctl_getdomaininfo",)
+    assert "domctl_getdomaininfo" in row(table, "XEN_DOMCTL_getdomaininfo").cells[PV].positive
 
 
 def test_tests_that_end_the_domain_count(table: Coverage) -> None:
