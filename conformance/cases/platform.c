@@ -1,9 +1,8 @@
 /*
- * platform_op: what the control domain may do to the machine: set its clock, send it to sleep.
+ * platform_op: what the control domain may do to the machine: set its clock. For its sleep see acpi_sleep.c.
  */
 #include <platform.h>
 #include <string.h>
-#include <timing.h>
 
 #include "common.h"
 
@@ -104,47 +103,4 @@ TEST(platform_denied, CONTROL, "platform_op from a domU is refused with EPERM",
 {
     CHECK_ERRNO(set_time(1600000000, 0, 0), EPERM);
 }
-
-#ifdef XENPF_enter_acpi_sleep
-#define SLEEP_ENABLE (1u << 13)
-
-static long acpi_sleep(uint32_t state, uint16_t first, uint16_t second, uint32_t flags)
-{
-    memset(&request, 0, sizeof(request));
-    request.u.enter_acpi_sleep.sleep_state = state;
-    request.u.enter_acpi_sleep.val_a = first;
-    request.u.enter_acpi_sleep.val_b = second;
-    request.u.enter_acpi_sleep.flags = flags;
-    return platform_op(XENPF_enter_acpi_sleep);
-}
-
-/*
- * Background: Two registers start the sleep together, each with a bit for it.
- * Provoked by: two register values of which only one starts the sleep; a flag that does not exist.
- * Expected: -EINVAL for both, and the machine stays awake.
- * Source: platform.h (XENPF_enter_acpi_sleep); arch/x86/acpi/power.c, acpi_enter_sleep().
- */
-TEST(acpi_sleep_refused, POWER, "a sleep that contradicts itself is refused with EINVAL",
-     .needs = "pv|hvm dom0")
-{
-    CHECK_ERRNO(acpi_sleep(5, SLEEP_ENABLE, 1, 0), EINVAL);
-    CHECK_ERRNO(acpi_sleep(5, SLEEP_ENABLE, 0, 2), EINVAL);
-}
-
-/*
- * Background: dom0 reads from the firmware what to write where to switch the machine off, and has
- * Xen do it.
- * Provoked by: state S5 with sleep type 0, which is what the firmware of emulated PCs says.
- * Expected: the machine is off.
- * Source: platform.h (XENPF_enter_acpi_sleep); arch/x86/acpi/power.c, enter_state().
- */
-TEST(acpi_power_off, POWER, "dom0 switches the machine off by ACPI",
-     .needs = "pv|hvm dom0 slow observed-end", .ends = "poweroff")
-{
-    long rc = acpi_sleep(5, SLEEP_ENABLE, 0, 0);
-
-    wait_for(SECONDS(1));
-    FAIL("the machine is still on, the call returned %ld", rc);
-}
-#endif
 #endif

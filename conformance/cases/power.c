@@ -5,22 +5,17 @@
  * costs a boot, so all but the basic ones need "slow": they run when `xenport run --slow` asks for
  * them. So do some of the basic ones in HVM guests, whose boot costs most.
  */
+#include <peer.h>
 #include <sched.h>
 #include <string.h>
 #include <timing.h>
 #include <vcpu.h>
 
 #include "common.h"
+#include "shutdown.h"
 
 /* Xen has two watchdogs for each domain. */
 #define WATCHDOGS 2
-
-static long shutdown_for(unsigned int reason)
-{
-    struct sched_shutdown shutdown = {.reason = reason};
-
-    return hypercall_sched_op(SCHEDOP_shutdown, &shutdown);
-}
 
 /*
  * Background: A guest that is done says so; the tools, or Xen for the hardware domain, do the rest.
@@ -124,6 +119,22 @@ TEST(remote_shutdown_of_self, POWER, "dom0 ends itself by SCHEDOP_remote_shutdow
 }
 
 /*
+ * Background: See remote_shutdown_of_self.
+ * Provoked by: dom0, asked by an event, shuts this domain down, as to be rebooted.
+ * Expected: the domain ends with that code.
+ * Source: sched.h (SCHEDOP_remote_shutdown); common/sched/core.c, do_sched_op().
+ */
+TEST(remote_shutdown_by_dom0, POWER, "dom0 ends another domain by SCHEDOP_remote_shutdown",
+     .needs = "supervised peer slow", .ends = "reboot")
+{
+    evtchn_port_t port = peer_bind(PEER_REBOOT);
+
+    CHECK_EQ(event_send(port), 0);
+    wait_for(SECONDS(2));
+    FAIL("the domain runs on");
+}
+
+/*
  * Background: The domain is given by its number, of which DOMID_SELF is none.
  * Provoked by: a domain that does not exist; DOMID_SELF.
  * Expected: -ESRCH for both.
@@ -189,15 +200,50 @@ TEST(watchdog_refused, POWER, "watchdogs that do not exist, or do not run, are r
 /*
  * Background: A kernel that hangs does not set its watchdog again.
  * Provoked by: a watchdog of one second that is not set again.
- * Expected: the hardware domain's machine restarts.
- * Source: sched.h (SHUTDOWN_watchdog); common/shutdown.c, hwdom_shutdown().
+ * Expected: the domain ends with SHUTDOWN_watchdog, not before the second is over; if it was the hardware
+ * domain the machine restarts.
+ * Source: sched.h (SHUTDOWN_watchdog); common/sched/core.c, domain_watchdog_timeout();
+ * common/shutdown.c, hwdom_shutdown().
  */
-TEST(watchdog_expires, POWER, "a watchdog that is not set again ends dom0 as to be restarted",
-     .needs = "dom0 slow observed-end", .ends = "reboot")
+TEST(watchdog_expires, POWER, "a watchdog that is not set again ends the domain",
+     .needs = "slow observed-end", .ends = "watchdog")
 {
     CHECK_EQ(watchdog(0, 1), 1);
     wait_for(SECONDS(5));
     FAIL("the domain runs on");
+}
+
+/*
+ * Background: A domain may have one watchdog for each of two things that must not hang.
+ * Provoked by: one watchdog that has an hour, and the other one at once.
+ * Expected: the domain ends with SHUTDOWN_watchdog.
+ * Source: sched.h (SCHEDOP_watchdog); common/sched/core.c, domain_watchdog().
+ */
+TEST(watchdog_second_expires, POWER, "either watchdog ends the domain; no time at all is none",
+     .needs = "slow observed-end", .ends = "watchdog")
+{
+    CHECK_EQ(watchdog(0, 3600), 1);
+    CHECK_EQ(watchdog(0, 0), 2);
+    wait_for(SECONDS(5));
+    FAIL("the domain runs on");
+}
+
+/*
+ * Provoked by: a watchdog of one second, set again twice after more than half of one each time, and
+ * stopped in the end.
+ * Expected: the domain goes on, also when the second is over at last.
+ * Source: sched.h (SCHEDOP_watchdog); common/sched/core.c, domain_watchdog().
+ */
+TEST(watchdog_set_again, POWER, "a watchdog that is set again in time does not end the domain",
+     .needs = "slow")
+{
+    CHECK_EQ(watchdog(0, 1), 1);
+    for (unsigned int round = 0; round < 2; round++) {
+        wait_for(MILLISECONDS(600));
+        CHECK_EQ(watchdog(1, 1), 0);
+    }
+    CHECK_EQ(watchdog(1, 0), 0);
+    wait_for(MILLISECONDS(1100));
 }
 #endif
 

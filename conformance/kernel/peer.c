@@ -40,6 +40,15 @@ static void map(evtchn_port_t port, void *data)
     event_send(port);
 }
 
+static void reboot_client(evtchn_port_t port, void *data)
+{
+    struct sched_remote_shutdown shutdown = {.domain_id = client, .reason = SHUTDOWN_reboot};
+
+    (void)port;
+    (void)data;
+    hypercall_sched_op(SCHEDOP_remote_shutdown, &shutdown);
+}
+
 void peer_serve(domid_t domain)
 {
     evtchn_port_t foreign;
@@ -52,6 +61,8 @@ void peer_serve(domid_t domain)
         event_bind(served[PEER_RENEW], renew, NULL);
     if (event_alloc_unbound(client, &served[PEER_MAP]) == 0)
         event_bind(served[PEER_MAP], map, NULL);
+    if (event_alloc_unbound(client, &served[PEER_REBOOT]) == 0)
+        event_bind(served[PEER_REBOOT], reboot_client, NULL);
     event_alloc_unbound(0, &foreign); /* a client is never domain 0 */
     arch_events_enable();
 }

@@ -10,7 +10,14 @@
 
 typedef uint8_t page_t[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 
-static page_t table_page, readonly_page, writable_page, place;
+static page_t readonly_page;
+
+volatile struct peer_page *peer_page(void)
+{
+    return (volatile struct peer_page *)readonly_page;
+}
+
+static page_t table_page, writable_page, place;
 static bool place_is_free, is_mapped;
 static struct gnttab_unmap_grant_ref undo;
 
@@ -28,7 +35,7 @@ void peer_grant(domid_t client)
 
     if (!table)
         return;
-    *(volatile uint32_t *)readonly_page = PEER_MARK;
+    peer_page()->mark = PEER_MARK;
     grant(&table[PEER_REF_READONLY], client, &readonly_page, GTF_readonly);
     grant(&table[PEER_REF], client, &writable_page, 0);
     grant(&table[PEER_REF_FOREIGN], NOBODY, &writable_page, 0);

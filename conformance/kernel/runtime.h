@@ -7,6 +7,7 @@
 #include <boot.h>
 #include <xen.h>
 
+struct peer_page;
 struct test;
 
 /* What stands behind the lone "--" of the command line; "" if there is none. */
@@ -38,7 +39,9 @@ void boot_print_problems(void);
 /* From now on, serves this domain as its peer, in upcalls; see peer.h. */
 void peer_serve(domid_t domain);
 
-/* The peer's side of grants: makes its own, and maps the client's or undoes that. */
+/* The peer's side of grants: its page that clients may read, which is there in any case; makes its grants;
+ * and maps the client's or undoes that. */
+volatile struct peer_page *peer_page(void);
 void peer_grant(domid_t client);
 void peer_map(domid_t client);
 

@@ -3,11 +3,15 @@
  * kernel builds.
  *
  * How a domain ended can only be asked from outside of it. In environments whose domain under test is
- * not the control domain, this kernel runs as both, and says here what it saw.
+ * not the control domain, this kernel runs as both, and says here what it saw. A domain that is not to
+ * end for good, but to be suspended or reset, is brought back; it finds what was seen of it in the page
+ * of PEER_REF_READONLY.
  */
 #include <boot.h>
 #include <console_ring.h>
+#include <events.h>
 #include <hypercall.h>
+#include <peer.h>
 #include <print.h>
 #include <string.h>
 
@@ -15,24 +19,86 @@
 
 #define WATCHED 1
 
-static void report(unsigned int reason)
+/* By SHUTDOWN_ code. */
+static const char *const codes[] = {
+    [SHUTDOWN_poweroff] = "poweroff",
+    [SHUTDOWN_reboot] = "reboot",
+    [SHUTDOWN_suspend] = "suspend",
+    [SHUTDOWN_crash] = "crash",
+#ifdef SHUTDOWN_watchdog
+    [SHUTDOWN_watchdog] = "watchdog",
+#endif
+#ifdef SHUTDOWN_soft_reset
+    [SHUTDOWN_soft_reset] = "soft_reset",
+#endif
+};
+
+/* The port of VIRQ_DOM_EXC, which says that some domain has ended; 0: there is none. It stays masked. */
+static evtchn_port_t ended;
+
+static struct xen_domctl request;
+
+static long domctl(uint32_t command)
 {
-    switch (reason) {
-    case SHUTDOWN_poweroff:
-        print_line("# domain %u shutdown poweroff", WATCHED);
-        break;
-    case SHUTDOWN_reboot:
-        print_line("# domain %u shutdown reboot", WATCHED);
-        break;
-    case SHUTDOWN_suspend:
-        print_line("# domain %u shutdown suspend", WATCHED);
-        break;
-    case SHUTDOWN_crash:
-        print_line("# domain %u shutdown crash", WATCHED);
-        break;
-    default:
-        print_line("# domain %u shutdown %u", WATCHED, reason);
+    memset(&request, 0, sizeof(request));
+    request.cmd = command;
+    request.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    request.domain = WATCHED;
+    return hypercall_domctl(&request);
+}
+
+static void report(unsigned int code)
+{
+    if (code < sizeof(codes) / sizeof(codes[0]))
+        print_line("# domain %u shutdown %s", WATCHED, codes[code]);
+    else
+        print_line("# domain %u shutdown %u", WATCHED, code);
+}
+
+/* Notes that VIRQ_DOM_EXC came, if it did. */
+static void count_event(void)
+{
+    if (ended && event_is_pending(ended)) {
+        event_clear(ended);
+        peer_page()->events++;
     }
+}
+
+#ifdef SHUTDOWN_soft_reset
+/* Xen wants the domain paused as well. */
+static long soft_reset(void)
+{
+    long rc = domctl(XEN_DOMCTL_pausedomain);
+
+    if (rc != 0)
+        return rc;
+    rc = domctl(XEN_DOMCTL_soft_reset);
+    return domctl(XEN_DOMCTL_unpausedomain) ?: rc;
+}
+#endif
+
+/* Lets a domain that is shut down go on if that is what its code asks for. */
+static bool bring_back(unsigned int code)
+{
+    volatile struct peer_page *told = peer_page();
+    char text[NUMBER_SIZE];
+    long rc;
+
+    count_event();
+    told->shutdowns++;
+    told->code = code;
+    if (code == SHUTDOWN_suspend)
+        rc = domctl(XEN_DOMCTL_resumedomain);
+#ifdef SHUTDOWN_soft_reset
+    else if (code == SHUTDOWN_soft_reset)
+        rc = soft_reset();
+#endif
+    else
+        return false;
+    if (rc != 0)
+        print_line("# domain %u cannot be brought back: %s", WATCHED,
+                   number_text(text, sizeof(text), rc));
+    return rc == 0;
 }
 
 /* Its console, if that is for us to pass on. Ends with a crash where a domain should be built and is not. */
@@ -53,21 +119,31 @@ static struct xencons_interface *build(void)
     return console;
 }
 
+/* Until there may be something to do: the end of a domain, or a line for its console, which only a look tells. */
+static void wait(const struct xencons_interface *console)
+{
+    struct sched_poll poll = {.nr_ports = 1};
+
+    if (console || !ended) {
+        hypercall_sched_op(SCHEDOP_yield, NULL);
+        return;
+    }
+    handle_set(poll.ports, &ended);
+    hypercall_sched_op(SCHEDOP_poll, &poll);
+    count_event();
+}
+
 void supervise(void)
 {
     struct xencons_interface *console = build();
-    static struct xen_domctl query;
-    const struct xen_domctl_getdomaininfo *info = &query.u.getdomaininfo;
+    const struct xen_domctl_getdomaininfo *info = &request.u.getdomaininfo;
 
+    if (event_bind_virq(VIRQ_DOM_EXC, &ended) != 0)
+        ended = 0;
     /* Without a limit of its own: how long the domain may run is the business of who started us. */
     for (;;) {
-        long rc;
+        long rc = domctl(XEN_DOMCTL_getdomaininfo);
 
-        memset(&query, 0, sizeof(query));
-        query.cmd = XEN_DOMCTL_getdomaininfo;
-        query.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-        query.domain = WATCHED;
-        rc = hypercall_domctl(&query);
         if (rc != 0) {
             char text[NUMBER_SIZE];
 
@@ -80,9 +156,13 @@ void supervise(void)
         if (console)
             console_ring_relay(console, WATCHED);
         if (info->flags & XEN_DOMINF_shutdown) {
-            report(info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
-            return;
+            unsigned int code = info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
+
+            if (!bring_back(code)) {
+                report(code);
+                return;
+            }
         }
-        hypercall_sched_op(SCHEDOP_yield, NULL);
+        wait(console);
     }
 }

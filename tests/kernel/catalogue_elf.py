@@ -8,7 +8,7 @@ from xenport.kernel.catalogue import SECTION, TEXTS
 
 def entry(*, order: str = "<", bits: int = 64, **texts: str | bytes) -> bytes:
     """A ``struct test``; texts that are not given are those of a good test."""
-    good = {"name": "some_test", "rung": "enter", "needs": "", "ends": "", "title": "a test"}
+    good = dict.fromkeys(TEXTS, "") | {"name": "some_test", "rung": "enter", "title": "a test"}
     parts = []
     for name, size in TEXTS.items():
         text = texts.get(name, good[name])

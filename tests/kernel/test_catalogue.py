@@ -26,13 +26,16 @@ def test_any_class_and_byte_order(tmp_path: Path, order: str, bits: int) -> None
         rung="events",
         needs="pv|hvm dom0",
         title="ä title",
-    ) + entry(order=order, bits=bits, name="off", rung="power", ends="poweroff")
+    )
+    entries += entry(
+        order=order, bits=bits, name="off", rung="power", ends="poweroff", events="SUSPEND WAKEUP"
+    )
 
     tests = catalogue(tmp_path, elf(entries, order=order, bits=bits))
 
     assert tests == (
         Test(0, "evtchn_send", "events", "ä title", ("pv|hvm", "dom0"), ""),
-        Test(1, "off", "power", "a test", (), "poweroff"),
+        Test(1, "off", "power", "a test", (), "poweroff", ("SUSPEND", "WAKEUP")),
     )
 
 
@@ -48,7 +51,7 @@ def test_a_kernel_without_tests(tmp_path: Path) -> None:
         (elf(entry())[:60], "not a usable ELF file"),
         (elf(entry(), name="other"), "no test kernel: it has no section xenport_tests"),
         (elf(entry(), size=10_000), "cut off"),
-        (elf(entry()[:-1]), "247 bytes long, expected a multiple of 248"),
+        (elf(entry()[:-1]), "279 bytes long, expected a multiple of 280"),
         (elf(entry(name="a") * 2), "tests 0 and 1 have the same name 'a'"),
         (elf(entry(name=b"\xff\xfe")), "the name of test 0 is not UTF-8"),
         (elf(entry(title=b"x" * 120)), "the title of test 0 has no end"),

@@ -30,8 +30,13 @@ class Environment:
     @property
     def words(self) -> set[str]:
         """What tests may need and find here."""
-        kind = "dom0" if self.guest.control else "domu"
-        return {self.guest.kind, kind, "observed-end", "slow", *self.provides}
+        words = {self.guest.kind, "observed-end", "slow", *self.provides}
+        words.add("dom0" if self.guest.control else "domu")
+        if self.guest.peer is not None:
+            words.add("peer")
+        if self.guest.supervised:
+            words.add("supervised")
+        return words
 
     @property
     def abi(self) -> xenport.abi.Abi:
@@ -74,25 +79,42 @@ class Environment:
         return plan.applicable(self.kernel.tests, self.words)
 
 
+def _domu(kind: str) -> Guest:
+    """With another domain beside it, which serves and supervises it."""
+    return Guest(kind, control=False, peer=0, supervised=True)
+
+
 ENVIRONMENTS = {
     environment.name: environment
     for environment in (
         Environment("pv64-dom0", "x86_64", "4.17", Guest("pv", control=True)),
         Environment("pvh64-dom0", "x86_64", "4.17", Guest("hvm", control=True)),
-        Environment("pv64-domu", "x86_64", "4.17", Guest("pv", control=False)),
-        Environment("pvh64-domu", "x86_64", "4.17", Guest("hvm", control=False)),
+        Environment("pv64-domu", "x86_64", "4.17", Guest("pv", control=False, supervised=True)),
+        Environment("pvh64-domu", "x86_64", "4.17", _domu("hvm")),
         Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True), ("smp",)),
-        Environment("arm64-domu", "arm64", "4.17", Guest("arm", control=False), ("smp",)),
+        Environment(
+            "arm64-domu",
+            "arm64",
+            "4.17",
+            _domu("arm"),
+            ("smp",),
+        ),
         Environment("arm32-dom0", "arm32", "4.17", Guest("arm", control=True), ("smp",)),
-        Environment("arm32-domu", "arm32", "4.17", Guest("arm", control=False), ("smp",)),
+        Environment(
+            "arm32-domu",
+            "arm32",
+            "4.17",
+            _domu("arm"),
+            ("smp",),
+        ),
         Environment("ppc64-domu", "ppc64", "3.2", Guest("ppc", control=False), ("device-grants",)),
         Environment("pv64-dom0-4.14", "x86_64", "4.14", Guest("pv", control=True)),
         Environment("pv64-dom0-4.20", "x86_64", "4.20", Guest("pv", control=True)),
         Environment("pvh64-dom0-4.14", "x86_64", "4.14", Guest("hvm", control=True)),
         Environment("pvh64-dom0-4.20", "x86_64", "4.20", Guest("hvm", control=True)),
-        Environment("arm64-domu-4.14", "arm64", "4.14", Guest("arm", control=False)),
+        Environment("arm64-domu-4.14", "arm64", "4.14", _domu("arm")),
         Environment("arm64-dom0-4.20", "arm64", "4.20", Guest("arm", control=True)),
-        Environment("arm64-domu-4.20", "arm64", "4.20", Guest("arm", control=False)),
+        Environment("arm64-domu-4.20", "arm64", "4.20", _domu("arm")),
     )
 }
 
@@ -146,7 +168,7 @@ def run(
         architecture.load(environment.arch),
         environment.guest,
         environment.image,
-        "tests=" + ",".join(str(test.index) for test in planned),
+        "tests=" + ",".join(str(test.index) for test in planned) + _peer(environment.guest),
         console,
         overrides,
         watch=watch,
@@ -166,6 +188,10 @@ def run(
         elif test.name not in result.passed:
             result.failed.setdefault(test.name, f"no verdict, {result.end}")
     return result
+
+
+def _peer(guest: Guest) -> str:
+    return "" if guest.peer is None else f" peer={guest.peer}"
 
 
 def _take(result: Run, line: str, on_start: Callable[[str], None]) -> None:

@@ -116,6 +116,22 @@ def behave(what):
         case "resets, but stays":
             monitor.event("SHUTDOWN", guest=True, reason="guest-reset")
             say("(XEN) Dom0 shutdown: rebooting machine")
+        case "sleeps":
+            monitor.event("SUSPEND")
+            say(f"woken by {monitor.answer()}")
+            monitor.event("WAKEUP")
+            say("(XEN) Dom0 shutdown: rebooting machine")
+            monitor.event("SHUTDOWN", guest=True, reason="guest-reset")
+            raise SystemExit(0)
+        case "starts again":
+            say("-no-reboot" if "-no-reboot" in sys.argv else "may reset")
+            say("(XEN) Dom0 shutdown: rebooting machine")
+            monitor.event("RESET", guest=True, reason="guest-reset")
+            time.sleep(0.5)  # a machine takes longer to say anything
+            say("(XEN) Xen version 4.17")
+            say(f"told {monitor.answer()}")
+            monitor.event("SHUTDOWN", guest=True, reason="guest-reset")
+            raise SystemExit(0)
         case "says it resets":
             say("(XEN) Dom0 shutdown: rebooting machine")
         case "shuts down":

@@ -139,7 +139,11 @@ MISTAKES = {
     "no image": ("hypervisor: {file: xen}\n", "", r"the key 'hypervisor' is missing"),
     "pattern": ("Dom0 halted", "Dom(0", r":10:\d+: not a regular expression"),
     "end": (', hypervisor: "Dom0 halted"', "", r":10:5: expected at least one of: hypervisor"),
-    "end's kind": ("kind: poweroff", "kind: sleep", r":10:\d+: expected poweroff, reboot or crash"),
+    "end's kind": (
+        "kind: poweroff",
+        "kind: sleep",
+        r":10:\d+: expected poweroff, reboot, crash, watchdog or soft_reset",
+    ),
     "guest": ("guest: pv", "guest: arm", r":14:\d+: x86_64 has no such guest.*hvm"),
     "machine": ("machine: pc", "machine: cp", r":14:\d+: x86_64 has no machine 'cp'.*pc"),
     "no machine": ("machine: pc, ", "", r":14:9: the key 'machine' is missing"),

@@ -67,6 +67,23 @@ def test_ends_by_itself(
     assert time.monotonic() - began < 20
 
 
+def test_a_machine_that_sleeps_is_woken(fake: Fake, kernel: Kernel, tmp_path: Path) -> None:
+    events = run(fake("sleeps"), kernel, tmp_path / "log")
+    assert ("guest", "woken by system_wakeup") in lines(events)
+    assert end(events).kind == "reboot"
+    assert end(events).events == ("SUSPEND", "WAKEUP", "SHUTDOWN guest-reset")
+
+
+def test_a_machine_may_start_again_once(fake: Fake, kernel: Kernel, tmp_path: Path) -> None:
+    driver = fake("starts again")
+    with driver.boot("dom0", kernel, "", tmp_path / "log", PATIENT, survives_reset=True) as boot:
+        events = list(boot.events())
+    assert ("guest", "may reset") in lines(events)
+    assert ("guest", "told set-action") in lines(events)
+    assert end(events).kind == "reboot"
+    assert end(events).events[-2:] == ("RESET guest-reset", "SHUTDOWN guest-reset")
+
+
 @pytest.mark.parametrize(
     ("behaviour", "detail"),
     [

@@ -95,7 +95,9 @@ def test_task(
         "guest": "arm",
         "control": control,
         "peer": peer,
+        "supervised": not control,
         "image": str(kernel.image()),
         "command_line": command_line,
+        "survives_reset": False,
     }
     assert (tmp_path / "log").read_text() == text + "\n"

@@ -13,10 +13,23 @@ Script = Sequence[str | Ended]
 HANG = "(hang)"
 
 
-def make_test(index: int, name: str, rung: str = "events", ends: str = "", needs: str = "") -> Test:
+def make_test(
+    index: int,
+    name: str,
+    rung: str = "events",
+    ends: str = "",
+    needs: str = "",
+    events: str = "",
+) -> Test:
     """A catalogue entry."""
     return Test(
-        index=index, name=name, rung=rung, title=name, needs=tuple(needs.split()), ends=ends
+        index=index,
+        name=name,
+        rung=rung,
+        title=name,
+        needs=tuple(needs.split()),
+        ends=ends,
+        events=tuple(events.split()),
     )
 
 
@@ -59,10 +72,17 @@ class FakeDriver:
 
     @contextmanager
     def boot(
-        self, environment: str, kernel: object, command_line: str, log: Path, limits: Limits
+        self,
+        environment: str,
+        kernel: object,
+        command_line: str,
+        log: Path,
+        limits: Limits,
+        *,
+        survives_reset: bool = False,
     ) -> Iterator[FakeBoot]:
         """One boot."""
-        del environment, kernel, log, limits
+        del environment, kernel, log, limits, survives_reset
         script = self.scripts[command_line]
         self.command_lines.append(command_line)
         self.running += 1

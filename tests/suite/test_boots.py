@@ -144,6 +144,41 @@ def test_an_ending_test_is_judged_from_outside(
     assert found == {"a": "pass", "off": outcome}
 
 
+SLEEP = make_test(4, "sleep", ends="reboot", events="SUSPEND WAKEUP")
+AGAIN = make_test(5, "again", ends="reset")
+LIFE = [*HEADER, "# start again", "# found 1"]
+
+
+@pytest.mark.parametrize(
+    ("events", "outcome"),
+    [
+        ("RESUME SUSPEND WAKEUP SHUTDOWN", "pass"),
+        ("SUSPEND SHUTDOWN", "fail"),
+        ("WAKEUP SUSPEND", "fail"),
+        ("", "fail"),
+    ],
+)
+def test_what_the_machine_did_counts(tmp_path: Path, events: str, outcome: str) -> None:
+    end = Ended("reboot", "", events=tuple(events.split()))
+    script = [*HEADER, "# start sleep", end]
+    assert outcomes(tmp_path, {"tests=4": script}, SLEEP) == {"sleep": outcome}
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        ([*LIFE, *HEADER, "# boot: late", *LIFE[-2:], Ended("reboot", "")], "pass"),
+        ([*LIFE, *HEADER, "# start again", "# found 2", Ended("reboot", "")], "fail"),
+        ([*LIFE, Ended("reboot", "")], "fail"),
+        ([*LIFE, *LIFE, Ended("poweroff", "")], "fail"),
+        ([*LIFE, *LIFE, Ended("timeout", "")], "timeout"),
+        ([*LIFE, *LIFE, "not ok 1 again # still there", "# end"], "fail"),
+    ],
+)
+def test_a_reset_changes_nothing(tmp_path: Path, script: Script, outcome: str) -> None:
+    assert outcomes(tmp_path, {"tests=5": script}, AGAIN) == {"again": outcome}
+
+
 def test_ending_tests_alone_need_no_other_boot(tmp_path: Path) -> None:
     script = [*HEADER, "# start off", Ended("poweroff", "")]
     assert outcomes(tmp_path, {"tests=3": script}, OFF) == {"off": "pass"}

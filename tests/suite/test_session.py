@@ -32,6 +32,7 @@ TESTS = (
     make_test(0, "alpha", "enter"),
     make_test(1, "beta", "events"),
     make_test(2, "gamma", "events", needs="domu"),
+    make_test(3, "delta", "power", needs="slow"),
 )
 
 
@@ -162,6 +163,25 @@ def test_an_expression_may_name_a_rung(fake_run: Runner) -> None:
     assert "fake/dom0: 1 pass" in text
 
 
+@pytest.mark.parametrize("expression", ["delta", "power and dom0"])
+def test_a_slow_test_runs_when_it_is_asked_for(fake_run: Runner, expression: str) -> None:
+    status, text = fake_run({"tests=3": lines("ok 1 delta")}, expression=expression)
+    assert status == 0
+    assert "fake/dom0: 1 pass" in text
+
+
+@pytest.mark.parametrize("expression", ["dom0", "not gamma"])
+def test_a_slow_test_is_not_asked_for_by_where_it_runs(fake_run: Runner, expression: str) -> None:
+    status, text = fake_run({ALL: GOOD}, expression=expression)
+    assert status == 0
+    assert "fake/dom0: 3 pass" in text
+
+
+def test_names_of_folders_select_nothing(fake_run: Runner, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no test matches"):
+        fake_run({}, expression=tmp_path.name)
+
+
 @pytest.mark.parametrize("expression", ["no_such_test", "alpha and"])
 def test_a_useless_expression_is_bad_input(fake_run: Runner, expression: str) -> None:
     with pytest.raises(InputError):
@@ -171,7 +191,7 @@ def test_a_useless_expression_is_bad_input(fake_run: Runner, expression: str) ->
 def test_trouble_of_a_driver_is_bad_input(
     fake_run: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def boot(*_args: Any) -> Any:
+    def boot(*_args: Any, **_options: Any) -> Any:
         raise InputError("not an image", tmp_path / "xen")
 
     monkeypatch.setattr(FakeDriver, "boot", boot)

@@ -73,7 +73,12 @@ main.add_command(faults)
     metavar="DIR",
     help="Public headers of the port, the folder with xen.h: compare them with the ABI.",
 )
-@click.option("-k", "expression", metavar="EXPR", help="Only tests that match, as pytest's -k.")
+@click.option(
+    "-k",
+    "expression",
+    metavar="EXPR",
+    help="Only tests that match, as pytest's -k; also slow ones that it names, or their rung.",
+)
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write the report folder."
 )

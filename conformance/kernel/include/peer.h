@@ -17,6 +17,7 @@ enum peer_service {
     PEER_MAP,       /* maps PEER_CLIENT_REF, and adds 1 to the first 32-bit word there if that is a
                        mapping for the processor, or undoes that mapping the next time; then sends an
                        event back, also if it could not */
+    PEER_REBOOT,    /* shuts the domain under test down, as to be rebooted */
     PEER_SERVICES,
     PEER_FOREIGN = PEER_SERVICES  /* this port waits for another domain */
 };
@@ -34,6 +35,14 @@ enum peer_grant {
 };
 
 #define PEER_MARK 0x70656572u
+
+/* What is in the page of PEER_REF_READONLY. The numbers are the supervisor's, if it is the peer. */
+struct peer_page {
+    uint32_t mark;       /* PEER_MARK */
+    uint32_t shutdowns;  /* how often the domain under test was shut down and brought back */
+    uint32_t code;       /* SHUTDOWN_ of the last time */
+    uint32_t events;     /* VIRQ_DOM_EXC that have come */
+};
 
 /* Its number; ends the test with a failure if the command line does not tell. */
 domid_t peer_domain(void);

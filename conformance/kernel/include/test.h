@@ -9,7 +9,11 @@
  *
  * The name is unique in all of conformance/cases. Optional, after the title:
  *   .needs = "dom0 pv|hvm"   words that the environment must all provide; a|b: either; !a: must not
- *   .ends = "poweroff"       the test ends the domain (poweroff, reboot, crash)
+ *   .ends = "poweroff"       the test ends the domain (poweroff, reboot, crash, watchdog, soft_reset), or,
+ *                            "reset", the machine, which then starts again: the test runs once more,
+ *                            must say the same with NOTE as before, and end the machine again
+ *   .events = "SUSPEND"      what the machine is seen to do meanwhile, in this order: QEMU's events;
+ *                            those before the end of a machine that QEMU itself tells of
  * The first check that fails ends the test. A fault of the guest outside fault_expected() fails it.
  */
 #ifndef XENPORT_TEST_H
@@ -40,6 +44,7 @@ struct test {
     char rung[16];
     char needs[32];
     char ends[16];
+    char events[32];
     char title[120];
     void (*run)(void);
 };

@@ -9,10 +9,11 @@ import xenport.abi
 from xenport import architecture
 from xenport.faults.kinds import Fault
 from xenport.model import core, process
+from xenport.model.adapters import cpu_class
 from xenport.model.call import Call
 from xenport.model.errors import ModelError, XenError
 from xenport.model.handlers import Handler
-from xenport.model.machine import End, cpu_class
+from xenport.model.machine import End
 
 MOST_CALLS = 20_000
 """Of a broken command in a boot. A guest may call it for ever, and virtual time stands still."""

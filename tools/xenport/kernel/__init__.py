@@ -6,6 +6,6 @@ kernel.tests        # its catalogue
 """
 
 from xenport.kernel.build import Kernel, build, build_with_data
-from xenport.kernel.catalogue import Test, read_catalogue
+from xenport.kernel.catalogue import RESET, Test, read_catalogue
 
-__all__ = ["Kernel", "Test", "build", "build_with_data", "read_catalogue"]
+__all__ = ["RESET", "Kernel", "Test", "build", "build_with_data", "read_catalogue"]

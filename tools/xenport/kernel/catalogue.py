@@ -18,10 +18,13 @@ from xenport.errors import InputError
 SECTION = "xenport_tests"
 
 #: Names and sizes, in bytes, of the texts of an entry.
-TEXTS = {"name": 56, "rung": 16, "needs": 32, "ends": 16, "title": 120}
+TEXTS = {"name": 56, "rung": 16, "needs": 32, "ends": 16, "events": 32, "title": 120}
+
+#: The end of a test after which the machine starts again.
+RESET = "reset"
 
 #: What a test may do to its domain.
-ENDS = ("", "poweroff", "reboot", "crash")
+ENDS = ("", "poweroff", "reboot", "crash", "watchdog", "soft_reset", RESET)
 
 #: What pyelftools raises, depending on where in a broken file it stumbles.
 _BROKEN = (
@@ -49,7 +52,8 @@ class Test:
     rung: str
     title: str
     needs: tuple[str, ...]  # each to be provided; "a|b" is either, "!a" is not to be
-    ends: str  # how the test ends its domain: "", "poweroff", "reboot", "crash"
+    ends: str  # how the test ends its domain: one of ENDS
+    events: tuple[str, ...] = ()  # of the machine, that it brings about: SUSPEND, WAKEUP
 
 
 def read_catalogue(elf: Path) -> tuple[Test, ...]:
@@ -116,6 +120,7 @@ def _test(elf: Path, index: int, entry: bytes) -> Test:
         title=texts["title"],
         needs=tuple(texts["needs"].split()),
         ends=texts["ends"],
+        events=tuple(texts["events"].split()),
     )
 
 

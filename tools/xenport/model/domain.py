@@ -158,7 +158,7 @@ class Domain:
             self.hypervisor.domain_ended(self)
 
     def resume(self) -> None:
-        """Undo `shut_down`."""
+        """Undo `shut_down`: the vcpus go on."""
         self.is_shut_down = False
         self.shutdown_code = None
 
@@ -166,7 +166,7 @@ class Domain:
         """The guest did what Xen does not survive with it; ``why`` goes to the diagnostics."""
         if not self.is_shut_down:
             self.hypervisor.report(f"domain {self.id} crashed: {why}")
-        self.shutdown_code = None
+            self.shutdown_code = None
         self.shut_down(self.abi.constant("SHUTDOWN_crash"))
 
     def write_wall_clock(self, at_boot: int) -> None:

@@ -11,6 +11,7 @@ from xenport.model.memory import PAGE_SIZE, Page, Window
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
 
+NOWHERE = (1 << 64) - 1  #: the frame of a page of Xen's that is not mapped
 MACHINE_SHIFT = 24  #: bits of a domain's frame numbers, in those of the machine
 
 
@@ -175,7 +176,7 @@ class TranslatedFrames:
 
     def place_of(self, page: Page) -> int:
         """See Frames."""
-        return self._places.get(page, (1 << 64) - 1)
+        return self._places.get(page, NOWHERE)
 
     def _shared_info(self, index: int) -> Page:
         if index:

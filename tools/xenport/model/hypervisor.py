@@ -64,6 +64,8 @@ class Hypervisor:
         self.ended: Callable[[Domain], None] = lambda _domain: None
         self.powered_off: Callable[[], None] = lambda: None
         self.panicked: Callable[[str], None] = lambda _why: None
+        #: What happens to the machine, as QEMU says it.
+        self.happened: Callable[[str], None] = lambda _name: None
         self._overrides = dict(overrides or {})
         self._enosys = -abi.errno("ENOSYS")
         self._runners: dict[type[Cpu], dict[int, Runner]] = {}
@@ -152,6 +154,11 @@ class Hypervisor:
         handler = self.virq_handlers.get(self.abi.constant("VIRQ_DOM_EXC"), self.domains.get(0))
         if handler is not None and handler is not domain:
             handler.events.raise_global_virq("VIRQ_DOM_EXC")
+
+    def sleep(self) -> None:
+        """The control domain sends the machine to sleep, from which it is woken at once."""
+        self.happened("SUSPEND")
+        self.happened("WAKEUP")
 
     def power_off(self) -> None:
         """The control domain switches the machine off."""

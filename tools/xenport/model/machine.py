@@ -46,12 +46,13 @@ class Guest:
     is domain 1, and a domain 0 without vcpus exists beside it.
 
     ``peer`` is the number of another domain, which runs the same kernel and serves the domain under
-    test; None: there is none.
+    test; None: there is none. ``supervised``: domain 0 runs the kernel too, as its supervisor.
     """
 
     kind: str
     control: bool
     peer: int | None = None
+    supervised: bool = False
 
 
 SLICE_NS = 1_000_000  #: how long a vcpu runs before others of the domain get their turn
@@ -107,16 +108,19 @@ class Machine:
         self.domain = self._build(adapter, guest, image, command_line)
 
     def _build(self, adapter: type[Cpu], guest: Guest, image: bytes, command_line: str) -> Domain:
-        if not guest.control and guest.peer != 0:
+        beside = {} if guest.peer is None else {guest.peer: "serve=1"}
+        if guest.supervised:
+            beside[0] = " ".join(["supervise=1", *beside.values()])
+        if not guest.control and 0 not in beside:
             self._add(adapter, guest, 0, vcpus=0)
         number = 0 if guest.control else 1
         is_console = not guest.control and not adapter.built_by_tools
         domain = self._add(adapter, guest, number, vcpus=VCPUS, is_console=is_console)
         domain.is_watched = True
         adapter.build_domain(domain, image, command_line)
-        if guest.peer is not None:
-            peer = self._add(adapter, guest, guest.peer, vcpus=1)
-            adapter.build_domain(peer, image, f"serve={domain.id}")
+        for other, words in beside.items():
+            adapter.build_domain(self._add(adapter, guest, other, vcpus=1), image, words)
+        self._supervised = guest.supervised
         return domain
 
     def _add(
@@ -196,7 +200,13 @@ class Machine:
 
     def _domain_ended(self, domain: Domain) -> None:
         if domain is not self.domain:
+            if domain.is_control and self._supervised:
+                self._end = self._end_of(self.domain)
             return
+        if not self._supervised:
+            self._end = self._end_of(domain)
+
+    def _end_of(self, domain: Domain) -> End:
         code = domain.shutdown_code or 0
         names = {
             constant.value: name.removeprefix("SHUTDOWN_")
@@ -207,7 +217,7 @@ class Machine:
         detail = f"shutdown code {code}" if kind == "unknown" else ""
         if kind == "crash" and self.hypervisor.diagnostics:
             detail = self.hypervisor.diagnostics[-1]
-        elif domain.is_control and kind not in ("poweroff", "crash"):
+        elif domain.is_control and kind not in ("poweroff", "crash", "watchdog"):
             # Xen restarts the machine for whatever else its first domain ends with.
             kind, detail = "reboot", f"the control domain ended: {kind}"
-        self._end = End(kind, detail)
+        return End(kind, detail)

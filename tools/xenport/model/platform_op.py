@@ -29,12 +29,9 @@ def may_use(call: Call) -> None:
 
 @command("XENPF_enter_acpi_sleep")
 def enter_acpi_sleep(call: Call) -> None:
-    """Switch the machine off. Its firmware gives no way to wake it from S3, and it has no extended
-    sleep registers."""
+    """Send the machine to sleep, or switch it off. It has no extended sleep registers."""
     sleep = call.view.u.enter_acpi_sleep
     abi = call.domain.abi
-    if sleep.sleep_state == _S3:
-        raise XenError("EOPNOTSUPP")
     if "XENPF_ACPI_SLEEP_EXTENDED" in abi.constants:
         if sleep.flags & abi.constant("XENPF_ACPI_SLEEP_EXTENDED"):
             raise XenError("EPERM")
@@ -44,6 +41,10 @@ def enter_acpi_sleep(call: Call) -> None:
         raise XenError("EINVAL")
     if sleep.sleep_state == _S5:
         call.hypervisor.power_off()
+    elif sleep.sleep_state == _S3:
+        call.hypervisor.sleep()
+    else:
+        raise XenError("EINVAL")
 
 
 def _set_time(call: Call, time: Any) -> None:

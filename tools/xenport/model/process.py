@@ -7,12 +7,15 @@ Standard input holds one JSON object:
      "guest": "pv",                 kind of guest: pv, hvm, arm, ppc
      "control": true,               domain 0, the control domain; false: domain 1
      "peer": null,                  number of another domain with the same kernel; null: none
+     "supervised": false,           domain 0 runs the kernel too, as supervisor
      "image": "/path",              what the domain builder loads (Kernel.image())
      "command_line": "tests=1-9",
+     "survives_reset": false,       the machine starts again at its first reset
      "record": "/path"}             optional: a file to write the commands to (`recording`)
 
 Standard output gets the console's bytes, unbuffered, and nothing else. File descriptor 3, if open,
-gets one line at the end, ``{"end": kind, "detail": text}``: kind is poweroff, reboot, crash,
+gets a line for what the machine does, ``{"event": name}``: SUSPEND, WAKEUP, RESET guest-reset; and
+one at the end, ``{"end": kind, "detail": text}``: kind is poweroff, reboot, crash,
 suspend, watchdog, soft_reset or unknown (how the domain ended), hang (every vcpu waits for what
 cannot happen), or error (the model itself failed, or the image is bad; the detail says how).
 Diagnostics of the model go to standard error. The exit status is 0 unless the end is ``error``.
@@ -54,12 +57,32 @@ def boot(
 
     ``tap``, ``overrides`` and ``watch`` are those of the `Machine`.
     """
+    end = _life(spec, host, tap, overrides, watch)
+    if end.kind == "reboot" and spec["survives_reset"]:
+        _report({"event": "RESET guest-reset"})
+        end = _life(spec, host, tap, overrides, watch)
+    return end
+
+
+def _life(
+    spec: dict[str, Any],
+    host: Host | None,
+    tap: Tap | None,
+    overrides: Mapping[str, Handler] | None,
+    watch: Watch | None,
+) -> End:
+    """From a start of the machine to its next."""
     try:
         release = spec["release"]
         arch = architecture.load(spec["architecture"]).at(release)
         abi = xenport.abi.load_for_model(arch.name, release)
         image = Path(spec["image"]).read_bytes()
-        guest = Guest(spec["guest"], control=spec["control"], peer=spec["peer"])
+        guest = Guest(
+            spec["guest"],
+            control=spec["control"],
+            peer=spec["peer"],
+            supervised=spec["supervised"],
+        )
         recording = Recording(abi, Path(spec["record"])) if "record" in spec else None
         write = recording.before(_write) if recording else _write
         machine = Machine(
@@ -76,6 +99,7 @@ def boot(
         )
     except (InputError, OSError) as error:
         return End("error", str(error))
+    machine.hypervisor.happened = lambda name: _report({"event": name})
     try:
         return machine.run()
     except ModelError as error:
@@ -91,8 +115,8 @@ def _write(data: bytes) -> None:
     os.write(sys.stdout.fileno(), data)
 
 
-def _report(end: End) -> None:
-    line = json.dumps({"end": end.kind, "detail": end.detail}) + "\n"
+def _report(record: dict[str, str]) -> None:
+    line = json.dumps(record) + "\n"
     try:
         os.write(REPORT, line.encode())
     except OSError:
@@ -102,7 +126,7 @@ def _report(end: End) -> None:
 def main(how: Callable[[dict[str, Any]], End] = boot) -> int:
     """Read the specification from standard input, boot, report."""
     end = how(json.load(sys.stdin))
-    _report(end)
+    _report({"end": end.kind, "detail": end.detail})
     return int(end.kind == "error")
 
 

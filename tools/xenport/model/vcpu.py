@@ -68,6 +68,14 @@ class Vcpu:
         """A view of vcpu_info where it is now."""
         return self.domain.abi.view("vcpu_info", self.info_data, self._info_offset)
 
+    def forget_areas(self) -> None:
+        """Move vcpu_info back to where it was at first, and keep no areas up to date."""
+        data, offset, has_info = self.domain.initial_info(self.id)
+        self.set_info_location(data, offset, real=has_info)
+        self.info_is_registered = False
+        self.runstate.area = self.time_area = 0
+        self.runstate.physical_area = self.physical_time_area = None
+
     def info_bytes(self) -> bytes:
         """The present content of vcpu_info."""
         size = self._info_layout.size

@@ -55,6 +55,10 @@ class Control(Protocol):
         """
         ...
 
+    async def end_at_reset(self) -> None:
+        """From now on a reset is the machine's end; may raise or hang."""
+        ...
+
     async def quit(self) -> None:
         """Ask for the end of the process; may raise or hang."""
         ...
@@ -109,7 +113,8 @@ class ProcessBoot:
         self._size = 0
         self._stderr = b""
         self._ended: Ended | None = None
-        self._last_event = ""
+        self._events: list[str] = []
+        self._has_reset = False  # and has not said anything since
         self._last_words = ""  # of the hypervisor or the supervisor
         self._told: tuple[EndKind, str] | None = None  # an end that was seen or reported
         self._trouble = ""  # what is wrong with the control channel
@@ -254,7 +259,8 @@ class ProcessBoot:
                 self._trouble = str(item)
                 self._close_within(_POLITE)
             case str():
-                self._last_event = item
+                self._events.append(item)
+                self._has_reset |= item.startswith("RESET")
                 if seen := self._ends.event(item):
                     self._tell(seen.kind, seen.detail)
 
@@ -262,6 +268,9 @@ class ProcessBoot:
         now = time.monotonic()
         self._log.write(data)
         self._size += len(data)
+        if self._has_reset:
+            self._has_reset = False
+            self._run(self._control.end_at_reset())
         for text in self._lines.feed(data) if data else self._lines.end():
             source, text = self._writers.split(text)
             if source == self._writers.judged:
@@ -309,7 +318,7 @@ class ProcessBoot:
             self._log.write(b"\n--- standard error ---\n" + self._stderr)
         traceback = lines and lines[0].startswith("Traceback")  # of the model
         said = "" if not lines else lines[-1] if traceback else lines[0]
-        seen = ", ".join(filter(None, [self._last_event, self._last_words]))
+        seen = ", ".join(filter(None, [*self._events[-1:], self._last_words]))
         how = said or self._trouble or seen or "no word"
         return f"{self._child.name} ended with status {status}: {how}"
 
@@ -325,4 +334,5 @@ class ProcessBoot:
 
     def _end(self, kind: EndKind, detail: str) -> None:
         if self._ended is None:
-            self._ended = Ended(kind, detail, time.monotonic() - self._start)
+            seconds = time.monotonic() - self._start
+            self._ended = Ended(kind, detail, seconds, tuple(self._events))

@@ -49,7 +49,7 @@ class End(Strict):
     QEMU's and its reason, ``SHUTDOWN guest-reset``, or its exit status, ``EXIT 0``.
     """
 
-    kind: Literal["poweroff", "reboot", "crash"]
+    kind: Literal["poweroff", "reboot", "crash", "watchdog", "soft_reset"]
     hypervisor: Pattern | None = None
     supervisor: Pattern | None = None
     event: str | None = None

@@ -21,8 +21,9 @@ from xenport.port.session import Boot, Bootable, Ended, EndKind, Limits
 _KINDS: Mapping[str, EndKind] = {
     "poweroff": "poweroff",
     "reboot": "reboot",
-    "watchdog": "reboot",  # what Xen makes of it
     "crash": "crash",
+    "watchdog": "watchdog",
+    "soft_reset": "soft_reset",
     "hang": "timeout",
 }
 
@@ -51,6 +52,8 @@ class ModelDriver:
         command_line: str,
         log: Path,
         limits: Limits,
+        *,
+        survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
         described = self._port.environment(environment)
@@ -62,8 +65,10 @@ class ModelDriver:
             "guest": described.guest,
             "control": "dom0" in described.provides,
             "peer": described.peer,
+            "supervised": "supervised" in described.provides,
             "image": str(kernel.image()),
             "command_line": described.command_line(command_line),
+            "survives_reset": survives_reset,
         }
         if self._record:
             task["record"] = str(record_path(log).absolute())
@@ -85,13 +90,13 @@ def record_path(log: Path) -> Path:
 
 
 class _EndRecord:
-    """The one line that the model writes beside the console: how the boot ended."""
+    """What the model writes beside the console: what the machine does, and how the boot ended."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     async def listen(self, report: Report) -> None:
-        """Report the end, if one is told."""
+        """Report events, and the end, if one is told."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         transport, _ = await loop.connect_read_pipe(
@@ -99,19 +104,15 @@ class _EndRecord:
             os.fdopen(os.dup(self._descriptor), "rb", buffering=0),
         )
         try:
-            line = await reader.readline()
+            while line := await reader.readline():
+                report(_reported(line))
         except ValueError:  # no end of line within any reason
             raise ControlError("the model's end record is too long") from None
         finally:
             transport.close()
-        if not line:
-            return
-        try:
-            record = json.loads(line)
-            kind, detail = str(record["end"]), str(record["detail"])
-        except (ValueError, KeyError, TypeError):
-            raise ControlError(f"the model's end record is not understood: {line!r}") from None
-        report(Ended(_KINDS.get(kind, "exited"), detail or kind))
+
+    async def end_at_reset(self) -> None:
+        """The model does so by itself."""
 
     async def quit(self) -> None:
         """The model does not listen."""
@@ -119,3 +120,15 @@ class _EndRecord:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _reported(line: bytes) -> str | Ended:
+    """A line of the model's, as a `Control` reports it."""
+    try:
+        record = json.loads(line)
+        if "event" in record:
+            return str(record["event"])
+        kind, detail = str(record["end"]), str(record["detail"])
+    except (ValueError, KeyError, TypeError):
+        raise ControlError(f"the model's end record is not understood: {line!r}") from None
+    return Ended(_KINDS.get(kind, "exited"), detail or kind)

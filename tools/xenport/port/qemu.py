@@ -89,6 +89,8 @@ class QemuDriver:
         command_line: str,
         log: Path,
         limits: Limits,
+        *,
+        survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
         described = self._port.environment(environment)
@@ -117,7 +119,8 @@ class QemuDriver:
             command = program.command(
                 machine.args,
                 _protocol(machine).options(payload, machine, program, files),
-                ("-no-reboot", "-nodefaults", "-display", "none", "-serial", "stdio"),
+                () if survives_reset else ("-no-reboot",),
+                ("-nodefaults", "-display", "none", "-serial", "stdio"),
                 # The machine waits for `cont`, so no event is lost before we listen.
                 ("-S", "-chardev", f"socket,id=control,fd={theirs.fileno()}"),
                 ("-mon", "chardev=control,mode=control"),
@@ -151,9 +154,13 @@ class _Monitor:
     async def listen(self, report: Report) -> None:
         """Let the machine go, report its events until QEMU hangs up."""
 
+        wakings = set()  # tasks, which nobody else keeps
+
         def heard(event: Mapping[str, Any]) -> bool:
             reason = event.get("data", {}).get("reason", "")
             report(f"{event['event']} {reason}".rstrip())
+            if event["event"] == "SUSPEND":
+                wakings.add(asyncio.ensure_future(self._client.execute("system_wakeup")))
             return False  # nothing is to be kept
 
         self._client.register_listener(EventListener(event_filter=heard))
@@ -166,6 +173,10 @@ class _Monitor:
             raise ControlError(f"QEMU's control socket: {error}") from None
         while self._client.runstate is Runstate.RUNNING:
             await self._client.runstate_changed()
+
+    async def end_at_reset(self) -> None:
+        """As if QEMU had been started with -no-reboot."""
+        await self._client.execute("set-action", {"reboot": "shutdown"})
 
     async def quit(self) -> None:
         """Ask QEMU to end."""

@@ -20,13 +20,26 @@ from typing import Literal, Protocol
 Source = Literal["guest", "hypervisor", "supervisor"]
 """Who wrote a line: the domain under test, the hypervisor, or the dom0 that watches the domain."""
 
-EndKind = Literal["poweroff", "reboot", "crash", "killed", "exited", "timeout", "flood", "missing"]
+EndKind = Literal[
+    "poweroff",
+    "reboot",
+    "crash",
+    "watchdog",
+    "soft_reset",
+    "killed",
+    "exited",
+    "timeout",
+    "flood",
+    "missing",
+]
 """How a boot ended, as seen from outside.
 
 ==========  ======================================================================================
 poweroff    the domain under test (or the machine, with dom0 under test) was powered off
 reboot      it was reset
 crash       the domain crashed, or the hypervisor itself panicked
+watchdog    a watchdog of the domain ran out; if it was dom0's, the machine was reset
+soft_reset  the domain asked for a soft reset, and its kind of guest has none
 killed      somebody else ended the process with a signal
 exited      the process ended by itself without one of the above, or cannot be controlled; the
             detail says what it printed last, or what is wrong
@@ -56,6 +69,9 @@ class Ended:
     """One line for a person: what was seen."""
     seconds: float = 0.0
     """Since the start of the boot."""
+    events: tuple[str, ...] = ()
+    """What the machine itself did, in order: QEMU's events and their reasons, ``SUSPEND``,
+    ``SHUTDOWN guest-reset``."""
 
 
 Event = Line | Ended
@@ -108,9 +124,13 @@ class Driver(Protocol):
         command_line: str,
         log: Path,
         limits: Limits,
+        *,
+        survives_reset: bool = False,
     ) -> AbstractContextManager[Boot]:
         """Start ``kernel`` with ``command_line`` in ``environment``; of a bare port, no kernel.
 
+        A machine that goes to sleep is woken. One that is reset is at its end, unless it
+        ``survives_reset``: then it starts again the first time.
         The raw console goes to the file ``log``, in a folder that is there.
         Raises `xenport.errors.InputError` for an environment that the port does not have and for
         a kernel or hypervisor image that cannot be used. Trouble after that is an `Ended`.

@@ -6,6 +6,7 @@ with the tests after it. Boots that do not depend on each other run beside each 
 """
 
 import contextlib
+import itertools
 import os
 import re
 import threading
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from xenport.kernel import Kernel, Test
+from xenport.kernel import RESET, Kernel, Test
 from xenport.port import Boot, Driver, Ended, Limits, Line
 from xenport.suite import ktap
 from xenport.suite.plan import command_line
@@ -147,6 +148,7 @@ class EnvironmentRun:
                 command_line(tests),
                 self._logs / f"{log}.log",
                 self._limits,
+                survives_reset=any(test.ends == RESET for test in tests),
             ) as boot,
             self._listed(boot),
         ):
@@ -197,6 +199,8 @@ class _BootReader:
         self._started_at = 0.0
         self._last = 0.0
         self._console: deque[str] = deque(maxlen=CONSOLE_LINES)
+        self._lives: list[list[str]] = []  # what the running test has said, by start of the machine
+        self._said: list[str] = []
 
     def line(self, line: Line) -> Iterator[tuple[str, Verdict]]:
         """Takes a line; yields the verdicts that come of it."""
@@ -207,20 +211,26 @@ class _BootReader:
         match ktap.parse(line.text) if line.source == "guest" else None:
             case ktap.Header():
                 self.entered = True
+                self._said = []
                 if self._wanted:
                     yield from self._all_fail(f"the hypervisor did not show '{self._wanted}'")
                     self.finished = True
             case ktap.Start(name):
                 self._running = next((test for test in self.remaining if test.name == name), None)
                 self._started_at = line.seconds
-                self._console.clear()
-                self._console.append(line.text)
+                self._said = []
+                self._lives.append(self._said)
+                if len(self._lives) == 1:
+                    self._console.clear()
+                    self._console.append(line.text)
             case ktap.Finish(name, outcome, message, seconds):
                 if self._running is not None and self._running.name == name:
                     yield self._finish(outcome, message, seconds)
             case ktap.End():
                 self.finished = True
                 yield from self._all_fail("the test kernel ended without running it")
+            case None if line.source == "guest":
+                self._said.append(line.text)
 
     def ended(self, end: Ended) -> Iterator[tuple[str, Verdict]]:
         """Takes the end of the boot; yields the verdicts that come of it."""
@@ -230,10 +240,11 @@ class _BootReader:
             for test in list(self.remaining):
                 self._running = test
                 yield self._finish(_outcome_of(end), reason)
-        elif self._running is not None and self._running.ends == end.kind:
-            yield self._finish(Outcome.PASS, "")
+        elif self._running is not None and _end_of(self._running) == end.kind:
+            wrong = _wrong(self._running, end, self._lives)
+            yield self._finish(Outcome.FAIL if wrong else Outcome.PASS, wrong)
         elif self._running is not None and self._running.ends and _outcome_of(end) is Outcome.CRASH:
-            expected = self._running.ends
+            expected = _end_of(self._running)
             yield self._finish(Outcome.FAIL, f"expected {expected}, seen: {_reason(end)}")
         elif self.remaining:
             during = self._running is not None
@@ -254,8 +265,32 @@ class _BootReader:
         assert test is not None
         self._running = None
         self.remaining.remove(test)
+        self._lives.clear()
         spent = self._last - self._started_at if seconds is None else seconds
         return test.name, Verdict(outcome, message, max(spent, 0.0), tuple(self._console))
+
+
+def _end_of(test: Test) -> str:
+    """The kind of end that a test brings about; empty: none."""
+    return "reboot" if test.ends == RESET else test.ends
+
+
+def _wrong(test: Test, end: Ended, lives: Sequence[Sequence[str]]) -> str:
+    """What is wrong with a test that ended its domain in the way it should; empty: nothing.
+
+    ``lives`` are the lines that it printed, by start of the machine.
+    """
+    if test.ends == RESET:
+        if len(lives) < 2:
+            return "the machine did not start again"
+        for before, after in itertools.pairwise(lives):
+            if before != after:
+                return f"before the reset it said {before}, and after it {after}"
+    seen = iter(end.events)
+    if not all(event in seen for event in test.events):  # in this order, others between
+        expected, were = " ".join(test.events), ", ".join(end.events) or "nothing"
+        return f"expected of the machine: {expected}; seen: {were}"
+    return ""
 
 
 def _outcome_of(end: Ended) -> Outcome:

@@ -1,10 +1,10 @@
 """The pytest plugin: a port file is collected like a test file.
 
-    pytest -p xenport.suite.plugin conformance/ports/model-arm64.yaml -k events
+    pytest -p xenport.suite.plugin conformance/ports/model-arm64.yaml --xenport-select events
 
 Each environment of the port is a node, each test of its kernel an item:
 ``model-arm64::dom0::evtchn_send``. The boots are shared by the items of an environment;
-selecting items (``-k``, ``--deselect``) selects what the boots run.
+selecting items (``--xenport-select``, ``--deselect``) selects what the boots run.
 """
 
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ from xenport.suite.bare import BareRun
 from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
 from xenport.suite.kernels import kernels
 from xenport.suite.results import Outcome, Result, Verdict
+from xenport.suite.selection import Selection
 
 RESULT = pytest.StashKey[Result]()
 _PORTS_FOLDER = "ports"
@@ -34,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--xenport-hypervisor", type=Path, default=None, help="hypervisor image to use")
     group.addoption("--xenport-headers", type=Path, default=None, help="public headers to judge")
     group.addoption("--xenport-compiler", default=None, help="C compiler for the test kernels")
+    group.addoption(
+        "--xenport-select", default=None, help="only tests that match: `xenport run -k`"
+    )
     group.addoption("--xenport-slow", action="store_true", help="also tests that need `slow`")
     group.addoption(
         "--xenport-silence",
@@ -87,14 +91,15 @@ class EnvironmentNode(pytest.Collector):
                 yield DescribeItem.from_parent(self, name=name, test=None)
         yield ConformanceItem.from_parent(self, name=BOOT_TEST, test=None)
         environment = self.port.environments[self.name]
-        words = set(environment.words)
-        if self.config.option.xenport_slow:
-            words.add(plan.SLOW)
         if self.kernel is None:
             return
-        tests = plan.named(plan.applicable(self.kernel.tests, words), environment.tests)
+        words = environment.words
+        quick = plan.applicable(self.kernel.tests, words)
+        tests = plan.applicable(self.kernel.tests, [*words, plan.SLOW])
+        tests = plan.named(tests, environment.tests)
         for test in plan.in_ladder_order(tests, [rung.name for rung in ladder.rungs()]):
-            yield ConformanceItem.from_parent(self, name=test.name, test=test)
+            slow = test not in quick
+            yield ConformanceItem.from_parent(self, name=test.name, test=test, slow=slow)
 
     @property
     def _is_first(self) -> bool:
@@ -134,10 +139,18 @@ class ConformanceItem(pytest.Item):
 
     parent: EnvironmentNode
 
-    def __init__(self, *, test: Test | None, **kwargs: Any) -> None:
+    def __init__(self, *, test: Test | None, slow: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.test = test
-        self.extra_keyword_matches.add(self._rung())  # -k events: all of the rung
+        self.slow = slow
+
+    def is_selected(self, selection: Selection) -> bool:
+        """Whether it is to be run. One that takes long must be asked for."""
+        own = (self.name, self._rung())
+        where = (self.parent.port.name, self.parent.name)
+        if self.slow and not self.config.option.xenport_slow:
+            return selection.asks_for(own, where)
+        return selection.takes([*own, *where])
 
     def runtest(self) -> None:
         """Waits for the verdict and tells pytest."""
@@ -195,6 +208,19 @@ class ConformanceItem(pytest.Item):
             message=message,
             console=verdict.console,
         )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what nobody asked for."""
+    selection = Selection(config.option.xenport_select)
+    left_out = [
+        item
+        for item in items
+        if isinstance(item, ConformanceItem) and not item.is_selected(selection)
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 class DescribeItem(ConformanceItem):

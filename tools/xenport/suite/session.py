@@ -25,6 +25,7 @@ from xenport.suite.coverage import Coverage, coverage
 from xenport.suite.kernels import kernels
 from xenport.suite.progress import Display, print_summary
 from xenport.suite.results import Run
+from xenport.suite.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def run(options: Options, console: Console, *plugins: object) -> int:
 
     Raises InputError for ports, images, expressions and folders that cannot be used.
     """
+    Selection(options.expression)
     chosen = _with_compared([ports.load(name, options.release) for name in options.ports])
     _check_ready(chosen, options, console)
     with _interrupt_on_sigterm(), _folder(options.report) as folder:
@@ -130,7 +132,7 @@ def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[s
     if options.report:
         arguments += [f"--junitxml={folder / reports.JUNIT}", "-o=junit_suite_name=xenport"]
     if options.expression:
-        arguments.append(f"-k={options.expression}")
+        arguments.append(f"--xenport-select={options.expression}")
     if options.release:
         arguments.append(f"--xenport-release={options.release}")
     if options.hypervisor:

@@ -123,6 +123,8 @@ class _Driver:
         command_line: str,
         log: Path,
         limits: Limits,
+        *,
+        survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
         name = f"{self._folder.name}/{log.stem}"
@@ -130,7 +132,9 @@ class _Driver:
         with self._changed:
             self._running += 1
         try:
-            with driver.boot(environment, kernel, command_line, log, limits) as boot:
+            with driver.boot(
+                environment, kernel, command_line, log, limits, survives_reset=survives_reset
+            ) as boot:
                 yield boot
                 for _ in boot.events():
                     pass  # nobody is interested any more, but the trace goes on to the end

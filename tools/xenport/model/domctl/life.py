@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xenport.model.adapters import cpu_class
 from xenport.model.cpu.stored import stored
 from xenport.model.errors import XenError
+from xenport.model.frames import NOWHERE
 from xenport.model.handlers import Handlers
 from xenport.model.memory import Memory
 
@@ -146,10 +147,15 @@ def soft_reset(call: Call) -> None:
     if not domain.pause_count:
         raise XenError("EINVAL")
     domain.events.reset()
+    for vcpu in domain.vcpus:
+        vcpu.forget_areas()
     if not domain.cpu_class.soft_reset:
         domain.crash("Xen cannot reset it")
         raise XenError("ENOSYS" if call.declares("ENOSYS") else "EINVAL")
-    domain.frames.forget(domain.shared_info)
+    frame = domain.frames.shared_info_frame()
+    if frame != NOWHERE:
+        domain.frames.forget(domain.shared_info)
+        domain.frames.get(frame, 1)
     domain.resume()
 
 
