@@ -204,16 +204,3 @@ def _take(result: Run, line: str, on_start: Callable[[str], None]) -> None:
         result.passed.add(words[2])
     elif words[:2] == ["not", "ok"]:
         result.failed[result.running or "?"] = line
-
-
-def recording(environment: Environment, note: Callable[[str], None]) -> dict[str, Handler]:
-    """Overrides that call ``note`` with each command's name and then do what they always do."""
-
-    def recorder(name: str, handler: Handler) -> Handler:
-        def record(call: Call) -> int | None:
-            note(name)
-            return handler(call)
-
-        return record
-
-    return {name: recorder(name, handler) for name, handler in environment.handlers.items()}
