@@ -10,7 +10,6 @@ import xenport.abi
 from xenport import architecture, kernel
 from xenport.model import core
 from xenport.model.adapters import cpu_class
-from xenport.model.call import Call
 from xenport.model.handlers import Handler
 from xenport.model.machine import End, Guest, Machine
 from xenport.model.recording import Watch
