@@ -251,16 +251,24 @@ static void finish(const struct work *work, long result)
     }
 }
 
-/* The guest of the trace begins without what the runtime has mapped. */
+static struct vcpu_info last_info;
+
+/*
+ * The guest of the trace begins without what the runtime has mapped, and may take it away. The runtime
+ * reads the clock by what was there last.
+ */
 static void give_back_shared_info(void)
 {
-    struct xen_remove_from_physmap remove = {
-        .domid = DOMID_SELF,
-        .gpfn = boot_info.shared_info ? arch_frame(boot_info.shared_info) : 0,
-    };
+    struct xen_remove_from_physmap remove = {.domid = DOMID_SELF};
 
-    if (remove.gpfn && !boot_info.start_info)
+    if (!boot_info.shared_info)
+        return;
+    last_info = *boot_info.vcpu_info;
+    boot_info.vcpu_info = &last_info;
+    if (!boot_info.start_info) {
+        remove.gpfn = arch_frame(boot_info.shared_info);
         hypercall_memory_op(XENMEM_remove_from_physmap, &remove);
+    }
 }
 
 TEST(replay, ENTER, "the calls of a trace are made")

@@ -223,24 +223,42 @@ class Decoder:
         for member in layout.fields:
             if member.name.startswith(("pad", "_pad", "rsvd", "reserved")):
                 continue
-            text = self._member(member, before, after, command, base + member.offset)
+            told = command
+            if command is None and member.layout.kind == "union":
+                told = self._told(layout, member.layout, before, after, base)
+            text = self._member(member, before, after, told, base + member.offset)
             if text:
                 parts.append(text)
         return "{" + ", ".join(parts) + "}"
+
+    def _told(
+        self, layout: Layout, union: Layout, before: bytes | None, after: bytes | None, base: int
+    ) -> str | None:
+        """The member of ``union`` that a constant in the structure names: ``status`` is
+        EVTCHNSTAT_virq, so it is ``virq``."""
+        for member in layout.fields:
+            data = after if member.direction == "out" else before
+            if member.layout.kind != "int" or member.varies or data is None:
+                continue
+            named = self._value(member, data, base + member.offset).rpartition("_")[2]
+            if named in union.by_name:
+                return named
+        return None
 
     def _member(
         self,
         member: Field,
         before: bytes | None,
         after: bytes | None,
-        command: Command | None,
+        command: Command | str | None,
         at: int,
     ) -> str:
         layout, name = member.layout, member.name
         if layout.kind == "union":
             return self._union(member, before, after, command, at)
         if layout.kind == "struct":
-            return f"{name}={self._structure(layout, before, after, command, at)}"
+            inner = None if isinstance(command, str) else command
+            return f"{name}={self._structure(layout, before, after, inner, at)}"
         if member.direction == "out":
             if after is None:
                 return ""
@@ -257,10 +275,13 @@ class Decoder:
         member: Field,
         before: bytes | None,
         after: bytes | None,
-        command: Command | None,
+        command: Command | str | None,
         at: int,
     ) -> str:
         union = member.layout
+        if isinstance(command, str):
+            told = union.by_name[command]
+            return f"{member.name}.{self._member(told, before, after, None, at + told.offset)}"
         if command is not None and command.arg is not None and command.arg.member is not None:
             wanted = command.arg.member.rpartition(".")[2]
             part = union.by_name.get(wanted)

@@ -60,8 +60,6 @@ _REFUSED = {
 }  # fmt: skip
 """By hypercall or command."""
 
-_RESETS = frozenset({"EVTCHNOP_reset", "EVTCHNOP_reset_cont"})
-
 #: Commands of what is refused that can be made all the same.
 _HARMLESS = frozenset(
     {
@@ -101,7 +99,6 @@ class Guest:
     domain: int  #: its number in the trace
     domid: int  #: and the one that it has itself
     translated: bool  #: its frames are not the machine's
-    has_ring: bool  #: its console is a ring, which needs an event channel
 
 
 class AgentCalls:
@@ -119,6 +116,7 @@ class AgentCalls:
         self._self = abi.constant("DOMID_SELF")
         self._ports: set[int] = set()  # that Xen gives the agent
         self._lost: set[int] = set()  # those of them in place of others that it does not give
+        self._params: set[int] = set()  # that the guest has set
         self._pages: dict[int, int] = {}  # of the pool, by frame
         self._scratch: dict[int, int] = {}  # of the pool, by the trace's address
         self.calls: dict[int, Call] = {}
@@ -180,13 +178,23 @@ class AgentCalls:
             return
         if command.name in _REFUSED:
             raise Unreplayable(_REFUSED[command.name])
-        if command.name in _RESETS and self._guest.has_ring:
-            self._close_all()
-            raise Unreplayable("the agent would lose its console; its ports are closed instead")
         if command.name in BUILT and (record.result or 0) >= 0:
             raise Unreplayable("it asks how the domain was built")
+        if command.name in ("HVMOP_set_param", "HVMOP_get_param") and record.result == 0:
+            self._check_param(command.name, record)
         if command.name in _RESERVATION and not self._guest.translated:
             raise Unreplayable("it is about memory that the agent does not have")
+
+    def _check_param(self, command: str, record: Record) -> None:
+        """Parameters that the guest has not set itself are those of its builder."""
+        content = next((one.before for one in record.buffers if one.name == "arg"), None)
+        if content is None or len(content) < self._abi.sizeof("xen_hvm_param"):
+            return
+        index: int = self._abi.view("xen_hvm_param", content).index
+        if command == "HVMOP_set_param":
+            self._params.add(index)
+        elif index not in self._params:
+            raise Unreplayable("it asks how the domain was built")
 
     def _is_harmless(self, record: Record) -> bool:
         return _HARMLESS.issuperset(self._decoder.commands(record) or ["?"])
@@ -242,13 +250,6 @@ class AgentCalls:
             struct.pack(f"{self._prefix}HHI", self._self, 0, value) for value in (0, port)
         )
         self._event_call("EVTCHNOP_alloc_unbound", before, after)
-
-    def _close_all(self) -> None:
-        for port in sorted(self._ports):
-            content = struct.pack(f"{self._prefix}I", port)
-            self._event_call("EVTCHNOP_close", content, content)
-        self._ports.clear()
-        self._lost.clear()
 
     def _event_call(self, command: str, before: bytes, after: bytes) -> None:
         """A call of the agent's own; nobody looks at its result."""

@@ -99,9 +99,8 @@ class PortReplay:
         arch = self._port.guest_arch(environment)
         abi = xenport.abi.load(arch.name, self._port.release)
         domid = 0 if "dom0" in environment.provides else 1
-        kind = cpu_class(arch, caller)
-        has_ring = domid != 0 and kind.built_by_tools
-        calls = AgentCalls(abi, Guest(caller, domain, domid, kind.translated, has_ring))
+        translated = cpu_class(arch, caller).translated
+        calls = AgentCalls(abi, Guest(caller, domain, domid, translated))
         waiting: dict[int, tuple[Record, ...]] = {}
         for record, parts in kept:
             inner: list[Record] = []
