@@ -61,15 +61,19 @@ def options(payload: Payload, machine: Machine, emulator: Emulator, files: Files
             tree.root.remove_subnode(node.name)
     at = description.modules
     chosen = _chosen(description, payload.hypervisor_args)
-    kernels = {at: payload.kernel}
-    if payload.domain is None:
-        chosen.append(_module(at, len(payload.kernel), payload.command_line))
-    else:
-        supervisor = payload.supervisor or payload.kernel
-        domain = at + (len(supervisor) + _ALIGN - 1) // _ALIGN * _ALIGN
-        kernels = {at: supervisor, domain: payload.kernel}
-        chosen.append(_module(at, len(supervisor), payload.domain.supervisor))
-        module = _module(domain, len(payload.kernel), payload.command_line)
+    first, command_line = payload.kernel, payload.command_line
+    if payload.domain is not None:
+        first, command_line = payload.supervisor or payload.kernel, payload.domain.supervisor
+    modules = {at: first}
+    chosen.append(_module(at, len(first), command_line))
+    if payload.initrd is not None:
+        at = _after(at, modules[at])
+        modules[at] = payload.initrd
+        chosen.append(_module(at, len(payload.initrd), "", "multiboot,ramdisk"))
+    if payload.domain is not None:
+        at = _after(at, modules[at])
+        modules[at] = payload.kernel
+        module = _module(at, len(payload.kernel), payload.command_line)
         chosen.append(_domain(payload.domain, module))
     tree.root.append(chosen)
     return [
@@ -77,10 +81,10 @@ def options(payload: Payload, machine: Machine, emulator: Emulator, files: Files
         *("-dtb", files.add(tree.to_dtb(version=17))),
         *(
             word
-            for address, kernel in kernels.items()
+            for address, module in modules.items()
             for word in (
                 "-device",
-                f"loader,file={files.add(kernel)},addr={address:#x},force-raw=on",
+                f"loader,file={files.add(module)},addr={address:#x},force-raw=on",
             )
         ),
     ]
@@ -95,10 +99,15 @@ def _chosen(description: DeviceTree, hypervisor_args: str) -> fdt.Node:
     return chosen
 
 
-def _module(address: int, size: int, command_line: str) -> fdt.Node:
-    """A kernel that is in memory already."""
+def _after(address: int, module: bytes) -> int:
+    """Where the next module can be."""
+    return address + (len(module) + _ALIGN - 1) // _ALIGN * _ALIGN
+
+
+def _module(address: int, size: int, command_line: str, kind: str = "multiboot,kernel") -> fdt.Node:
+    """A kernel, or whatever it is, that is in memory already."""
     node = fdt.Node(f"module@{address:x}")
-    node.append(fdt.PropStrings("compatible", "multiboot,kernel", "multiboot,module"))
+    node.append(fdt.PropStrings("compatible", kind, "multiboot,module"))
     node.append(fdt.PropWords("reg", address >> 32, address & 0xFFFFFFFF, size >> 32, size))
     if command_line:  # the library has no empty strings
         node.append(fdt.PropStrings("bootargs", command_line))

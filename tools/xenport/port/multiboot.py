@@ -50,6 +50,8 @@ def options(
         # dom0 builds the domain: its kernel is dom0's module, its command line the rest of dom0's.
         supervisor = files.add(payload.supervisor) if payload.supervisor else kernel
         modules = [f"{supervisor} {payload.domain.supervisor} -- {payload.command_line}", kernel]
+    if payload.initrd is not None:
+        modules.append(files.add(payload.initrd))
     return [
         *("-kernel", files.add(payload.hypervisor)),
         *("-append", payload.hypervisor_args),

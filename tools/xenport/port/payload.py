@@ -18,3 +18,4 @@ class Payload:
     command_line: str
     domain: Domain | None
     supervisor: bytes | None = None  # dom0's kernel, where it is another one
+    initrd: bytes | None = None  # dom0's initial RAM disk

@@ -66,6 +66,7 @@ class QemuDriver:
         self._port = port
         self._hypervisor = read_unpacked(hypervisor)
         self._supervisor = supervisor
+        self._initrd: bytes | None = None
         self._plugin: Plugin = lambda _: nullcontext(Plugged())
         kind = port.arch.image
         for environment in port.environments.values():
@@ -74,6 +75,12 @@ class QemuDriver:
                 raise InputError(
                     f"not {protocol.wanted(kind)}, plain or packed by gzip", hypervisor
                 )
+
+    def with_initrd(self, initrd: bytes) -> "QemuDriver":
+        """A driver that does the same, and gives dom0 an initial RAM disk."""
+        other = copy.copy(self)
+        other._initrd = initrd
+        return other
 
     def with_plugin(self, plugin: Plugin) -> "QemuDriver":
         """A driver that does the same, with a plugin in each machine."""
@@ -102,6 +109,7 @@ class QemuDriver:
             command_line=described.command_line(command_line),
             domain=described.domain,
             supervisor=self._supervisor.image().read_bytes() if self._supervisor else None,
+            initrd=self._initrd,
         )
         program = emulator.find(machine.qemu)
         if program is None:
