@@ -7,8 +7,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import xenport.abi
-from xenport import cli
+from xenport import cli, port as ports
+from xenport.kernel import build
 from xenport.port import emulator
+from xenport.suite.plan import command_line
 from xenport.trace import Record, read
 from xenport.trace.decode import Decoder
 
@@ -110,6 +112,60 @@ def test_guests_of_another_width_are_told(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "hypercalls of guests of another width are left out" in result.stderr
     assert {one.domain for one in read(path).records()} == {0}
+
+
+@pytest.mark.parametrize("port", ["xen-4.17-amd64", "xen-4.17-arm64"])
+def test_a_kernel_of_the_users(tmp_path: Path, port: str) -> None:
+    """Here it is the test kernel, told on its command line what to run."""
+    described = ports.load(port)
+    kernel = build(described.arch, described.release)
+    [test] = [one for one in kernel.tests if one.name == "evtchn_send_refused"]
+    (tmp_path / "disk").write_bytes(bytes(5000))
+    path = tmp_path / "t"
+    result = run(
+        *("record", "--port", port, "--kernel", kernel.image(), "--initrd", tmp_path / "disk"),
+        *("--append", command_line([test]), "--memory", "64", "--limit", "200", "-o", path),
+    )
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert any(line.startswith("ok 1 evtchn_send_refused") for line in lines), lines
+    assert lines[-2].startswith("poweroff after ")
+    trace = read(path)
+    assert lines[-1] == f"{path}: {len(trace):,} hypercalls"
+    assert "as dom0" in trace.metadata.provenance
+    assert {(one.domain, one.boot) for one in trace.records()} == {(0, "")}
+
+
+def test_a_limit_of_time(tmp_path: Path) -> None:
+    """What there was until then is a trace."""
+    kernel = build(ports.load("xen-4.17-arm64").arch, "4.17")
+    waits = [one for one in kernel.tests if "watchdog" not in one.name]
+    path = tmp_path / "t"
+    result = run(
+        *("record", "--port", "xen-4.17-arm64", "--kernel", kernel.image(), "--limit", "1"),
+        *("--append", command_line(waits), "--memory", "64", "-o", path),
+    )
+    assert result.exit_code == 0, result.output
+    assert "timeout after " in result.output
+    assert read(path).metadata.architecture == "arm64"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--port", "model-arm64", "--kernel", __file__], "boots nothing but test kernels"),
+        (["--port", "xen-4.17-arm64", "--kernel", __file__, "-k", "events"], "-k selects tests"),
+        (["--port", "xen-4.17-arm64", "--append", "quiet"], "--append belongs to --kernel"),
+        (
+            ["--port", "xen-4.17-arm64", "--kernel", __file__, "--environment", "domU"],
+            "xen-4.17-arm64/domU is not dom0",
+        ),
+    ],
+)
+def test_bad_guest(tmp_path: Path, options: list[str], message: str) -> None:
+    result = run("record", *options, "-o", tmp_path / "t")
+    assert (result.exit_code, message in result.stderr) == (2, True), result.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_old_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,15 +90,20 @@ def _notes(recording: hcrec.Recording | xentrace.Recording) -> Iterator[str]:
 
 
 def _join(parts: Path, out: Path) -> Imported:
+    """The parts stay where they are, which may be where those of ``out`` would be."""
     trace = read(parts)
     done = Imported()
-    with Writer(out, trace.metadata) as writer:
+    if out.exists():
+        raise InputError("it exists already; remove it or choose another name", out)
+    joined = out.with_name(f"{out.name}.joined")
+    with Writer(joined, trace.metadata) as writer:
         try:
             for record in trace.records():
                 writer.write(record)
                 done.hypercalls += 1
         except InputError as error:
             done.damage = str(error)
+    joined.replace(out)
     return done
 
 

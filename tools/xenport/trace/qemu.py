@@ -56,7 +56,7 @@ class Recorder:
         ours, theirs = os.pipe()
         try:
             fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE)
-            work = partial(_record, path, boot, self._metadata, self._plan)
+            work = partial(record_stream, path, boot, self._metadata, self._plan)
             child = fork("the recorder", work, {0: ours})
         except BaseException:
             os.close(theirs)
@@ -81,8 +81,8 @@ class Recorder:
         self.skipped += int(os.read(child.stdout, _CHUNK) or b"0")
 
 
-def _record(path: Path, boot: str, metadata: Metadata, plan: Plan) -> int:
-    """In the process of the recorder, whose standard input is the stream."""
+def record_stream(path: Path, boot: str, metadata: Metadata, plan: Plan) -> int:
+    """In the process of the recorder: its standard input, the stream, becomes parts at ``path``."""
     abi = xenport.abi.load(metadata.architecture, metadata.release)
     writer = Writer(path, metadata)
     try:
