@@ -223,7 +223,7 @@ class Decoder:
         for member in layout.fields:
             if member.name.startswith(("pad", "_pad", "rsvd", "reserved")):
                 continue
-            told = command
+            told: Command | str | None = command
             if command is None and member.layout.kind == "union":
                 told = self._told(layout, member.layout, before, after, base)
             text = self._member(member, before, after, told, base + member.offset)

@@ -59,7 +59,7 @@ def replay(
             raise click.UsageError("the model without a processor has no environments and no image")
         replayed = Replay(trace.metadata, seen_in(trace.kinds(), abi))
     else:
-        replayed = PortReplay(ports.load(port), environment, hypervisor)
+        replayed = PortReplay(abi, ports.load(port), environment, hypervisor)
     decoder = Decoder(abi)
     counts: dict[str, Counter[str]] = {}
     reasons: Counter[str] = Counter()
@@ -74,8 +74,9 @@ def replay(
             and outcome.kind == "different"
             and total["different"] <= most
         ):
-            click.echo(signed("-", text(decoder, record)))
-            click.echo(signed("+", text(decoder, outcome.answer)))
+            asked = outcome.asked or record
+            click.echo(signed("-", text(replayed.decoder, asked)))
+            click.echo(signed("+", text(replayed.decoder, outcome.answer)))
     console = Console(highlight=False)
     grid = table(console, ["hypercall", *KINDS], right=range(1, 4))
     for name, row in sorted(counts.items(), key=lambda item: (-item[1].total(), item[0])):

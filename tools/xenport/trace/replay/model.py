@@ -91,6 +91,7 @@ class Replay:
         self.abi: Abi = xenport.abi.load_for_model(metadata.architecture, metadata.release)
         self._seen = seen
         self._reach = Reach(self.abi)
+        self.decoder = Decoder(self.abi)  #: of the answers
         self._decoder = Decoder(self.abi, comparable=True)
         self._order = self.abi.architecture.data_model.endian
         self._efault = -self.abi.errno("EFAULT")

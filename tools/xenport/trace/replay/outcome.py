@@ -15,11 +15,12 @@ KINDS: tuple[Kind, ...] = ("equal", "different", "not replayable")
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a record. ``reason`` is why it was not replayed; ``answer`` is the record as
-    whoever was asked would have made it."""
+    whoever was asked would have made it, and ``asked`` as it was translated for them."""
 
     kind: Kind
     reason: str = ""
     answer: Record | None = None
+    asked: Record | None = None
 
 
 EQUAL = Outcome("equal")

@@ -25,6 +25,7 @@ from xenport.trace.replay.inner import inner_calls
 from xenport.trace.replay.joined import joined
 from xenport.trace.replay.outcome import EQUAL, Outcome, Unreplayable
 from xenport.trace.replay.plan import MULTICALL
+from xenport.trace.replay.translate import Translator
 
 _LIMITS = Limits(silence=60.0, total=280.0, output=64 << 20)
 _SAID = re.compile(r"@(?P<what>r|b|p|end) (?P<rest>[-0-9a-f ]+)$")
@@ -52,20 +53,20 @@ class _Heard:
 class PortReplay:
     """A port in the place of the hypervisor that a trace is of."""
 
-    def __init__(self, port: Port, environment: str | None, hypervisor: Path | None = None) -> None:
-        """Raises ``InputError`` for a port that runs no guests, or has no such environment."""
+    def __init__(
+        self, abi: Abi, port: Port, environment: str | None, hypervisor: Path | None = None
+    ) -> None:
+        """``abi`` is the trace's. Raises ``InputError`` for a port that runs no guests, or has no
+        such environment."""
         if port.is_bare:
             raise InputError(f"{port.name} runs no guests, so nothing can be replayed on it")
         if environment is not None:
             port.environment(environment)
+        self.decoder = Decoder(abi)  #: of the last answer
+        self._abi = abi
         self._port = port
         self._environment = environment
         self._hypervisor = hypervisor
-
-    def abi(self, caller: str, domain: int) -> Abi:
-        """The ABI of the guests that ask for those of a trace."""
-        arch = self._port.guest_arch(self._chosen(caller, domain)[1])
-        return xenport.abi.load(arch.name, self._port.release)
 
     def outcomes(self, records: Iterable[Record]) -> Iterator[tuple[Record, Outcome]]:
         """As `xenport.trace.replay.model.Replay.outcomes`, domain after domain."""
@@ -94,47 +95,50 @@ class PortReplay:
     def _domain(
         self, domain: int, kept: list[tuple[Record, tuple[Record, ...]]]
     ) -> Iterator[tuple[Record, Outcome]]:
-        caller = kept[0][0].caller
+        caller = self._caller(kept[0][0].caller)
         name, environment = self._chosen(caller, domain)
         arch = self._port.guest_arch(environment)
         abi = xenport.abi.load(arch.name, self._port.release)
+        same = (arch.name, abi.release) == (self._abi.architecture.name, self._abi.release)
+        translate = (lambda one: one) if same else Translator(self._abi, abi).translate
         domid = 0 if "dom0" in environment.provides else 1
         translated = cpu_class(arch, caller).translated
         calls = AgentCalls(abi, Guest(caller, domain, domid, translated))
-        waiting: dict[int, tuple[Record, ...]] = {}
+        waiting: dict[int, tuple[Record, tuple[Record, ...]]] = {}
         for record, parts in kept:
             inner: list[Record] = []
-            hypercall = abi.hypercall_by_number.get(record.number)
+            hypercall = self._abi.hypercall_by_number.get(record.number)
             if hypercall is not None and hypercall.name == MULTICALL:
-                inner = list(inner_calls(abi, record))
+                inner = list(inner_calls(self._abi, record))
             for one in (record, *inner):
                 own = parts if one is record else ()
                 try:
-                    waiting[calls.add(one)] = own
+                    waiting[calls.add(translate(one))] = (one, own)
                 except Unreplayable as why:
                     for part in (one, *own):
                         yield part, Outcome("not replayable", str(why))
         if not waiting:
             return
         heard = self._boot(name, environment, calls)
-        decoder = Decoder(abi, comparable=True)
-        for index, parts in waiting.items():
-            call = calls.calls[index]
-            outcome = _outcome(call, heard, decoder)
-            yield call.record, outcome
+        self.decoder = Decoder(abi)
+        comparable = Decoder(abi, comparable=True)
+        for index, (record, parts) in waiting.items():
+            outcome = _outcome(calls.calls[index], heard, comparable)
+            yield record, outcome
             for part in parts:
                 yield part, Outcome(outcome.kind, outcome.reason)
+
+    def _caller(self, caller: str) -> str:
+        """The kind of the port's guests that stand for one of the trace's."""
+        if self._environment is not None:
+            return self._port.environment(self._environment).guest
+        kinds = [one.guest for one in self._port.environments.values()]
+        return caller if caller in kinds else kinds[0]
 
     def _chosen(self, caller: str, domain: int) -> tuple[str, Environment]:
         """The environment for guests of a kind, the control domain (0) or others."""
         if self._environment is not None:
-            chosen = self._port.environment(self._environment)
-            if chosen.guest == caller:
-                return self._environment, chosen
-            raise InputError(
-                f"the guests of {self._environment} are of the kind '{chosen.guest}', "
-                f"those of the trace '{caller}'"
-            )
+            return self._environment, self._port.environment(self._environment)
         for name, one in self._port.environments.items():
             is_control = "dom0" in one.provides
             if one.guest == caller and is_control == (domain == 0):
@@ -201,7 +205,7 @@ def _outcome(call: Call, heard: _Heard, decoder: Decoder) -> Outcome:
     )
     made = call.record._replace(result=answer.result, buffers=buffers)
     same = _text(decoder, made) == _text(decoder, call.record)
-    return Outcome("equal" if same else "different", "", made)
+    return Outcome("equal" if same else "different", "", made, call.record)
 
 
 def _text(decoder: Decoder, record: Record) -> str:
