@@ -37,11 +37,41 @@ static void set_decrementer(uint32_t ticks)
     __asm__ volatile("mtspr 22, %0" : : "r"(ticks));
 }
 
+struct arch_second_vcpu arch_second_vcpu;
+
+void arch_vcpu_begin(unsigned int vcpu, void *fault_stack)
+{
+    __asm__ volatile("mtspr 272, %0\n\t"
+                     "mtspr 273, %1"
+                     :
+                     : "r"(fault_stack), "r"((unsigned long)vcpu)
+                     : "memory");
+    set_decrementer(INT32_MAX);
+}
+
+static bool is_first_vcpu(void)
+{
+    unsigned long vcpu;
+
+    __asm__ volatile("mfspr %0, 273" : "=r"(vcpu));
+    return vcpu == 0;
+}
+
+/* Vector 0x500. */
+void external_interrupt(void)
+{
+    if (is_first_vcpu())
+        upcall();
+    else
+        arch_second_vcpu.upcall();
+}
+
 /* Vector 0x900. The interrupt stays up until the decrementer is positive again. */
 void timer_interrupt(void)
 {
     set_decrementer(INT32_MAX);
-    timer_interrupts++;
+    if (is_first_vcpu())
+        timer_interrupts++;
 }
 
 unsigned long arch_timer_interrupts(void)
@@ -100,6 +130,8 @@ _Noreturn void fault_interrupt(unsigned int vector, unsigned long srr0, unsigned
 {
     struct fault fault = describe_fault(vector, srr0, srr1, dar);
 
+    if (!is_first_vcpu())
+        arch_second_vcpu.fault();
     fault.pc = srr0;
     fault_taken(&fault);
 }

@@ -137,6 +137,17 @@ extern struct arch_entry arch_entry;
  * VIRQ_TIMER, it makes the decrementer run out instead. The macro says so to tests of timers. */
 unsigned long arch_timer_interrupts(void);
 #define arch_timer_interrupts arch_timer_interrupts
-#define arch_timer_interrupts arch_timer_interrupts
+
+/* For another vcpu than the first, when it starts: its number, which is kept in SPRG1, and the top of a stack for
+ * its faults, in SPRG0. */
+void arch_vcpu_begin(unsigned int vcpu, void *fault_stack);
+
+/* What the vectors do on another vcpu than the first, whose matter the runtime is. */
+struct arch_second_vcpu {
+    void (*upcall)(void);
+    void (*fault)(void);        /* does not return */
+};
+
+extern struct arch_second_vcpu arch_second_vcpu;
 
 #endif

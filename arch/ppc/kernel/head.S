@@ -8,6 +8,8 @@
 #define SPR_SRR0 26
 #define SPR_SRR1 27
 #define SPR_DAR 19
+#define SPR_SPRG0 272
+#define SPR_SPRG1 273
 
 #define MSR_SF_BIT 63
 #define MSR_ME 0x1000
@@ -59,7 +61,7 @@
     fault_vector 0x380          /* data segment */
     fault_vector 0x400          /* instruction storage */
     fault_vector 0x480          /* instruction segment */
-    interrupt_vector 0x500, upcall
+    interrupt_vector 0x500, external_interrupt
     fault_vector 0x600          /* alignment */
     fault_vector 0x700          /* program */
     fault_vector 0x800          /* floating point unavailable */
@@ -77,7 +79,7 @@ fault_entry:
     mfspr 6, SPR_DAR
     li 7, MSR_RI
     mtmsrd 7, 1
-    load_address 1, fault_stack + FAULT_STACK_SIZE - CALL_FRAME
+    mfspr 1, SPR_SPRG0          /* of this vcpu */
     load_address 2, .TOC.
     bl fault_interrupt
     nop
@@ -139,6 +141,10 @@ _start:
     mtmsrd 7
     isync
     load_address 1, stack + STACK_SIZE - CALL_FRAME
+    load_address 7, fault_stack + FAULT_STACK_SIZE - CALL_FRAME
+    mtspr SPR_SPRG0, 7
+    li 7, 0
+    mtspr SPR_SPRG1, 7          /* the number of the vcpu */
     load_address 2, .TOC.
     load_address 7, arch_entry
     std 3, 0(7)
