@@ -166,6 +166,25 @@ TEST(domctl_setdomainhandle, CONTROL, "a domain's handle can be changed", .needs
 }
 
 /*
+ * Background: A domain's wall clock may differ from the machine's. Arm shows nothing of it yet.
+ * Provoked by: a difference; one for a domain that does not exist.
+ * Expected: 0; -ESRCH.
+ * Source: domctl.h (XEN_DOMCTL_settimeoffset); common/domctl.c.
+ */
+TEST(domctl_settimeoffset, CONTROL, "the wall clock of a domain is set apart from the machine's",
+     .needs = "dom0")
+{
+    struct xen_domctl *request;
+
+    child_create(CHILD);
+    request = domctl_request(XEN_DOMCTL_settimeoffset, CHILD);
+    request->u.settimeoffset.time_offset_seconds = -3600;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    child_destroy(CHILD);
+    CHECK_ERRNO(domctl(XEN_DOMCTL_settimeoffset, NO_DOMAIN), ESRCH);
+}
+
+/*
  * Background: With a debugger attached, debug events of the domain stop it.
  * Provoked by: a debugger for a domain, and none; for this domain.
  * Expected: the state of the domain says so; -EINVAL.

@@ -62,6 +62,14 @@ static inline long hypercall_hvm_op(unsigned int command, void *argument)
     return arch_hypercall(__HYPERVISOR_hvm_op, command, arch_guest_address(argument), 0, 0, 0);
 }
 
+#ifdef __HYPERVISOR_dm_op
+/* buffers: of type xen_dm_op_buf_t */
+static inline long hypercall_dm_op(domid_t domain, unsigned int count, void *buffers)
+{
+    return arch_hypercall(__HYPERVISOR_dm_op, domain, count, arch_guest_address(buffers), 0, 0);
+}
+#endif
+
 /* deadline: absolute system time in ns, 0 for none; two arguments, the low half first, where they have 32 bits. */
 static inline long hypercall_set_timer_op(uint64_t deadline)
 {

@@ -173,6 +173,7 @@ class Domain:
         """Tell the guest that it was ``at_boot`` ns after the start of 1970 at system time 0."""
         shared = self.shared_view()
         seconds, nanoseconds = divmod(at_boot, 1_000_000_000)
+        seconds += self.settings.time_offset
         shared.wc_version += 2
         shared.wc_sec = seconds & 0xFFFF_FFFF
         shared.wc_nsec = nanoseconds

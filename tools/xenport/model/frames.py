@@ -71,7 +71,7 @@ class TranslatedFrames:
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._places: dict[Page, int] = {}  # where Xen's own pages are mapped
-        self._granted: dict[int, Window] = {}  # frames at which grants are mapped
+        self._granted: dict[int, Window] = {}  # frames at which pages of others are mapped
         abi = domain.abi
         self._spaces = {
             abi.constants[name].value: name
@@ -223,15 +223,15 @@ class TranslatedFrames:
         self._clear(frame)
         return content
 
-    def map_grant(self, frame: int, page: Window) -> None:
-        """Map a granted page, in place of what is at the frame."""
+    def map_window(self, frame: int, page: Window) -> None:
+        """Map a page of another domain, or a granted one, in place of what is at the frame."""
         if self._domain.memory.has_frame(frame):
             self._clear(frame)
         self._granted[frame] = page
         self._domain.memory.replace(frame, page)
 
     def unmap_grant(self, frame: int, page: Window) -> bool:
-        """Undo `map_grant`; False where ``page`` is not what is there."""
+        """Undo `map_window` of a grant; False where ``page`` is not what is there."""
         mapped = self._granted.get(frame)
         if mapped is None or mapped.address != page.address:
             return False

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from xenport.model import core
-from xenport.model.clock import Clock, VirtualClock
+from xenport.model.clock import WALL_CLOCK_SECONDS, Clock, VirtualClock
 from xenport.model.dispatch import Dispatcher, Runner
 from xenport.model.domain import Domain
 from xenport.model.errors import XenError
@@ -56,6 +56,7 @@ class Hypervisor:
         self.version = int(major) << 16 | int(minor)
         self.clock = clock or VirtualClock()
         self._hypercall_done = self.clock.hypercall
+        self.wall_clock = WALL_CLOCK_SECONDS * 1_000_000_000  #: ns since 1970 at system time 0
         self.policy = Policy()
         self.physical = Physical(self)
         self.domains: dict[int, Domain] = {}

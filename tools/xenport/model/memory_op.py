@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xenport.model.errors import XenError
+from xenport.model.frames import TranslatedFrames
 from xenport.model.handlers import Handlers
-from xenport.model.memory import PAGE_SIZE
+from xenport.model.memory import PAGE_SIZE, MemoryFault
 from xenport.model.policy import require_target
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _start(call: Call) -> int:
     return call["cmd"] >> EXTENT_SHIFT
 
 
-def _not_continued(call: Call) -> None:
+def not_continued(call: Call) -> None:
     """Commands that are never interrupted; old releases do not look."""
     if _start(call) and call.declares("EINVAL"):
         raise XenError("EINVAL")
@@ -47,12 +48,12 @@ def machine_end(domain: Domain) -> int:
 @command("XENMEM_maximum_ram_page")
 def maximum_ram_page(call: Call) -> int:
     """The first frame after the machine's memory."""
-    _not_continued(call)
+    not_continued(call)
     return machine_end(call.domain)
 
 
 def _asked_about(call: Call) -> Domain:
-    _not_continued(call)
+    not_continued(call)
     domain = call.hypervisor.domain_by_id(call.vcpu, call.view.domid)
     require_target(call.domain, domain)
     return domain
@@ -192,7 +193,7 @@ def add_to_physmap_batch(call: Call) -> None:
             raise XenError("EINVAL")
         try:
             if foreign:
-                _map_foreign(call, domain, view.u.foreign_domid)
+                _map_foreign(call, domain, view.u.foreign_domid, source, frame)
             else:
                 domain.frames.map_space(view.space, source, frame)
             result = 0
@@ -201,19 +202,26 @@ def add_to_physmap_batch(call: Call) -> None:
         vcpu.write_word("int", result, view.errs, index)
 
 
-def _map_foreign(call: Call, domain: Domain, number: int) -> None:
-    """A page of another domain. There is none here that has memory."""
+def _map_foreign(call: Call, domain: Domain, number: int, source: int, frame: int) -> None:
+    """A page of another domain, in place of what is at the frame."""
     other = call.hypervisor.domain_by_id(call.vcpu, number)
     if other is domain:
         raise XenError("EINVAL")
     require_target(domain, other)
+    if domain.is_control and isinstance(domain.frames, TranslatedFrames):
+        try:
+            window = other.memory.window(source)
+        except (AttributeError, MemoryFault):  # it has no memory at all, or none there
+            raise XenError("EINVAL") from None
+        domain.frames.map_window(frame, window)
+        return
     raise XenError("EINVAL")
 
 
 @command("XENMEM_remove_from_physmap")
 def remove_from_physmap(call: Call) -> None:
     """Unmap a frame; the page stays the domain's."""
-    _not_continued(call)
+    not_continued(call)
     view = call.view
     domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
     if not domain.cpu_class.translated:

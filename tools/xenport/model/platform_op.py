@@ -49,6 +49,7 @@ def enter_acpi_sleep(call: Call) -> None:
 
 def _set_time(call: Call, time: Any) -> None:
     at_boot = time.secs * _SECOND + time.nsecs - time.system_time
+    call.hypervisor.wall_clock = at_boot
     for domain in call.hypervisor.domains.values():
         domain.write_wall_clock(at_boot)
 

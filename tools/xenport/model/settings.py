@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
+    from xenport.model.domctl.nodes import Nodes
 
 ALL = ~0  #: every CPU, or node, there could be
 
@@ -21,6 +22,21 @@ class Settings:
     nodes: int = ALL  #: the memory nodes that it should have its memory from
     hard: dict[int, int] = field(default_factory=dict)  #: by vcpu: the CPUs that it may run on
     soft: dict[int, int] = field(default_factory=dict)  #: and those that it should run on
+    has_uart: bool = False  #: one that Xen emulates, on Arm
     bits: int = 32  #: its width, on Arm
     pool_pages: int = 0  #: what Xen has for its page tables
+    share: list[int] = field(default_factory=lambda: [256, 0])  #: of the CPUs: weight and cap
+    claimed: int = 0  #: pages that are set aside for it
+    monitor_port: int = 0  #: the port of its monitor's ring; 0: it has none
+    monitored: set[int] = field(default_factory=set)  #: events that are told
+    virtual_nodes: Nodes | None = None  #: the memory nodes that it sees
+    device_frames: set[int] = field(default_factory=set)  #: memory of devices that it may use
+    device_places: dict[int, int] = field(default_factory=dict)  #: and where it is mapped
+    interrupts: set[int] = field(default_factory=set)  #: interrupts of the machine that it may use
+    time_offset: int = 0  #: seconds of its wall clock from the machine's
+    ports: set[int] = field(default_factory=set)  #: I/O ports of the machine that it may use
+    logs_writes: bool = False  #: frames that are written are noted,
+    written: set[int] = field(default_factory=set)  #: here
+    roots: set[int] = field(default_factory=set)  #: frames that are top-level page tables
+    tsc: tuple[int, int, int] = (0, 1_000_000, 0)  #: mode, kHz and incarnation of the counter
     was_unpaused: bool = False  #: its building is over

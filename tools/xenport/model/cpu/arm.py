@@ -97,6 +97,7 @@ class ArmCpu(Cpu):
     maps_devices = True
     pirq_count = 1024
     silo = True
+    monitor_events = ("GUEST_REQUEST", "PRIVILEGED_CALL")
     param_index_first = False
 
     #: What the domain builder has to know.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenport.model.domctl.life import other, target
 from xenport.model.domctl.memory import set_pool
+from xenport.model.domctl.monitor import xen_port
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE
@@ -18,6 +19,8 @@ handlers = Handlers()
 command = handlers.command
 
 _MODE = 0x1F
+_WORD = (1 << 64) - 1
+MOST_FLUSHED = 1 << 18  #: frames at once
 #: Modes of the program status register that a guest can be in: user to system, and EL0t to EL1h.
 MODES_32 = (0x10, 0x11, 0x12, 0x13, 0x17, 0x1B, 0x1F)
 MODES_64 = (0x00, 0x04, 0x05)
@@ -72,3 +75,50 @@ def shadow_op(call: Call) -> None:
         set_pool(domain, (view.mb << 20) // PAGE_SIZE)
     elif view.op != abi.constant("XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION"):
         raise XenError("EINVAL")
+
+
+@command("XEN_DOMCTL_cacheflush")
+def cacheflush(call: Call) -> None:
+    """Write frames back from caches, of which there are none."""
+    target(call)
+    view = call.view.u.cacheflush
+    if view.nr_pfns > MOST_FLUSHED or view.start_pfn + view.nr_pfns > _WORD:
+        raise XenError("EINVAL")
+
+
+@command("XEN_DOMCTL_vuart_op")
+def vuart_op(call: Call) -> None:
+    """Give a domain that is being built a UART; nothing is ever written to it here."""
+    domain = target(call)
+    view = call.view.u.vuart_op
+    abi = call.domain.abi
+    settings = domain.settings
+    if any(view.pad) or view.cmd != abi.constant("XEN_DOMCTL_VUART_OP_INIT"):
+        raise XenError("EINVAL")
+    if settings.was_unpaused:
+        raise XenError("EPERM")
+    if view.type != abi.constant("XEN_DOMCTL_VUART_TYPE_VPL011"):
+        raise XenError("EOPNOTSUPP")
+    if settings.has_uart or not domain.memory.has_frame(view.gfn):
+        raise XenError("EINVAL")
+    settings.has_uart = True
+    view.evtchn = xen_port(domain, view.console_domid)
+
+
+@command("XEN_DOMCTL_bind_pt_irq", "XEN_DOMCTL_unbind_pt_irq")
+def bind_pt_irq(call: Call) -> None:
+    """Pass an interrupt of the machine on: there is none that the caller could."""
+    target(call)
+    view = call.view.u.bind_pt_irq
+    if view.irq_type != call.domain.abi.constant("PT_IRQ_TYPE_SPI"):
+        raise XenError("EOPNOTSUPP")
+    if view.u.spi.spi != view.machine_irq:
+        raise XenError("EINVAL")
+    raise XenError("EPERM")
+
+
+@command("XEN_DOMCTL_dt_overlay", "XEN_DOMCTL_set_llc_colors")
+def left_out(call: Call) -> None:
+    """Xen is built without."""
+    target(call)
+    raise XenError("EOPNOTSUPP")

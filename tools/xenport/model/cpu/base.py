@@ -118,6 +118,14 @@ class Cpu(ABC):
     #: XEN_DOMCTL_sethvmcontext.
     starts_by_context: ClassVar[bool] = True
 
+    #: Events that a monitor can be told, without XEN_DOMCTL_MONITOR_EVENT_; and whether those of
+    #: accesses to memory are among them.
+    monitor_events: ClassVar[tuple[str, ...]] = ("GUEST_REQUEST",)
+    has_access_events: ClassVar[bool] = False
+
+    #: Frames of devices that the control domain may give away.
+    device_frames: ClassVar[range] = range(0)
+
     #: Its vcpus can run; False where a domain is only looked at from outside.
     runs: ClassVar[bool] = True
 
@@ -153,6 +161,11 @@ class Cpu(ABC):
     @classmethod  # noqa: B027
     def prepare_domain(cls, _domain: Domain, _config: Any) -> None:
         """Give a domain that was just made so what is the architecture's own."""
+
+    @classmethod
+    def hypercall_page(cls, _abi: Abi) -> bytes:
+        """A page with the entries of hypercalls. XenError ENOSYS: there is no such page."""
+        raise XenError("ENOSYS")
 
     # ---- Running ----
 
@@ -198,6 +211,10 @@ class Cpu(ABC):
     def pirq_permitted(self, _pirq: int) -> bool:
         """May the domain use this physical interrupt?"""
         return True
+
+    def may_give_pirq(self, _pirq: int) -> bool:
+        """May the control domain allow others this physical interrupt?"""
+        return False
 
     def bind_pirq(self, _pirq: int) -> None:
         """Route a physical interrupt to the domain. XenError where Xen cannot; the default is an
@@ -266,7 +283,7 @@ class Cpu(ABC):
             frames.move_away(grant.frame)
         read_only = bool(flags & self.vcpu.domain.abi.constant("GNTMAP_readonly"))
         window = Window(grant.page.data, grant.page.address, read_only)
-        frames.map_grant(address // PAGE_SIZE, window)
+        frames.map_window(address // PAGE_SIZE, window)
 
     def unmap_grant(self, address: int, grant: Granted, flags: int, new_address: int = 0) -> None:
         """Undo `map_grant`, and put what is at ``new_address``, if that is not 0, in its place.

@@ -19,6 +19,9 @@ class StoredCpu(Cpu):
     def __init__(self, vcpu: Any) -> None:
         Cpu.__init__(self, vcpu)
         self.context: bytes | None = None  #: its vcpu_guest_context
+        self.records: dict[int, bytes] = {}  #: x86 HVM: records of hvm/save.h, by type
+        self.callbacks = bytes(24)  #: x86: what xen_domctl_ext_vcpucontext says of system calls
+        self.extended = b""  #: x86: what XSAVE saves
 
     def run(self) -> None:
         """Nothing runs."""
@@ -55,8 +58,13 @@ class StoredCpu(Cpu):
 
     def get_context(self) -> bytes:
         """The registers, as they are asked for."""
+        abi = self.vcpu.domain.abi
         assert self.context is not None
-        return self.context
+        buffer = bytearray(self.context)
+        context = abi.view("vcpu_guest_context", buffer)
+        online = abi.constant("VGCF_online")
+        context.flags = context.flags & ~online | (0 if self.vcpu.is_down else online)
+        return bytes(buffer)
 
 
 @functools.cache

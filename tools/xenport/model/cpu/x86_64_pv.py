@@ -10,7 +10,14 @@ from unicorn import x86_const as x86
 
 from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.console_ring import ConsoleRing
-from xenport.model.cpu import x86_domctl, x86_pv_calls, x86_pv_grants, x86_pv_hooks
+from xenport.model.cpu import (
+    x86_domctl,
+    x86_pv_calls,
+    x86_pv_grants,
+    x86_pv_hooks,
+    x86_pvh_calls,
+    x86_tools,
+)
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
     CR0_PE,
@@ -47,9 +54,9 @@ from xenport.model.cpu.x86_core import (
     Processor,
     arguments,
 )
-from xenport.model.cpu.x86_pv_builder import Builder, PvStart
+from xenport.model.cpu.x86_pv_builder import Builder, PvStart, hypercall_page
 from xenport.model.cpu.x86_pv_emulate import emulate
-from xenport.model.cpu.x86_pv_frames import PvFrames
+from xenport.model.cpu.x86_pv_frames import PvFrames, StoredPvFrames
 from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.cpu.x86_pv_xen import FLAT_CS, FLAT_SS, STUB, STUB_CS, STUB_SS
 from xenport.model.cpu.x86_time import TimeRecord
@@ -58,6 +65,7 @@ from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.domain import Domain
     from xenport.model.grant_table import Granted
     from xenport.model.vcpu import Vcpu
@@ -117,7 +125,7 @@ def _stub_frame(rflags: int, rsp: int) -> bytes:
 class PvCpu(Cpu):
     """A vcpu of a 64-bit PV guest. The Unicorn instance is made when the vcpu gets registers."""
 
-    handlers = Handlers(x86_pv_calls.handlers, x86_domctl.handlers)
+    handlers = Handlers(x86_pv_calls.handlers, x86_tools.handlers)
     built_by_tools = True
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     machine_capabilities = ("hvm", "pv", "hap")
@@ -142,6 +150,9 @@ class PvCpu(Cpu):
         "VMASST_TYPE_m2p_strict",
     )
     pirq_count = 272
+    monitor_events = ()
+    has_access_events = True
+    device_frames = x86_domctl.DEVICE_FRAMES
 
     def __init__(self, vcpu: Vcpu) -> None:
         super().__init__(vcpu)
@@ -166,6 +177,21 @@ class PvCpu(Cpu):
         self._processor: Processor | None = None
         self._time = TimeRecord(vcpu)
         self._cr2_at = vcpu.domain.abi.offset("vcpu_info", "arch.cr2")
+
+    @classmethod
+    def check_config(cls, abi: Abi, config: Any) -> None:
+        x86_tools.check_pv_config(abi, config)
+
+    @classmethod
+    def prepare_domain(cls, domain: Domain, _config: Any) -> None:
+        domain.frames = StoredPvFrames(domain)
+
+    @classmethod
+    def hypercall_page(cls, abi: Abi) -> bytes:
+        return hypercall_page(abi.hypercalls["iret"].number)
+
+    def check_context(self, context: Any) -> None:
+        x86_tools.check_pv_registers(self.vcpu, context)
 
     @property
     def start(self) -> PvStart:
@@ -481,6 +507,11 @@ class PvCpu(Cpu):
         self.start.xen.install(root >> 12)
         self.processor.cr3.set(root)
         self.processor.core.flush_tlb()
+
+    def check_param(self, domain: Domain, index: int, value: int | None) -> None:
+        if not domain.cpu_class.hvm:
+            raise XenError("EINVAL")
+        x86_pvh_calls.check_param(self.vcpu, domain, index, value)
 
     # ---- State ----
 

@@ -11,7 +11,7 @@ from unicorn import x86_const as x86
 from xenport.errors import InputError
 from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.console_ring import ConsoleRing
-from xenport.model.cpu import x86_domctl, x86_pvh_builder, x86_pvh_calls
+from xenport.model.cpu import x86_domctl, x86_pvh_builder, x86_pvh_calls, x86_tools
 from xenport.model.cpu.base import Cpu
 from xenport.model.cpu.x86_core import (
     CR0_PG,
@@ -39,6 +39,7 @@ from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
@@ -58,7 +59,7 @@ class _DeliveryFailed(Exception):
 class PvhCpu(Cpu):
     """A vcpu of a PVH guest."""
 
-    handlers = Handlers(x86_pvh_calls.handlers, x86_domctl.handlers)
+    handlers = Handlers(x86_pvh_calls.handlers, x86_tools.handlers)
     built_by_tools = True
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     machine_capabilities = ("hvm", "pv", "hap")
@@ -73,6 +74,8 @@ class PvhCpu(Cpu):
     )
     virt_start = 0xFFFF_8000_0000_0000
     pirq_count = 272
+    has_access_events = True
+    device_frames = x86_domctl.DEVICE_FRAMES
     grant_command_errno = "ENOSYS"
     own_page_moves = True
     starts_by_context = False
@@ -110,6 +113,14 @@ class PvhCpu(Cpu):
         x86_pvh_builder.enter_flat(cpu.processor, built.entry)
         cpu.processor.rbx.set(built.start_info)
         vcpu.up()
+
+    @classmethod
+    def check_config(cls, abi: Abi, config: Any) -> None:
+        x86_tools.check_hvm_config(abi, config)
+
+    @classmethod
+    def hypercall_page(cls, _abi: Abi) -> bytes:
+        return x86_pvh_builder.hypercall_page()
 
     def load(self) -> None:
         """Make the processor."""

@@ -15,6 +15,7 @@ from xenport.model.cpu import (
     x86_pv_xen,
     x86_sysctl,
 )
+from xenport.model.cpu.x86_core import ADDRESS, PRESENT
 from xenport.model.cpu.x86_pv_memory import XEN_END, XEN_START
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -24,6 +25,7 @@ from xenport.model.policy import require_control
 if TYPE_CHECKING:
     from xenport.model.call import Call
     from xenport.model.cpu.x86_64_pv import PvCpu
+    from xenport.model.domain import Domain
 
 handlers = Handlers(
     livepatch.handlers,
@@ -320,19 +322,34 @@ def machphys_mapping(call: Call) -> None:
 @command("update_va_mapping")
 def update_va_mapping(call: Call) -> None:
     """Write the entry that maps a virtual address."""
-    _update_va_mapping(call)
+    _update_va_mapping(call, call["val64"])
 
 
 @command("update_va_mapping_otherdomain")
 def update_va_mapping_otherdomain(call: Call) -> None:
     """The same for another domain's frame."""
     _page_owner(call, call["domid"])
-    _update_va_mapping(call)
+    owner = call.hypervisor.domains.get(call["domid"])
+    entry = call["val64"]
+    if owner is not None and entry & PRESENT:
+        entry = _entry_of(call, owner, entry)
+    _update_va_mapping(call, entry)
+
+
+def _entry_of(call: Call, owner: Domain, entry: int) -> int:
+    """An entry with the machine's frame in place of the one that ``owner`` knows it by. XenError
+    EINVAL: nothing is there."""
+    memory = getattr(owner, "memory", None)
+    page = memory.page_at((entry & ADDRESS) // PAGE_SIZE) if memory is not None else None
+    if page is None:
+        raise XenError("EINVAL")
+    frame = _cpu(call).start.machine.share(page)
+    return entry & ~ADDRESS | frame * PAGE_SIZE
 
 
 def _page_owner(call: Call, number: int) -> None:
-    """Whose frames are meant: DOMID_SELF, or another domain, of which there is none here that has
-    frames. XenError ESRCH: none such, or the caller by its number."""
+    """Whose frames are meant: DOMID_SELF, or another domain. XenError ESRCH: none such, or the
+    caller by its number."""
     if number == _SELF:
         return
     abi = call.domain.abi
@@ -344,13 +361,13 @@ def _page_owner(call: Call, number: int) -> None:
     require_control(call.domain)
 
 
-def _update_va_mapping(call: Call) -> None:
+def _update_va_mapping(call: Call, entry: int) -> None:
     cpu = _cpu(call)
     machine = cpu.start.machine
     at = machine.entry_address(cpu.root, call["va"])
     if at is None or machine.tables.get(at // PAGE_SIZE) != 1:
         raise XenError("EINVAL")
-    machine.update(at, call["val64"], privileged=call.domain.is_control)
+    machine.update(at, entry, privileged=call.domain.is_control)
     cpu.flush()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenport.model.errors import XenError
+from xenport.model.frames import TranslatedFrames
 from xenport.model.memory import PAGE_SIZE, Page
 
 if TYPE_CHECKING:
@@ -75,3 +76,18 @@ class PvFrames:
     def unmap(self, _frame: int) -> None:
         """PV frames are not translated."""
         raise XenError("EACCES")
+
+
+class StoredPvFrames(TranslatedFrames):
+    """Frames of a PV domain whose vcpus do not run. Its machine frames are a part of the machine's
+    that no other domain has, in the order in which they were got."""
+
+    def get(self, frame: int | None, pages: int) -> int:
+        """See `xenport.model.frames.Frames`."""
+        del frame
+        domain = self._domain
+        first = self.machine_frame(domain.total_pages)
+        self._count(pages)
+        for index in range(pages):
+            domain.memory.replace(first + index, Page())
+        return first

@@ -46,6 +46,8 @@ def fill_info(info: Any, domain: Domain) -> None:
     info.flags = _flags(domain)
     info.tot_pages = domain.total_pages
     info.max_pages = domain.max_pages
+    if domain.abi.layout("xen_domctl_getdomaininfo").by_name.get("outstanding_pages"):
+        info.outstanding_pages = domain.settings.claimed
     info.shared_info_frame = domain.frames.shared_info_frame()
     info.cpu_time = sum(vcpu.runstate.total(runstate.RUNNING) for vcpu in domain.vcpus)
     info.nr_online_vcpus = len(online)

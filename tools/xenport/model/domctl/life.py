@@ -177,6 +177,14 @@ def setdomainhandle(call: Call) -> None:
     target(call).handle = bytes(call.view.u.setdomainhandle.handle)
 
 
+@command("XEN_DOMCTL_settimeoffset")
+def settimeoffset(call: Call) -> None:
+    """Set a domain's wall clock apart from the machine's."""
+    domain = target(call)
+    domain.settings.time_offset = call.view.u.settimeoffset.time_offset_seconds
+    domain.write_wall_clock(call.hypervisor.wall_clock)
+
+
 @command("XEN_DOMCTL_setdebugging")
 def setdebugging(call: Call) -> None:
     """Whether a debugger is attached."""

@@ -1,0 +1,238 @@
+/*
+ * domctl on Arm: the width of a domain, its registers, interrupts of the machine, caches, an emulated UART.
+ */
+#include <domctl.h>
+#include <hvm/dm_op.h>
+#include <sched.h>
+#include <string.h>
+
+#include "child.h"
+
+#define OTHER_WIDTH (8 * sizeof(long) == 64 ? 32 : 64)
+
+static long set_width(uint32_t bits)
+{
+    struct xen_domctl *request = domctl_request(XEN_DOMCTL_set_address_size, CHILD);
+
+    request->u.address_size.size = bits;
+    return hypercall_domctl(request);
+}
+
+/*
+ * Background: A new domain is a 32-bit one. Where the processor can, it may be made a 64-bit one, before it
+ * has memory.
+ * Provoked by: both widths, one that no processor has, and a width for a domain with memory.
+ * Expected: 0 for those that Xen has, -EINVAL for others; -EBUSY in a 64-bit Xen, which has both.
+ * Source: domctl.h (XEN_DOMCTL_set_address_size); arch/arm/arm64/domctl.c, arch/arm/arm32/domctl.c.
+ */
+TEST(domctl_set_address_size, CONTROL, "the width of a new domain can be chosen", .needs = "dom0")
+{
+    const bool wide = sizeof(long) == 8;
+
+    child_create(CHILD);
+    CHECK_EQ(set_width(8 * sizeof(long)), 0);
+    CHECK_EQ(set_width(OTHER_WIDTH), wide ? 0 : -XEN_EINVAL);
+    CHECK_ERRNO(set_width(33), EINVAL);
+    child_create_with_memory(CHILD);
+    CHECK_EQ(set_width(8 * sizeof(long)), wide ? -XEN_EBUSY : 0);
+    child_destroy(CHILD);
+}
+
+/*
+ * Background: A vcpu's registers can be looked at from outside.
+ * Provoked by: the registers of a vcpu that was given some; registers in a mode that a guest cannot be in.
+ * Expected: what was given; -EINVAL.
+ * Source: domctl.h (XEN_DOMCTL_getvcpucontext); arch/arm/domain.c, arch_set_info_guest(), and domctl.c,
+ * arch_get_info_guest().
+ */
+TEST(domctl_vcpu_registers, CONTROL, "the registers of a vcpu are those that it was given",
+     .needs = "dom0")
+{
+    static struct vcpu_guest_context context, given;
+    struct xen_domctl *request;
+
+    child_create_with_memory(CHILD);
+    CHECK_EQ(child_set_registers(CHILD, 1, true), 0);
+    arch_child_context(&given);
+    request = domctl_request(XEN_DOMCTL_getvcpucontext, CHILD);
+    request->u.vcpucontext.vcpu = 1;
+    handle_set(request->u.vcpucontext.ctxt, &context);
+    CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(context.flags & VGCF_online, VGCF_online);
+    CHECK_EQ(context.user_regs.pc64, given.user_regs.pc64);
+    CHECK_EQ(context.user_regs.cpsr, given.user_regs.cpsr);
+    CHECK_EQ(context.sctlr, given.sctlr);
+
+    given.user_regs.cpsr = 0x1a;          /* the mode of a hypervisor */
+    request = domctl_request(XEN_DOMCTL_setvcpucontext, CHILD);
+    handle_set(request->u.vcpucontext.ctxt, &given);
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    child_destroy(CHILD);
+}
+
+static long flush(xen_pfn_t first, xen_pfn_t count)
+{
+    struct xen_domctl *request = domctl_request(XEN_DOMCTL_cacheflush, CHILD);
+
+    request->u.cacheflush.start_pfn = first;
+    request->u.cacheflush.nr_pfns = count;
+    return hypercall_domctl(request);
+}
+
+/*
+ * Background: A kernel starts with its caches off, and must find in memory what the builder wrote.
+ * Provoked by: a domain's memory flushed; more frames than Xen does at once; frames beyond all numbers.
+ * Expected: 0; -EINVAL; -EINVAL.
+ * Source: domctl.h (XEN_DOMCTL_cacheflush); arch/arm/domctl.c.
+ */
+TEST(domctl_cacheflush, CONTROL, "a domain's memory is written back from the caches", .needs = "dom0")
+{
+    child_create_with_memory(CHILD);
+    CHECK_EQ(flush(CHILD_FRAME, CHILD_PAGES), 0);
+    CHECK_ERRNO(flush(CHILD_FRAME, 0x40001), EINVAL);
+    CHECK_ERRNO(flush(~(xen_pfn_t)0, 2), EINVAL);
+    child_destroy(CHILD);
+}
+
+static struct xen_domctl *uart_request(void)
+{
+    struct xen_domctl *request = domctl_request(XEN_DOMCTL_vuart_op, CHILD);
+
+    request->u.vuart_op.cmd = XEN_DOMCTL_VUART_OP_INIT;
+    request->u.vuart_op.type = XEN_DOMCTL_VUART_TYPE_VPL011;
+    request->u.vuart_op.gfn = CHILD_FRAME;
+    request->u.vuart_op.console_domid = 0;
+    return request;
+}
+
+/*
+ * Background: Xen emulates a UART for a domain; what is written there goes through a ring to the console's
+ * domain.
+ * Provoked by: a UART for a new domain, whose port is bound to; another one; unknown types and commands,
+ * padding; a ring where there is no memory; a domain whose building is over.
+ * Expected: 0; -EINVAL; -EOPNOTSUPP, -EINVAL, -EINVAL; -EINVAL; -EPERM.
+ * Source: domctl.h (XEN_DOMCTL_vuart_op); arch/arm/domctl.c, handle_vuart_init(); arch/arm/vpl011.c.
+ */
+TEST(domctl_vuart_op, CONTROL, "a domain gets a UART that Xen emulates", .needs = "dom0")
+{
+    struct xen_domctl *request;
+
+    child_create_with_memory(CHILD);
+    request = uart_request();
+    request->u.vuart_op.pad[1] = 1;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    request = uart_request();
+    request->u.vuart_op.cmd = 1;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    request = uart_request();
+    request->u.vuart_op.type = 1;
+    CHECK_ERRNO(hypercall_domctl(request), EOPNOTSUPP);
+    request = uart_request();
+    request->u.vuart_op.gfn = CHILD_FRAME + CHILD_PAGES;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+
+    request = uart_request();
+    CHECK_EQ(hypercall_domctl(request), 0);
+    struct evtchn_bind_interdomain bind = {
+        .remote_dom = CHILD, .remote_port = request->u.vuart_op.evtchn};
+    CHECK_EQ(hypercall_event_channel_op(EVTCHNOP_bind_interdomain, &bind), 0);
+    CHECK_ERRNO(hypercall_domctl(uart_request()), EINVAL);
+    CHECK_EQ(event_close(bind.local_port), 0);
+
+    child_create_with_memory(CHILD);
+    CHECK_EQ(domctl(XEN_DOMCTL_unpausedomain, CHILD), 0);
+    CHECK_ERRNO(hypercall_domctl(uart_request()), EPERM);
+    child_destroy(CHILD);
+}
+
+/*
+ * Background: Interrupts of the machine go to a domain under the number they have there.
+ * Provoked by: another type of interrupt than the shared ones; a number that differs from the machine's; an
+ * interrupt that this domain may not use; the same when it is taken back.
+ * Expected: -EOPNOTSUPP; -EINVAL; -EPERM.
+ * Source: domctl.h (XEN_DOMCTL_bind_pt_irq); arch/arm/domctl.c.
+ */
+TEST(domctl_bind_pt_irq_refused, CONTROL, "an interrupt that dom0 may not use is not passed on: EPERM",
+     .needs = "dom0")
+{
+    static const uint32_t commands[] = {XEN_DOMCTL_bind_pt_irq, XEN_DOMCTL_unbind_pt_irq};
+    struct xen_domctl *request;
+
+    child_create(CHILD);
+    for (unsigned int i = 0; i < 2; i++) {
+        request = domctl_request(commands[i], CHILD);
+        request->u.bind_pt_irq.irq_type = PT_IRQ_TYPE_MSI;
+        CHECK_ERRNO(hypercall_domctl(request), EOPNOTSUPP);
+        request->u.bind_pt_irq.irq_type = PT_IRQ_TYPE_SPI;
+        request->u.bind_pt_irq.machine_irq = 40;
+        CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+        request->u.bind_pt_irq.machine_irq = 27;
+        request->u.bind_pt_irq.u.spi.spi = 27;
+        CHECK_ERRNO(hypercall_domctl(request), EPERM);
+    }
+    child_destroy(CHILD);
+}
+
+/*
+ * Background: A soft reset needs what only x86 has.
+ * Provoked by: one, of a domain that has shut down for it.
+ * Expected: -ENOSYS, and the domain has crashed (-EOPNOTSUPP from 4.22 on).
+ * Source: domctl.h (XEN_DOMCTL_soft_reset); common/domain.c; arch/arm/domain.c, arch_domain_soft_reset().
+ */
+TEST(domctl_soft_reset_not_on_arm, CONTROL, "Arm has no soft reset: ENOSYS", .needs = "dom0")
+{
+    struct sched_remote_shutdown shutdown = {.domain_id = CHILD, .reason = SHUTDOWN_soft_reset};
+
+    child_create_with_vcpus(CHILD);
+    CHECK_EQ(hypercall_sched_op(SCHEDOP_remote_shutdown, &shutdown), 0);
+    CHECK_ERRNO(domctl(XEN_DOMCTL_soft_reset, CHILD), ENOSYS);
+    child_destroy(CHILD);
+}
+
+#ifdef XEN_DOMCTL_dt_overlay
+/*
+ * Background: Devices that were added to the machine's device tree can be given to a domain.
+ * Provoked by: an overlay.
+ * Expected: -EOPNOTSUPP: Xen is built without it unless somebody asked for it.
+ * Source: domctl.h (XEN_DOMCTL_dt_overlay); asm/dt-overlay.h.
+ */
+TEST(domctl_dt_overlay_refused, CONTROL, "Xen knows no overlays of the device tree: EOPNOTSUPP",
+     .needs = "dom0")
+{
+    struct xen_domctl *request;
+
+    child_create(CHILD);
+    request = domctl_request(XEN_DOMCTL_dt_overlay, CHILD);
+    request->u.dt_overlay.overlay_op = XEN_DOMCTL_DT_OVERLAY_ATTACH;
+    CHECK_ERRNO(hypercall_domctl(request), EOPNOTSUPP);
+    child_destroy(CHILD);
+}
+#endif
+
+#ifdef XEN_DOMCTL_shadow_op
+#ifndef XEN_DOMCTL_set_paging_mempool_size
+/*
+ * Background: Until it had a command of its own, the pool for page tables was set as on x86.
+ * Provoked by: a size; the size asked for; another operation; this domain.
+ * Expected: 0; 0; -EINVAL; -EINVAL.
+ * Source: domctl.h (XEN_DOMCTL_shadow_op); arch/arm/p2m.c, p2m_domctl().
+ */
+TEST(domctl_shadow_op, CONTROL, "the pool for a domain's page tables has its size set", .needs = "dom0")
+{
+    struct xen_domctl *request;
+
+    child_create_with_vcpus(CHILD);
+    request = domctl_request(XEN_DOMCTL_shadow_op, CHILD);
+    request->u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_SET_ALLOCATION;
+    request->u.shadow_op.mb = 2;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    request->u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    request->u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    request->domain = own_domain();
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    child_destroy(CHILD);
+}
+#endif
+#endif

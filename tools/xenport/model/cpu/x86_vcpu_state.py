@@ -1,0 +1,200 @@
+"""domctl on x86: state of a domain and its vcpus beyond the general registers."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from xenport.model.cpu.x86_core import cpuid
+from xenport.model.domctl.life import other, target
+from xenport.model.domctl.vcpus import stored_cpu, vcpu_of
+from xenport.model.errors import XenError
+from xenport.model.handlers import Handlers
+
+if TYPE_CHECKING:
+    from xenport.model.call import Call
+    from xenport.model.domain import Domain
+    from xenport.model.vcpu import Vcpu
+
+handlers = Handlers()
+command = handlers.command
+
+TSC_KHZ = 1_000_000
+_LARGEST_MODE = 2  #: of a time stamp counter
+
+_CALLBACKS = 32  #: bytes of xen_domctl_ext_vcpucontext before the machine-check state
+
+_FEATURES = 3  #: of XSAVE: x87 and SSE
+_SAVED = 16 + 512 + 64  #: XCR0 twice, and the area
+
+_MOST_MSRS = 8
+
+_MOST_LEAVES = 32
+
+
+# ---- Time stamp counter ----
+
+
+@command("XEN_DOMCTL_gettscinfo")
+def gettscinfo(call: Call) -> None:
+    """How the counter goes."""
+    info = call.view.u.tsc_info
+    info.tsc_mode, info.gtsc_khz, info.incarnation = other(call).settings.tsc
+    info.elapsed_nsec = call.hypervisor.clock.now
+
+
+@command("XEN_DOMCTL_settscinfo")
+def settscinfo(call: Call) -> None:
+    """Choose how it goes."""
+    domain = other(call)
+    info = call.view.u.tsc_info
+    if info.tsc_mode > _LARGEST_MODE:
+        raise XenError("EINVAL")
+    khz = info.gtsc_khz or TSC_KHZ
+    domain.settings.tsc = info.tsc_mode, khz, info.incarnation + 1
+
+
+# ---- Callbacks ----
+
+
+@command("XEN_DOMCTL_get_ext_vcpucontext")
+def get_ext_vcpucontext(call: Call) -> None:
+    """The callbacks of a vcpu."""
+    domain = target(call)
+    view = call.view.u.ext_vcpucontext
+    vcpu = vcpu_of(domain, view.vcpu, "ESRCH")
+    if vcpu is call.vcpu:
+        raise XenError("ESRCH")
+    _callbacks(call)[8:_CALLBACKS] = stored_cpu(vcpu).callbacks
+    view.size = call.domain.abi.sizeof("xen_domctl_ext_vcpucontext")
+
+
+@command("XEN_DOMCTL_set_ext_vcpucontext")
+def set_ext_vcpucontext(call: Call) -> None:
+    """Set them."""
+    domain = target(call)
+    view = call.view.u.ext_vcpucontext
+    vcpu = vcpu_of(domain, view.vcpu, "ESRCH")
+    if domain is call.domain:
+        raise XenError("ESRCH")
+    if view.size < _CALLBACKS:
+        raise XenError("EINVAL")
+    stored_cpu(vcpu).callbacks = bytes(_callbacks(call)[8:_CALLBACKS])
+
+
+def _callbacks(call: Call) -> memoryview:
+    """The structure's bytes in the argument."""
+    assert call.buffer is not None
+    start = call.domain.abi.offset("xen_domctl", "u.ext_vcpucontext")
+    return memoryview(call.buffer)[start:]
+
+
+# ---- XSAVE ----
+
+
+def _vcpu_of_others(call: Call, domain: Domain, number: int) -> Vcpu:
+    vcpu = vcpu_of(domain, number, "ESRCH")
+    if vcpu is call.vcpu:
+        raise XenError("EINVAL")
+    return vcpu
+
+
+@command("XEN_DOMCTL_getvcpuextstate")
+def getvcpuextstate(call: Call) -> None:
+    """The size of the state, or the state."""
+    view = call.view.u.vcpuextstate
+    vcpu = _vcpu_of_others(call, target(call), view.vcpu)
+    if not view.buffer or (not view.size and not view.xfeature_mask):
+        view.xfeature_mask, view.size = _FEATURES, _SAVED
+        return
+    if view.size < _SAVED or view.xfeature_mask != _FEATURES:
+        raise XenError("EINVAL")
+    call.vcpu.copy_out(view.buffer, stored_cpu(vcpu).extended or _initial_state())
+    view.size = _SAVED
+
+
+def _initial_state() -> bytes:
+    return struct.pack("<QQ", 1, 1).ljust(_SAVED, b"\0")
+
+
+@command("XEN_DOMCTL_setvcpuextstate")
+def setvcpuextstate(call: Call) -> None:
+    """Set the state."""
+    view = call.view.u.vcpuextstate
+    vcpu = _vcpu_of_others(call, target(call), view.vcpu)
+    if view.size != _SAVED:
+        raise XenError("EINVAL")
+    stored_cpu(vcpu).extended = bytes(call.vcpu.copy_in(view.buffer, view.size))
+
+
+# ---- MSRs ----
+
+
+def _pv_vcpu(call: Call) -> Vcpu:
+    domain = target(call)
+    vcpu = _vcpu_of_others(call, domain, call.view.u.vcpu_msrs.vcpu)
+    if domain.cpu_class.hvm:
+        raise XenError("EINVAL")
+    return vcpu
+
+
+@command("XEN_DOMCTL_get_vcpu_msrs")
+def get_vcpu_msrs(call: Call) -> None:
+    """Those that are not 0, which are none, or how many there may be."""
+    _pv_vcpu(call)
+    view = call.view.u.vcpu_msrs
+    view.msr_count = 0 if view.msrs else _MOST_MSRS
+
+
+@command("XEN_DOMCTL_set_vcpu_msrs")
+def set_vcpu_msrs(call: Call) -> None:
+    """Set some. There is none that could be."""
+    _pv_vcpu(call)
+    view = call.view.u.vcpu_msrs
+    if view.msr_count > _MOST_MSRS:
+        raise XenError("EINVAL")
+    if view.msr_count:
+        call.vcpu.read_struct("xen_domctl_vcpu_msr", view.msrs)
+        view.msr_count = 0
+        call.finish()
+        raise XenError("EINVAL")
+
+
+# ---- CPUID ----
+
+
+@command("XEN_DOMCTL_get_cpu_policy")
+def get_cpu_policy(call: Call) -> None:
+    """The leaves of CPUID that a domain sees. There are no MSRs to choose."""
+    target(call)
+    view = call.view.u.cpu_policy
+    abi = call.domain.abi
+    if not view.leaves:
+        view.nr_leaves = _MOST_LEAVES
+    else:
+        size = abi.sizeof("xen_cpuid_leaf")
+        highest = cpuid(0, 0)[0]
+        if view.nr_leaves <= highest:
+            raise XenError("ENOBUFS")
+        for leaf in range(highest + 1):
+            buffer = bytearray(size)
+            entry = abi.view("xen_cpuid_leaf", buffer)
+            entry.leaf = leaf
+            entry.subleaf = abi.constant("XEN_CPUID_NO_SUBLEAF")
+            entry.a, entry.b, entry.c, entry.d = cpuid(leaf, 0)
+            call.vcpu.copy_out(view.leaves, buffer, leaf * size)
+        view.nr_leaves = highest + 1
+    view.nr_msrs = 0
+
+
+@command("XEN_DOMCTL_set_cpu_policy")
+def set_cpu_policy(call: Call) -> None:
+    """Change what a domain sees before it starts."""
+    domain = other(call)
+    view = call.view.u.cpu_policy
+    if domain.settings.was_unpaused:
+        raise XenError("EEXIST")
+    if view.nr_leaves > _MOST_LEAVES or view.nr_msrs:
+        raise XenError("E2BIG")
+    for index in range(view.nr_leaves):
+        call.vcpu.read_struct("xen_cpuid_leaf", view.leaves, index)
