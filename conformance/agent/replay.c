@@ -3,10 +3,12 @@
  * other, and prints what came back where that is not what was recorded. tools/xenport/trace/replay/ has the
  * other side; the structures here are the format between them.
  *
- *     @r INDEX RESULT          a call whose result or memory is different
- *     @b INDEX BUFFER OFFSET HEX   bytes of that call's memory that are
- *     @p INDEX                 all calls before this one are done
- *     @end COUNT               all of them are
+ *     @TOKEN r INDEX RESULT              a call whose result or memory is different
+ *     @TOKEN b INDEX BUFFER OFFSET HEX   bytes of that call's memory that are
+ *     @TOKEN p INDEX                     all calls before this one are done
+ *     @TOKEN end COUNT                   all of them are
+ *
+ * TOKEN is the number `token=` of the command line: the calls may write to the console what they like.
  */
 #include <arch.h>
 #include <boot.h>
@@ -66,6 +68,7 @@ extern const char xenport_data[], xenport_data_end[];
 
 static char arena[ARENA_SIZE] __attribute__((aligned(4096)));
 static char pool[POOL_PAGES * 4096] __attribute__((aligned(4096)));
+static unsigned long token;
 static uint32_t live_ports[MOST_PORTS]; /* by the trace's numbers; 0: it has none */
 
 static size_t padded(size_t size)
@@ -203,7 +206,7 @@ static void print_bytes(uint32_t index, unsigned int buffer, size_t offset, cons
         text[2 * i + 1] = digits[bytes[i] & 15];
     }
     text[2 * size] = '\0';
-    print_line("@b %u %u %zu %s", index, buffer, offset, text);
+    print_line("@%lu b %u %u %zu %s", token, index, buffer, offset, text);
 }
 
 /* Prints the bytes that are not the expected ones, or only says whether there are any. */
@@ -244,7 +247,7 @@ static void finish(const struct work *work, long result)
         same = !work->buffers[i].compared || !differs(work, i, false);
     if (same)
         return;
-    print_line("@r %u %ld", call->index, result);
+    print_line("@%lu r %u %ld", token, call->index, result);
     for (unsigned int i = 0; i < call->buffers; i++) {
         if (work->buffers[i].compared)
             differs(work, i, true);
@@ -276,19 +279,20 @@ TEST(replay, ENTER, "the calls of a trace are made")
     unsigned int count = 0;
     struct work work;
 
+    command_line_number("token", &token);
     arch_events_disable();
     give_back_shared_info();
     for (const char *at = xenport_data; at < xenport_data_end; count++) {
         const struct call *call = (const struct call *)at;
 
         if (count % PROGRESS == 0)
-            print_line("@p %u", call->index);
+            print_line("@%lu p %u", token, call->index);
         start(&work, call);
         finish(&work, arch_hypercall(call->number, work.arguments[0], work.arguments[1],
                                      work.arguments[2], work.arguments[3], work.arguments[4]));
         at += call->size;
     }
-    print_line("@end %u", count);
+    print_line("@%lu end %u", token, count);
     /* The runtime may have lost what it works with. */
     boot_shutdown(SHUTDOWN_poweroff);
 }

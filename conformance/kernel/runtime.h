@@ -13,9 +13,6 @@ struct test;
 /* What stands behind the lone "--" of the command line; "" if there is none. */
 const char *command_line_rest(void);
 
-/* The number in the word "name=NUMBER" of the command line; false if there is no such word. */
-bool command_line_number(const char *name, unsigned long *number);
-
 /* The catalogue, in the order of the section, and running one test of it, which prints its lines. */
 unsigned int test_count(void);
 const struct test *test_at(unsigned int index);

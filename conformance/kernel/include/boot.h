@@ -2,6 +2,7 @@
 #ifndef XENPORT_BOOT_H
 #define XENPORT_BOOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <xen.h>
@@ -41,6 +42,9 @@ void boot_step(const char *what, long rc);
  * there is no such word. Words behind a lone "--" are not looked at.
  */
 const char *command_line_option(const char *name);
+
+/* The number in the word "name=NUMBER" of the command line; false if there is no such word. */
+bool command_line_number(const char *name, unsigned long *number);
 
 /* SCHEDOP_shutdown with SHUTDOWN_poweroff, SHUTDOWN_crash ...; spins if the hypervisor returns. */
 _Noreturn void boot_shutdown(unsigned int reason);

@@ -6,6 +6,7 @@ Each domain of each boot of the trace gets a boot of its own, in an environment 
 from __future__ import annotations
 
 import re
+import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from xenport.trace.replay.plan import MULTICALL
 from xenport.trace.replay.translate import Translator
 
 _LIMITS = Limits(silence=60.0, total=280.0, output=64 << 20)
-_SAID = re.compile(r"@(?P<what>r|b|p|end) (?P<rest>[-0-9a-f ]+)$")
+_SAID = re.compile(r"@(?P<token>\d+) (?P<what>r|b|p|end) (?P<rest>[-0-9a-f ]+)$")
 _MOST_RECORDS = 200_000  # of one domain that are kept until its boot
 
 
@@ -158,35 +159,34 @@ class PortReplay:
                 supervisor = build(self._port.arch, self._port.release)
             driver = ports.open(self._port, hypervisor=self._hypervisor, supervisor=supervisor)
             log = Path(folder) / "console.log"
-            with driver.boot(name, kernel, "tests=0", log, _LIMITS) as boot:
+            token = str(secrets.randbits(31))
+            options = f"tests=0 token={token}"
+            with driver.boot(name, kernel, options, log, _LIMITS) as boot:
                 for event in boot.events():
                     match event:
                         case Line(text=text, source="guest"):
-                            _hear(heard, text)
+                            _hear(heard, text, token)
                         case Ended(kind=kind, detail=detail):
                             heard.end = f"{kind}, {detail}" if detail else kind
         return heard
 
 
-def _hear(heard: _Heard, text: str) -> None:
+def _hear(heard: _Heard, text: str, token: str) -> None:
     found = _SAID.search(text)
-    if found is None:
-        return
+    if found is None or found["token"] != token:
+        return  # a guest's own words, whatever they look like
     words = found["rest"].split()
-    try:
-        match found["what"]:
-            case "r":
-                heard.answers[int(words[0])] = _Answer(int(words[1]))
-                heard.begun = int(words[0]) + 1
-            case "b":
-                buffer, offset, data = int(words[1]), int(words[2]), bytes.fromhex(words[3])
-                heard.answers[int(words[0])].patches.append((buffer, offset, data))
-            case "p":
-                heard.begun = int(words[0])
-            case "end":
-                heard.is_whole = True
-    except (ValueError, LookupError):
-        return  # a guest's own words that look like the agent's
+    match found["what"]:
+        case "r":
+            heard.answers[int(words[0])] = _Answer(int(words[1]))
+            heard.begun = int(words[0]) + 1
+        case "b":
+            buffer, offset, data = int(words[1]), int(words[2]), bytes.fromhex(words[3])
+            heard.answers[int(words[0])].patches.append((buffer, offset, data))
+        case "p":
+            heard.begun = int(words[0])
+        case "end":
+            heard.is_whole = True
 
 
 def _outcome(call: Call, heard: _Heard, decoder: Decoder) -> Outcome:
