@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import struct
 
-WORD_BITS = 64
-_ALL = (1 << WORD_BITS) - 1
-
 
 class Bits:
-    """Operations on bit ``n`` of the bitmap that starts at ``data[start]``; words of 64 bits."""
+    """Operations on bit ``n`` of the bitmap that starts at ``data[start]``; words of ``size`` bytes,
+    4 or 8."""
 
-    def __init__(self, byte_order: str) -> None:
-        word = struct.Struct(("<" if byte_order == "little" else ">") + "Q")
+    def __init__(self, byte_order: str, size: int) -> None:
+        order = "<" if byte_order == "little" else ">"
+        word = struct.Struct(order + {4: "I", 8: "Q"}[size])
         self._unpack = word.unpack_from
         self._pack = word.pack_into
+        self._size = size
+        self.word_bits = 8 * size
 
     def test(self, data: memoryview, start: int, bit: int) -> bool:
         """Is it set?"""
-        word: int = self._unpack(data, start + (bit // WORD_BITS) * 8)[0]
-        return bool(word >> bit % WORD_BITS & 1)
+        word: int = self._unpack(data, start + bit // self.word_bits * self._size)[0]
+        return bool(word >> bit % self.word_bits & 1)
 
     def test_and_set(self, data: memoryview, start: int, bit: int) -> bool:
         """Set it; was it set?"""
-        at = start + (bit // WORD_BITS) * 8
+        at = start + bit // self.word_bits * self._size
         word: int = self._unpack(data, at)[0]
-        mask = 1 << bit % WORD_BITS
+        mask = 1 << bit % self.word_bits
         if word & mask:
             return True
         self._pack(data, at, word | mask)
@@ -33,9 +34,9 @@ class Bits:
 
     def test_and_clear(self, data: memoryview, start: int, bit: int) -> bool:
         """Clear it; was it set?"""
-        at = start + (bit // WORD_BITS) * 8
+        at = start + bit // self.word_bits * self._size
         word: int = self._unpack(data, at)[0]
-        mask = 1 << bit % WORD_BITS
+        mask = 1 << bit % self.word_bits
         if not word & mask:
             return False
         self._pack(data, at, word & ~mask)
@@ -44,4 +45,4 @@ class Bits:
     def fill(self, data: memoryview, start: int, words: int) -> None:
         """Set all bits of ``words`` words."""
         for index in range(words):
-            self._pack(data, start + index * 8, _ALL)
+            self._pack(data, start + index * self._size, (1 << self.word_bits) - 1)

@@ -81,7 +81,7 @@ class Domain:
         self.watchdogs = Watchdogs(self)
         endian: Literal["little", "big"] = hypervisor.architecture.data_model.endian
         self.byte_order = endian
-        self.bits = Bits(endian)
+        self.bits = Bits(endian, abi.layout("vcpu_info").by_name["evtchn_pending_sel"].size)
         self.shared_info = Page()
         self._no_info = Buffer(4096).data
         self.info_layout = self._layout_of_info()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xenport.model.bits import WORD_BITS
-
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.events import Port
@@ -15,11 +13,10 @@ if TYPE_CHECKING:
 class TwoLevel:
     """evtchn_pending and evtchn_mask of shared_info, evtchn_pending_sel of vcpu_info."""
 
-    max_ports = WORD_BITS * WORD_BITS
-
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._bits = domain.bits
+        self.max_ports = domain.bits.word_bits**2
         self._data = domain.shared_info.data
         self._pending = domain.abi.offset("shared_info", "evtchn_pending")
         self._mask = domain.abi.offset("shared_info", "evtchn_mask")
@@ -38,7 +35,7 @@ class TwoLevel:
         self._domain.events.wake_pollers(number)
 
     def _select(self, vcpu: Vcpu, number: int) -> None:
-        if not vcpu.select_word(number // WORD_BITS):
+        if not vcpu.select_word(number // self._bits.word_bits):
             vcpu.mark_events_pending()
 
     def clear_pending(self, port: Port) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from unicorn import x86_const as x86
 
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
-_WORD = (1 << 64) - 1
 _VMCALL, _VMMCALL = b"\x0f\x01\xc1", b"\x0f\x01\xd9"
 _HLT = 0xF4
 _INTERRUPT_GATE, _TRAP_GATE = 0xE, 0xF
@@ -52,7 +52,7 @@ _RETURN = struct.Struct("<5Q")
 _CALLBACK_VECTOR = 2  # HVM_PARAM_CALLBACK_TYPE_VECTOR
 
 
-class _DeliveryFailed(Exception):
+class DeliveryFailed(Exception):
     """An exception cannot be delivered."""
 
 
@@ -80,6 +80,17 @@ class PvhCpu(Cpu):
     own_page_moves = True
     starts_by_context = False
     soft_reset = True
+
+    #: The widest address and register.
+    word: ClassVar[int] = (1 << 64) - 1
+
+    #: The registers of a hypercall's arguments.
+    arguments: ClassVar[Callable[[ctypes.Array[ctypes.c_uint64]], tuple[int, ...]]] = staticmethod(
+        arguments
+    )
+
+    #: The instruction that returns from an exception, as a regular expression.
+    return_instruction: ClassVar[bytes] = rb"\x48\xcf"
 
     def __init__(self, vcpu: Vcpu) -> None:
         super().__init__(vcpu)
@@ -129,7 +140,7 @@ class PvhCpu(Cpu):
         self._processor = processor
         core = processor.core
         self._results = core.registers((x86.UC_X86_REG_RAX, x86.UC_X86_REG_RIP))
-        self._paging = core.registers((x86.UC_X86_REG_CR0, x86.UC_X86_REG_CR3))
+        self.paging = core.registers((x86.UC_X86_REG_CR0, x86.UC_X86_REG_CR3))
         core.hook_invalid(self._invalid)
         prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
         core.hook_instruction_raw(x86.UC_X86_INS_CPUID, prototype(self._cpuid))
@@ -138,7 +149,7 @@ class PvhCpu(Cpu):
         processor.trap(code, rb"\x0f\x30", self._wrmsr)
         processor.trap(code, rb"\xfb", self._sti)
         processor.trap(code, rb"\x9d", self._popf)
-        processor.trap(code, rb"\x48\xcf", self._iretq)
+        processor.trap(code, self.return_instruction, self.return_from_exception)
 
     @property
     def processor(self) -> Processor:
@@ -176,18 +187,20 @@ class PvhCpu(Cpu):
     def _invalid(self) -> bool:
         state = self.processor.state
         rip = state[RIP]
-        if self._fetch(rip, 3) not in (_VMCALL, _VMMCALL):
+        if self.fetch(rip, 3) not in (_VMCALL, _VMMCALL):
             self.processor.raise_fault(UD)
             return True
-        result = self.hypervisor.hypercall(self.vcpu, state[RAX] & 0xFFFF_FFFF, arguments(state))
+        number = state[RAX] & 0xFFFF_FFFF
+        result = self.hypervisor.hypercall(self.vcpu, number, self.arguments(state))
         written = self._results.values
-        written[0] = result & _WORD
+        written[0] = result & self.word
         written[1] = rip + 3
         self._results.write()
         self.after_trap()
         return True
 
-    def _fetch(self, address: int, length: int) -> bytes:
+    def fetch(self, address: int, length: int) -> bytes:
+        """Bytes of the guest's memory; none if they cannot be read."""
         try:
             return bytes(self.vcpu.copy_in(address, length))
         except XenError:
@@ -224,38 +237,41 @@ class PvhCpu(Cpu):
     # here while an event waits.
 
     def _sti(self, address: int) -> None:
-        if not self._waits() or self._fetch(address + 1, 1) == bytes([_HLT]):
+        if not self.waits() or self.fetch(address + 1, 1) == bytes([_HLT]):
             return
-        self._continue(address + 1, self.processor.rflags.get() | FLAG_IF)
+        self.resume(address + 1, self.processor.rflags.get() | FLAG_IF)
 
     def _popf(self, address: int) -> None:
-        if not self._waits():
+        if not self.waits():
             return
         processor = self.processor
         rsp = processor.rsp.get()
-        flags = int.from_bytes(self._fetch(rsp, 8), "little")
-        processor.rsp.set(rsp + 8)
-        self._continue(address + 1, flags | 2)
+        size = self.word.bit_length() // 8
+        flags = int.from_bytes(self.fetch(rsp, size), "little")
+        processor.rsp.set(rsp + size)
+        self.resume(address + 1, flags | 2)
 
-    def _iretq(self, _address: int) -> None:
-        if not self._waits():
+    def return_from_exception(self, _address: int) -> None:
+        """The instruction at its end."""
+        if not self.waits():
             return
         processor = self.processor
-        content = self._fetch(processor.rsp.get(), _RETURN.size)
+        content = self.fetch(processor.rsp.get(), _RETURN.size)
         if len(content) < _RETURN.size:
             return
         rip, _selector, flags, rsp, _stack = _RETURN.unpack(content)
         processor.rsp.set(rsp)
-        self._continue(rip, flags | 2)
+        self.resume(rip, flags | 2)
 
-    def _continue(self, rip: int, flags: int) -> None:
+    def resume(self, rip: int, flags: int) -> None:
+        """Go on there, after the event that waits."""
         self.processor.rflags.set(flags)
         self.processor.rip.set(rip)
         self.processor.core.stop()
 
     # ---- Events ----
 
-    def _waits(self) -> bool:
+    def waits(self) -> bool:
         """Is there something to deliver, once interrupts are on?"""
         return bool(self._vector())
 
@@ -300,13 +316,13 @@ class PvhCpu(Cpu):
 
     def _deliver_fault(self, fault: Fault) -> None:
         try:
-            self._deliver(fault)
+            self.deliver(fault)
             return
-        except _DeliveryFailed:
+        except DeliveryFailed:
             pass
         try:
-            self._deliver(Fault(DF))
-        except _DeliveryFailed:
+            self.deliver(Fault(DF))
+        except DeliveryFailed:
             self._triple_fault(fault)
 
     def _triple_fault(self, fault: Fault) -> None:
@@ -320,17 +336,17 @@ class PvhCpu(Cpu):
         reason = default if index is None else domain.params.get(int(index.value), default)
         domain.shut_down(reason)
 
-    def _deliver(self, fault: Fault) -> None:
+    def deliver(self, fault: Fault) -> None:
         """Enter the guest's handler as the processor does in 64-bit mode."""
         processor = self.processor
         uc = processor.uc
         _selector, table, limit, _flags = uc.reg_read(x86.UC_X86_REG_IDTR)
         at = 16 * fault.vector
         if at + 15 > limit or not processor.uc.reg_read(x86.UC_X86_REG_CR0) & CR0_PG:
-            raise _DeliveryFailed
-        low, _code, stack, kind, middle, high, _reserved = _GATE.unpack(self._read(table + at, 16))
+            raise DeliveryFailed
+        low, _code, stack, kind, middle, high, _reserved = _GATE.unpack(self.read(table + at, 16))
         if not kind & 0x80 or kind & 0xF not in (_INTERRUPT_GATE, _TRAP_GATE):
-            raise _DeliveryFailed
+            raise DeliveryFailed
         flags = processor.rflags.get()
         rsp = processor.rsp.get()
         words = [
@@ -345,9 +361,9 @@ class PvhCpu(Cpu):
         top = self._stack_of_task(stack & 7) if stack & 7 else rsp
         new_rsp = (top & ~0xF) - 8 * len(words)
         try:
-            self.vcpu.copy_out(new_rsp & _WORD, struct.pack(f"<{len(words)}Q", *words))
+            self.vcpu.copy_out(new_rsp & self.word, struct.pack(f"<{len(words)}Q", *words))
         except XenError:
-            raise _DeliveryFailed from None
+            raise DeliveryFailed from None
         cleared = FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM
         if kind & 0xF == _INTERRUPT_GATE:
             cleared |= FLAG_IF
@@ -355,25 +371,30 @@ class PvhCpu(Cpu):
         processor.rflags.set(flags & ~cleared)
         processor.rip.set(low | middle << 16 | high << 32)
 
-    def _read(self, address: int, length: int) -> bytes:
+    def read(self, address: int, length: int) -> bytes:
+        """Bytes of the guest's memory that are needed to deliver an exception."""
         try:
             return bytes(self.vcpu.copy_in(address, length))
         except XenError:
-            raise _DeliveryFailed from None
+            raise DeliveryFailed from None
 
     def _stack_of_task(self, number: int) -> int:
         """Stack ``number`` of the interrupt stack table."""
         _selector, base, _limit, _flags = self.processor.uc.reg_read(x86.UC_X86_REG_TR)
-        return int.from_bytes(self._read(base + 0x24 + 8 * (number - 1), 8), "little")
+        return int.from_bytes(self.read(base + 0x24 + 8 * (number - 1), 8), "little")
 
     # ---- Memory ----
 
     def translate(self, handle: int, offset: int, write: bool) -> int | None:
         """Walk the guest's tables, if it has paging on."""
-        address = handle + offset & _WORD
-        cr0, root = self._paging.read()
+        address = handle + offset & self.word
+        cr0, root = self.paging.read()
         if not cr0 & CR0_PG:
             return address & 0xFFFF_FFFF
+        return self.walk(root, address, write)
+
+    def walk(self, root: int, address: int, write: bool) -> int | None:
+        """The physical address behind a virtual one in the tables at ``root``, if there is one."""
         return self.processor.walk(root, address, write, False)
 
     def memory_map(self) -> list[tuple[int, int, int]]:

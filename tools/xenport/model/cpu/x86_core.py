@@ -4,8 +4,10 @@ What `Processor` adds to Unicorn's CPU:
 
 * a software interrupt or fault is never delivered by Unicorn (it does not look at the IDT); it ends
   `run`, and whoever called deals with it: that is the exception itself, or a guest's frame.
-* Unicorn never forgets the last exception, and takes the next one for a double fault. The field is
-  in the CPU's context; `run` clears it after each exception.
+* Unicorn never forgets the last exception, and takes the next one for a double fault. `run` clears
+  the field after each exception, and `_Core` after what Unicorn does to itself: to take memory away,
+  it looks through the guest's page tables for each page of the piece, and where there is none it
+  notes a page fault.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ _STATE = (
     *range(x86.UC_X86_REG_R8, x86.UC_X86_REG_R8 + 8),
     x86.UC_X86_REG_RIP,
 )
-RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11, RIP = 0, 1, 2, 6, 7, 8, 9, 10, 11, 16  #: in `state`
+RAX, RCX, RDX, RBX, RSI, RDI, R8, R9, R10, R11, RIP = 0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 16  #: in `state`
 
 #: The registers of a hypercall's arguments, out of `state`.
 arguments: Callable[[ctypes.Array[ctypes.c_uint64]], tuple[int, ...]] = operator.itemgetter(
@@ -112,6 +114,9 @@ class _Calibration:
             raise ModelError("this build of Unicorn keeps the last exception elsewhere")
         self.last_exception = found[0]
         self.error_code = found[0] - 112
+        core.uc.reg_write(x86.UC_X86_REG_RAX, 0x5A00_0000_1234)
+        context.load()
+        self.registers = context.offsets_of(0x5A00_0000_1234, 8)[0]
         if context.u32(self.error_code).value != 2:
             raise ModelError("this build of Unicorn keeps the error code elsewhere")
 
@@ -125,17 +130,33 @@ def _calibrated() -> _Calibration:
     return _calibration[0]
 
 
+class _Core(UnicornCore):
+    """A core that forgets exceptions that were none of the guest's."""
+
+    def __init__(self) -> None:
+        super().__init__(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
+        state = self.state(_STATE)
+        #: The exception that Unicorn remembers, where it runs.
+        self.last_exception = ctypes.c_int32.from_address(
+            ctypes.addressof(state) + _calibrated().last_exception - _calibrated().registers
+        )
+
+    def unmap(self, address: int, size: int) -> None:
+        """See `UnicornCore`."""
+        super().unmap(address, size)
+        self.last_exception.value = -1
+
+
 class Processor:
     """One processor whose physical memory is ``memory``."""
 
     def __init__(self, memory: Memory) -> None:
         calibration = _calibrated()
         self.memory = memory
-        self.core = UnicornCore(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
+        self.core = _Core()
         self.core.map_memory(memory)
         self.uc = self.core.uc
         self._context = Context(self.core)
-        self._last_exception = self._context.i32(calibration.last_exception)
         self._error_code = self._context.i32(calibration.error_code)
         self._vector: int | None = None  # of an exception in this run
         self._raised: tuple[int, int] | None = None  # vector and place of `raise_fault`
@@ -206,8 +227,7 @@ class Processor:
     def _fault(self, vector: int) -> Fault:
         self._context.load()
         error_code = self._error_code.value if vector in WITH_ERROR_CODE else 0
-        self._last_exception.value = -1
-        self._context.store()
+        self.core.last_exception.value = -1
         return Fault(vector, error_code, self.cr2.get() if vector == PF else 0)
 
     def trap(

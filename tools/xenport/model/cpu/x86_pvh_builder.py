@@ -6,11 +6,21 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import unicorn
 from unicorn import x86_const as x86
 
 from xenport.errors import InputError
 from xenport.model.cpu.elf_kernel import ElfKernel
-from xenport.model.cpu.x86_core import E820_RAM, E820_RESERVED, MSR_EFER, Processor
+from xenport.model.cpu.x86_core import (
+    CR0_PG,
+    CR4_PAE,
+    E820_RAM,
+    E820_RESERVED,
+    EFER_LMA,
+    EFER_LME,
+    MSR_EFER,
+    Processor,
+)
 from xenport.model.memory import PAGE_SIZE, Memory, MemoryFault
 
 if TYPE_CHECKING:
@@ -96,7 +106,7 @@ def enter_flat(processor: Processor, entry: int) -> None:
     processor.rax.set(_STUB_DS)
     processor.rsp.set(stack)
     uc.emu_start(code, 0, count=1)
-    uc.msr_write(MSR_EFER, 0)
+    _leave_long_mode(uc)
     uc.emu_start(code + len(_LRETQ), 0, count=3)
     memory.write(_STUB, before)
     uc.reg_write(x86.UC_X86_REG_GDTR, (0, 0, 0, 0))
@@ -104,6 +114,17 @@ def enter_flat(processor: Processor, entry: int) -> None:
     processor.rsp.set(0)
     processor.rflags.set(2)
     processor.rip.set(entry)
+
+
+def _leave_long_mode(uc: unicorn.Uc) -> None:
+    """Unicorn remembers the mode beside its register, until paging is turned off."""
+    cr0, cr4 = uc.reg_read(x86.UC_X86_REG_CR0), uc.reg_read(x86.UC_X86_REG_CR4)
+    uc.reg_write(x86.UC_X86_REG_CR4, cr4 | CR4_PAE)
+    uc.msr_write(MSR_EFER, EFER_LME | EFER_LMA)
+    uc.reg_write(x86.UC_X86_REG_CR0, cr0 | CR0_PG)
+    uc.reg_write(x86.UC_X86_REG_CR0, cr0 & ~CR0_PG)
+    uc.reg_write(x86.UC_X86_REG_CR4, cr4)
+    uc.msr_write(MSR_EFER, 0)
 
 
 def hypercall_page() -> bytes:
