@@ -90,6 +90,7 @@ ENVIRONMENTS = {
         Environment("pvh64-dom0", "x86_64", "4.17", Guest("hvm", control=True)),
         Environment("pv64-domu", "x86_64", "4.17", Guest("pv", control=False, supervised=True)),
         Environment("pvh64-domu", "x86_64", "4.17", _domu("hvm")),
+        Environment("pvh32-domu", "x86_32", "4.17", _domu("hvm"), ("unpaged",)),
         Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True), ("smp",)),
         Environment(
             "arm64-domu",

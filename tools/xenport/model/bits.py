@@ -6,8 +6,10 @@ import struct
 
 
 class Bits:
-    """Operations on bit ``n`` of the bitmap that starts at ``data[start]``; words of ``size`` bytes,
-    4 or 8."""
+    """Operations on bit ``n`` of the bitmap that starts at ``data[start]``.
+
+    Its words have ``size`` bytes, 4 or 8.
+    """
 
     def __init__(self, byte_order: str, size: int) -> None:
         order = "<" if byte_order == "little" else ">"

@@ -1,17 +1,19 @@
-"""Hypercalls that Xen answers 32-bit guests on x86 in another way: it translates their structures."""
+"""Hypercalls that Xen answers 32-bit guests in another way: it translates their structures."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from xenport.abi.releases import rank
-from xenport.model import grant_table_op, vcpu_op
+from xenport.model import grant_table_op, memory_op, vcpu_op
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.sched_op import set_singleshot
 
 if TYPE_CHECKING:
     from xenport.model.call import Call
+
+_LARGEST = (1 << 31) - 1
 
 handlers = Handlers()
 command = handlers.command
@@ -20,9 +22,15 @@ command = handlers.command
 @command("set_timer_op")
 def set_timer_op(call: Call) -> None:
     """The time comes as two arguments, the low half first."""
-    low, high = (int(word) & 0xFFFF_FFFF for word in call.args[:2])
+    low, high = (call.args[index] & 0xFFFF_FFFF for index in (0, 1))
     timeout = high << 32 | low
     set_singleshot(call.vcpu, timeout - (timeout >> 63 << 64))
+
+
+@command("XENMEM_maximum_reservation")
+def maximum_reservation(call: Call) -> int:
+    """No more than a result has room for."""
+    return min(memory_op.maximum_reservation(call), _LARGEST)
 
 
 @command("GNTTABOP_setup_table")

@@ -5,8 +5,10 @@ They may run without paging, with two levels of page tables, or with PAE's three
 
 from __future__ import annotations
 
+import ctypes
 import operator
 import struct
+from collections.abc import Callable
 
 from unicorn import x86_const as x86
 
@@ -33,6 +35,10 @@ from xenport.model.cpu.x86_core import (
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import MemoryFault
+
+_arguments: Callable[[ctypes.Array[ctypes.c_uint64]], tuple[int, ...]] = operator.itemgetter(
+    RBX, RCX, RDX, RSI, RDI
+)
 
 _INTERRUPT_GATE, _TRAP_GATE, _TASK_GATE = 0xE, 0xF, 0x5
 _GATE = struct.Struct("<HHBBH")
@@ -62,8 +68,11 @@ class Hvm32Cpu(PvhCpu):
     handlers = Handlers(x86_32_calls.handlers, PvhCpu.handlers)
     virt_start = 0  # of a Xen without 32-bit PV guests
     word = (1 << 32) - 1
-    arguments = staticmethod(operator.itemgetter(RBX, RCX, RDX, RSI, RDI))
     return_instruction = rb"\xcf"
+
+    def arguments(self, state: ctypes.Array[ctypes.c_uint64]) -> tuple[int, ...]:
+        """Those of a hypercall, out of the general registers."""
+        return _arguments(state)
 
     def return_from_exception(self, _address: int) -> None:
         """iret to the same privilege."""

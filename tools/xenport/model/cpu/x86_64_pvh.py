@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unicorn import x86_const as x86
@@ -84,11 +83,6 @@ class PvhCpu(Cpu):
     #: The widest address and register.
     word: ClassVar[int] = (1 << 64) - 1
 
-    #: The registers of a hypercall's arguments.
-    arguments: ClassVar[Callable[[ctypes.Array[ctypes.c_uint64]], tuple[int, ...]]] = staticmethod(
-        arguments
-    )
-
     #: The instruction that returns from an exception, as a regular expression.
     return_instruction: ClassVar[bytes] = rb"\x48\xcf"
 
@@ -150,6 +144,10 @@ class PvhCpu(Cpu):
         processor.trap(code, rb"\xfb", self._sti)
         processor.trap(code, rb"\x9d", self._popf)
         processor.trap(code, self.return_instruction, self.return_from_exception)
+
+    def arguments(self, state: ctypes.Array[ctypes.c_uint64]) -> tuple[int, ...]:
+        """Those of a hypercall, out of the general registers."""
+        return arguments(state)
 
     @property
     def processor(self) -> Processor:

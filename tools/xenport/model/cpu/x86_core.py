@@ -5,9 +5,9 @@ What `Processor` adds to Unicorn's CPU:
 * a software interrupt or fault is never delivered by Unicorn (it does not look at the IDT); it ends
   `run`, and whoever called deals with it: that is the exception itself, or a guest's frame.
 * Unicorn never forgets the last exception, and takes the next one for a double fault. `run` clears
-  the field after each exception, and `_Core` after what Unicorn does to itself: to take memory away,
-  it looks through the guest's page tables for each page of the piece, and where there is none it
-  notes a page fault.
+  the field after each exception, and `_Core` after what Unicorn does to itself: to take memory
+  away, it looks through the guest's page tables for each page of the piece, and where there is
+  none it notes a page fault.
 """
 
 from __future__ import annotations
@@ -64,7 +64,19 @@ _STATE = (
     *range(x86.UC_X86_REG_R8, x86.UC_X86_REG_R8 + 8),
     x86.UC_X86_REG_RIP,
 )
-RAX, RCX, RDX, RBX, RSI, RDI, R8, R9, R10, R11, RIP = 0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 16  #: in `state`
+RAX, RCX, RDX, RBX, RSI, RDI, R8, R9, R10, R11, RIP = (
+    0,
+    1,
+    2,
+    3,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    16,
+)  #: in `state`
 
 #: The registers of a hypercall's arguments, out of `state`.
 arguments: Callable[[ctypes.Array[ctypes.c_uint64]], tuple[int, ...]] = operator.itemgetter(
