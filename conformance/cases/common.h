@@ -21,6 +21,18 @@
 #define ARCH_COMPAT false
 #endif
 
+/*
+ * Kinds of guests for .needs, after others: PowerPC's as today's common code has it, and as IBM's port had it, which
+ * ended with release 3.2. ("hvm|arm" TODAYS_PPC)
+ */
+#if XENPORT_RELEASE_MAJOR >= 4
+#define TODAYS_PPC "|ppc"
+#define IBMS_PPC ""
+#else
+#define TODAYS_PPC ""
+#define IBMS_PPC "|ppc"
+#endif
+
 /* Below DOMID_FIRST_RESERVED, and far above any domain that a port has running. */
 #define NO_DOMAIN 0x7000
 

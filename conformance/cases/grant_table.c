@@ -19,8 +19,8 @@ typedef uint8_t page_t[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 /* All kinds of guests; those that map grants, for the processor and for devices. IBM's port lets only
  * domain 0 map for the processor, and its tables have one size. */
 #define GRANT_ANY "pv|hvm|arm|ppc"
-#define GRANT_MAP "pv|hvm|arm|physmap"
-#define GRANT_DEVICE "pv|device-grants"
+#define GRANT_MAP "pv|hvm|arm" TODAYS_PPC
+#define GRANT_DEVICE "pv" IBMS_PPC
 
 /* Before 4.0 requests are looked at in another order, and there are fewer statuses. */
 #define OLD_RULES (!RELEASE_IS_AT_LEAST(4, 0))
@@ -441,7 +441,7 @@ TEST(grant_setup_table_refused, GRANTS, "lists of pages that cannot be are refus
  * Source: memory.h (XENMAPSPACE_grant_table); common/grant_table.c, gnttab_map_frame_begin().
  */
 TEST(grant_add_to_physmap, GRANTS, "pages of the grant table are mapped like others of Xen's",
-     .needs = "hvm|arm|physmap")
+     .needs = "hvm|arm" TODAYS_PPC)
 {
     static page_t page, beyond;
     struct xen_add_to_physmap add = {
@@ -549,7 +549,7 @@ TEST(grant_map_readonly, GRANTS, "a grant is mapped for reading, and marked so",
  * hvm_hap_nested_page_fault().
  */
 TEST(grant_write_readonly, GRANTS, "a page that is mapped for reading cannot be written",
-     .needs = "pv|hvm|physmap")
+     .needs = "pv|hvm" TODAYS_PPC)
 {
     static page_t page, place;
 
@@ -726,7 +726,7 @@ TEST(grant_map_refused, GRANTS, "mappings of nothing, and of nobody, are refused
  * Source: grant_table.h; common/grant_table.c, map_grant_ref().
  */
 TEST(grant_map_pv_flags, GRANTS, "translated guests have host mappings only: GNTST_general_error",
-     .needs = "hvm|arm|physmap")
+     .needs = "hvm|arm" TODAYS_PPC)
 {
     static page_t page, place;
     static const unsigned int flags[] = {
@@ -1223,7 +1223,7 @@ TEST(grant_copy_while_mapped, GRANTS, "a grant that is mapped can be copied too"
  * Source: common/grant_table.c, acquire_grant_for_copy(), reduce_status_for_pin().
  */
 TEST(grant_copy_while_mapped_readonly, GRANTS, "a grant that is mapped for reading can be copied to",
-     .needs = "pv|arm|physmap")
+     .needs = "pv|arm" TODAYS_PPC)
 {
     static page_t page, other, place;
 
@@ -1494,7 +1494,7 @@ TEST(grant_replace_refused, GRANTS, "only a mapping is replaced, and by a page: 
  * Source: arch/arm/mm.c, replace_grant_host_mapping().
  */
 TEST(grant_replace_on_arm, GRANTS, "on Arm a mapping is replaced by nothing only",
-     .needs = "arm|physmap")
+     .needs = "arm" TODAYS_PPC)
 {
     static page_t page, place, other;
 
@@ -1618,7 +1618,7 @@ TEST(grant_transfer_refused, GRANTS, "pages that are in use, or that nobody take
  * Source: common/grant_table.c, gnttab_transfer(); arch/arm/mm.c, steal_page().
  */
 TEST(grant_no_transfer, GRANTS, "on Arm pages are not given away: EOPNOTSUPP since 4.17",
-     .needs = "arm|physmap")
+     .needs = "arm" TODAYS_PPC)
 {
     static page_t page;
     int status;
@@ -1657,7 +1657,7 @@ static int list_status_pages(domid_t domain, unsigned int pages, uint64_t *frame
  * Source: common/grant_table.c, gnttab_get_status_frames().
  */
 TEST(grant_no_status_frames, GRANTS, "a table of version 1 has no status pages: GNTST_general_error",
-     .needs = "pv|arm|physmap")
+     .needs = "pv|arm" TODAYS_PPC)
 {
     uint64_t frame;
     struct gnttab_get_status_frames list[2];
@@ -1733,7 +1733,7 @@ static void grant_page(grant_ref_t ref, const volatile void *page, unsigned int 
 }
 
 #define REF GNTTAB_NR_RESERVED_ENTRIES
-#define GRANT_V2 "pv|hvm|grants-v2"
+#define GRANT_V2 "pv|hvm" TODAYS_PPC
 
 /*
  * Background: In version 2 what Xen writes is in pages of its own, and frames have 64 bits.

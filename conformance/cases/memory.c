@@ -214,7 +214,7 @@ static bool is_direct_mapped(void)
  * Source: memory.h (XENMEM_decrease_reservation, XENMEM_populate_physmap); common/memory.c.
  */
 TEST(memory_give_back_and_get, MEMORY, "a page can be given back, and another got for it",
-     .needs = "hvm|arm|physmap")
+     .needs = "hvm|arm" TODAYS_PPC)
 {
     static page_t page;
     long before = ask(XENMEM_current_reservation, DOMID_SELF);
@@ -309,7 +309,7 @@ static long unmap(domid_t domain, xen_pfn_t frame)
  * xenmem_add_to_physmap_one().
  */
 TEST(memory_map_and_unmap, MEMORY, "a page of the grant table can be mapped and unmapped",
-     .needs = "hvm|arm|physmap")
+     .needs = "hvm|arm" TODAYS_PPC)
 {
     static page_t page;
     volatile uint32_t *first = (volatile uint32_t *)page;
@@ -382,7 +382,7 @@ TEST(memory_map_shared_info_again, MEMORY, "shared_info mapped a second time: EB
  * Source: memory.h; common/memory.c, do_memory_op(), xenmem_add_to_physmap();
  * xenmem_add_to_physmap_one() of the architecture.
  */
-TEST(memory_map_refused, MEMORY, "mappings that cannot be are refused", .needs = "hvm|arm|physmap")
+TEST(memory_map_refused, MEMORY, "mappings that cannot be are refused", .needs = "hvm|arm" TODAYS_PPC)
 {
     static page_t page;
     xen_pfn_t frame = arch_frame(page);
@@ -415,7 +415,7 @@ TEST(memory_map_refused, MEMORY, "mappings that cannot be are refused", .needs =
  * Source: memory.h (XENMAPSPACE_dev_mmio); common/memory.c, xatp_permission_check().
  */
 TEST(memory_map_device_denied, MEMORY, "a domU may not map pages of devices: EACCES",
-     .needs = "hvm|arm|physmap domu")
+     .needs = "hvm|arm" TODAYS_PPC " domu")
 {
     static page_t page;
 
@@ -429,7 +429,7 @@ TEST(memory_map_device_denied, MEMORY, "a domU may not map pages of devices: EAC
  * Source: common/memory.c, xatp_permission_check(); xsm/dummy.h, xsm_add_to_physmap().
  */
 TEST(memory_map_into_another_domain, MEMORY, "a domU may not map into dom0: EPERM",
-     .needs = "arm|physmap domu")
+     .needs = "arm" TODAYS_PPC " domu")
 {
     CHECK_ERRNO(map(0, XENMAPSPACE_shared_info, 0, 0), EPERM);
     CHECK_ERRNO(unmap(0, 0), EPERM);
@@ -476,7 +476,7 @@ TEST(memory_map_not_for_pv, MEMORY, "a PV guest has nothing to map: EACCES", .ne
  * Expected: -ESRCH; -ENOENT.
  * Source: memory.h (XENMEM_remove_from_physmap); common/memory.c, do_memory_op().
  */
-TEST(memory_unmap_refused, MEMORY, "unmapping nothing: ESRCH, ENOENT", .needs = "hvm|arm|physmap")
+TEST(memory_unmap_refused, MEMORY, "unmapping nothing: ESRCH, ENOENT", .needs = "hvm|arm" TODAYS_PPC)
 {
     CHECK_ERRNO(unmap(NO_DOMAIN, 0), ESRCH);
     CHECK_ERRNO(unmap(DOMID_SELF, EMPTY_FRAME), ENOENT);
@@ -497,7 +497,7 @@ static long map_batch(struct xen_add_to_physmap_batch *batch, xen_ulong_t *indic
  * Expected: 0 for the command and for the first page, -EINVAL for the second.
  * Source: memory.h (XENMEM_add_to_physmap_batch); common/memory.c, xenmem_add_to_physmap_batch().
  */
-TEST(memory_map_batch, MEMORY, "a batch of mappings has a result for each", .needs = "hvm|arm|physmap")
+TEST(memory_map_batch, MEMORY, "a batch of mappings has a result for each", .needs = "hvm|arm" TODAYS_PPC)
 {
     static page_t page;
     xen_pfn_t frames[2] = {arch_frame(page), arch_frame(page)};
@@ -525,7 +525,7 @@ TEST(memory_map_batch, MEMORY, "a batch of mappings has a result for each", .nee
  * Expected: -EOPNOTSUPP; -ESRCH; -EFAULT; -EINVAL (since 4.17); 0.
  * Source: memory.h (XENMEM_add_to_physmap_batch); common/memory.c, xenmem_add_to_physmap_batch().
  */
-TEST(memory_map_batch_refused, MEMORY, "batches that cannot be are refused", .needs = "hvm|arm|physmap")
+TEST(memory_map_batch_refused, MEMORY, "batches that cannot be are refused", .needs = "hvm|arm" TODAYS_PPC)
 {
     static page_t page;
     xen_pfn_t frame = arch_frame(page), none = ~(xen_pfn_t)0;
@@ -558,7 +558,7 @@ TEST(memory_map_batch_refused, MEMORY, "batches that cannot be are refused", .ne
  * Source: common/memory.c, do_memory_op().
  */
 TEST(memory_map_bad_pointers, MEMORY, "mappings described at no address are refused with EFAULT",
-     .needs = "pv|hvm|arm|physmap")
+     .needs = "pv|hvm|arm" TODAYS_PPC)
 {
     void *nowhere = arch_unmapped_pointer();
 

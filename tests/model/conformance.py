@@ -107,9 +107,7 @@ ENVIRONMENTS = {
             _domu("arm"),
             ("smp",),
         ),
-        Environment(
-            "ppc64-domu", "ppc64", "3.2", Guest("ppc", control=False), ("smp", "device-grants")
-        ),
+        Environment("ppc64-domu", "ppc64", "3.2", Guest("ppc", control=False), ("smp",)),
         Environment("pv64-dom0-4.14", "x86_64", "4.14", Guest("pv", control=True)),
         Environment("pv64-dom0-4.20", "x86_64", "4.20", Guest("pv", control=True)),
         Environment("pvh64-dom0-4.14", "x86_64", "4.14", Guest("hvm", control=True)),
