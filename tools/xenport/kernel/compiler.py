@@ -73,8 +73,8 @@ class Compiler:
 
     @classmethod
     def native(cls) -> "Compiler":
-        """The one of the ``ziglang`` package, for this machine."""
-        return cls(command=(*_ZIG, "cc"), identity=_zig_version())
+        """The one of the ``ziglang`` package, for machines of this kind."""
+        return cls(command=(*_ZIG, "cc", "-mcpu=baseline"), identity=_zig_version())
 
     def compile(self, source: Path, to: Path, flags: Sequence[str]) -> None:
         """Compile ``source`` (.c, .S) to the object file ``to``.

@@ -285,8 +285,12 @@ static void on_init(qemu_plugin_id_t id, unsigned int cpu)
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
     (void)id;
+    pthread_mutex_lock(&one_at_a_time);
     hooks->translate(tb);
+    pthread_mutex_unlock(&one_at_a_time);
 }
 
 static void at_exit(qemu_plugin_id_t id, void *data)

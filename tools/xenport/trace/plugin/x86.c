@@ -252,14 +252,15 @@ static void watch(struct qemu_plugin_insn *insn, exec_callback callback)
     qemu_plugin_register_vcpu_insn_exec_cb(insn, callback, QEMU_PLUGIN_CB_R_REGS, NULL);
 }
 
-/* Whether the bytes before `address` are the end of a `testb $1` and a `jz`. */
+/* Whether the bytes before `address` are the end of a `testb $1` and a `jz`, near or short. */
 static int follows_test(uint64_t address)
 {
     uint8_t before[7];
 
-    return virtual_read(NULL, address - sizeof(before), before, sizeof(before)) ==
-               sizeof(before) &&
-           before[0] == 1 && before[1] == 0x0f && before[2] == 0x84;
+    if (virtual_read(NULL, address - sizeof(before), before, sizeof(before)) != sizeof(before))
+        return 0;
+    return (before[0] == 1 && before[1] == 0x0f && before[2] == 0x84) ||
+           (before[4] == 1 && before[5] == 0x74);
 }
 
 static void translate(struct qemu_plugin_tb *tb)
