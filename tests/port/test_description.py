@@ -17,6 +17,7 @@ def test_all_ports_load() -> None:
         "model-arm32",
         "model-arm64",
         "model-ppc64",
+        "model-x86_32",
         "model-x86_64",
         *(f"xen-{release}-{cpu}" for release in RELEASES for cpu in ("amd64", "arm64")),
         "xen-4.14-armhf",
