@@ -1,5 +1,6 @@
 """Replaying traces on the reference model."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -87,14 +88,16 @@ def test_what_was_written_is_compared() -> None:
         (record(0, result=None), "it did not return"),
         (record(0, result=None, continued=True), "the trace ends before its result"),
         (record(0, domain=None), "who called"),
+        (record(0, arguments=()), "with what arguments"),
+        (record(0, vcpu=1 << 31), "no domain has so many vcpus"),
         (record(0, buffers=()), "its memory was not recorded"),
         (
             record(
                 0,
                 domain=0,
-                number=35,
-                arguments=(0x1000,),
-                buffers=(Buffer("u_sysctl", 0x1000, word(1, 21) + bytes(128), None),),
+                number=ABI.hypercalls["hypfs_op"].number,
+                arguments=(ABI.constant("XEN_HYPFS_OP_get_version"), 0, 0, 0, 0),
+                buffers=(),
             ),
             "the model does not have it",
         ),
@@ -229,6 +232,21 @@ def test_the_models_own_trace(tmp_path: Path) -> None:
     result = run(path)
     assert result.exit_code == 0, result.output
     assert "different: 0 (0.0 %)" in result.stdout
+
+
+def test_a_damaged_trace(written: Callable[..., Path]) -> None:
+    """One message, with what could be kept."""
+    path = written(record(number) for number in range(32_768))
+    content = bytearray(path.read_bytes())
+    start = len(content) * 3 // 4
+    content[start : start + 64] = bytes(64)
+    path.write_bytes(content)
+    result = run(path)
+    assert result.exit_code == 2, result.output
+    kept = re.search(r"damaged after ([\d,]+) hypercalls, which are all that", result.output)
+    assert kept is not None, result.output
+    assert 0 < int(kept[1].replace(",", "")) < 32_768
+    assert not isinstance(result.exception, Exception), result.exception
 
 
 def test_any_bytes_can_be_replayed(written: Callable[..., Path]) -> None:

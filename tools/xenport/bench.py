@@ -26,6 +26,7 @@ from xenport.model.hosted.host import Host
 from xenport.port import Limits, Line
 from xenport.port.hosted import machine
 from xenport.suite.reports import RESULTS
+from xenport.trace import bench as traces
 
 RUNS = 3
 _LIMIT = 300.0  # seconds for one run
@@ -51,6 +52,8 @@ def main() -> int:
     console.print(_description())
     console.print()
     console.print(_hypercalls())
+    console.print()
+    console.print(_traces())
     for name in ports.names():
         port = ports.load(name)
         if port.kind == "hosted" and port.like is None:
@@ -117,6 +120,17 @@ def _hypercalls() -> Table:
             f"{speed.raw_hook:,.0f}",
         )
     return table
+
+
+def _traces() -> str:
+    """Reading and replaying traces."""
+    speed = traces.measure(RUNS)
+    return (
+        f"traces: {traces.RECORDS:,} records with buffers read in {speed.reading:.2f} s (aim"
+        f" {traces.READING:g}); the model answers {speed.replaying:,.0f} hypercalls a second (aim"
+        f" {traces.REPLAYING:,}), {speed.longer:,.0f} of a trace six times as long;"
+        f" {speed.memory[0]} and {speed.memory[1]} MiB at most"
+    )
 
 
 def _hosting(name: str) -> str:

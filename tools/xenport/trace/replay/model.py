@@ -43,6 +43,7 @@ _Plans = tuple[int | None, int, dict[int, Plan], Plan]
 """Index and mask of the argument that is the command, the plans by command, and that of others."""
 _NO_BUFFER = Buffer("", 0, None, None)
 _MOST_VCPUS = 512
+_MOST_BOOTS = 4  # that are kept
 _LIMITED = "EVTCHNOP_expand_array"  # where it exists, tool stacks limit the ports of a domain
 
 _MISSING = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, struct.error)
@@ -131,6 +132,8 @@ class Replay:
         guest = self._guests.get((record.boot, record.domain))  # type: ignore[arg-type]
         if guest is None or record.vcpu is None or None in record.arguments:
             guest = self._caller(record)
+        if record.vcpu >= len(guest.domain.vcpus):  # type: ignore[operator]
+            raise Unreplayable("no domain has so many vcpus")
         memory, vcpu = guest.memory, guest.domain.vcpus[record.vcpu]  # type: ignore[index]
         plan = self._plan(record)
         must_be = record.result >= 0
@@ -196,6 +199,8 @@ class Replay:
         if found is None:
             found = self._plans[record.caller, record.number] = self._make_plans(record)
         index, mask, plans, others = found
+        if len(record.arguments) < len(others.hypercall.args):
+            raise Unreplayable("the trace lacks who called or with what arguments")
         plan = others
         if index is not None:
             plan = plans.get(record.arguments[index] & mask, others)  # type: ignore[operator]
@@ -207,16 +212,20 @@ class Replay:
             raise Unreplayable("it asks how the domain was built")
         return plan
 
+    def _maker(self, caller: str) -> Plans:
+        makers = self._makers.get(caller)
+        if makers is None:
+            adapter = detached(self._architecture, caller)
+            makers = Plans(self.abi, self._reach, translated=adapter.translated)
+            self._makers[caller] = makers
+        return makers
+
     def _make_plans(self, record: Record) -> _Plans:
         """The plans for a hypercall of a kind of guest. Raises `Unreplayable`: there is none."""
         hypercall = self._reach.hypercall(record.number)
         if hypercall is None:
             raise Unreplayable("the ABI does not have it")
-        makers = self._makers.get(record.caller)
-        if makers is None:
-            adapter = detached(self._architecture, record.caller)
-            makers = Plans(self.abi, self._reach, translated=adapter.translated)
-            self._makers[record.caller] = makers
+        makers = self._maker(record.caller)
         index, mask = self._reach.command_place(hypercall)
         plans = {}
         if index is not None:
@@ -271,7 +280,7 @@ class Replay:
                     return before[address - start : address - start + size]
             return None
 
-        make = self._makers[record.caller].numbers
+        make = self._maker(record.caller).numbers
         for reached in self._reach.buffers(record.number, record.arguments, read):
             element = reached.element
             if "." in reached.name and hypercall.name == MULTICALL:
@@ -372,6 +381,7 @@ class Replay:
         """Makes a domain; one of which the trace has no hypercall has no vcpu."""
         machine = self._machines.get(boot)
         if machine is None:
+            self._forget_boots()
             machine = Hypervisor(self.abi, self._architecture, console=lambda _: None)
             machine.dispatch = self._answer_inner  # type: ignore[method-assign]
             self._machines[boot] = machine
@@ -392,6 +402,14 @@ class Replay:
         adapter.build_domain(domain, b"", "")
         guest = self._guests[boot, number] = Guest(domain, partial(self._other, boot))
         return guest
+
+    def _forget_boots(self) -> None:
+        """Boots come one after the other: what was long ago is over."""
+        while len(self._machines) >= _MOST_BOOTS:
+            old = next(iter(self._machines))
+            del self._machines[old]
+            for key in [key for key in self._guests if key[0] == old]:
+                del self._guests[key]
 
     def _other(self, boot: str, number: int, must_be: bool) -> Guest | None:
         found = self._guests.get((boot, number))
