@@ -164,6 +164,14 @@ class PvhCpu(Cpu):
         if fault is not None:
             self._deliver_fault(fault)
         elif not processor.core.stopped:
+            self._stopped_by_itself()
+
+    def _stopped_by_itself(self) -> None:
+        """After hlt; and sometimes before a hypercall whose page was translated before memory next
+        to it was taken away, again and again."""
+        if self._fetch(self.processor.rip.get(), 3) in (_VMCALL, _VMMCALL):
+            self._invalid()
+        else:
             self._halt()
 
     def stop(self) -> None:
