@@ -1,13 +1,13 @@
 /*
  * Rung "control": a domain is watched from outside: the ring that events go to, and which events.
  */
-#include <domctl.h>
-#include <hvm/params.h>
-#include <vm_event.h>
-
 #include "child.h"
 
 #ifdef arch_child_config
+
+#include <domctl.h>
+#include <hvm/params.h>
+#include <vm_event.h>
 
 static struct xen_domctl *ring_request(uint32_t op, uint32_t mode)
 {
