@@ -37,6 +37,8 @@ class Physical:
         self.pools: Pools | None = None  #: made when they are first asked about
         self.trace = Trace()
         self.power: dict[str, int] = {}  #: what tools set of the processor's power states
+        self.guest_loglvl = "none/warning"  #: which messages about guests are printed
+        self.images: set[int] = set()  #: types of those that were loaded by kexec_op
         self.memory_types: dict[int, tuple[int, int, int]] = {}  #: range and type, by register
         self.interrupts: set[int] = set()  #: that the control domain has set up
         self.devices: set[tuple[int, int, int]] = set()  #: PCI devices that it told of

@@ -36,6 +36,10 @@ def refuse_all(_call: Call) -> None:
     raise XenError("ENOSYS")
 
 
+for _name in ("argo_op", "xsm_op"):
+    handlers.check(_name)(refuse_all)
+
+
 def _refusal(errno: str) -> Callable[[Call], int]:
     def refuse(_call: Call) -> int:
         raise XenError(errno)

@@ -10,8 +10,11 @@ from xenport.model import livepatch
 from xenport.model.cpu import (
     x86_core,
     x86_firmware,
+    x86_kexec,
+    x86_machine_memory,
     x86_physdev,
     x86_platform,
+    x86_profiling,
     x86_pv_xen,
     x86_sysctl,
 )
@@ -30,8 +33,11 @@ if TYPE_CHECKING:
 handlers = Handlers(
     livepatch.handlers,
     x86_firmware.handlers,
+    x86_kexec.handlers,
+    x86_machine_memory.handlers,
     x86_physdev.handlers,
     x86_platform.handlers,
+    x86_profiling.handlers,
     x86_sysctl.handlers,
 )
 command = handlers.command

@@ -8,7 +8,14 @@ from unicorn import x86_const as x86
 
 from xenport.abi.releases import rank
 from xenport.model import livepatch
-from xenport.model.cpu import x86_firmware, x86_physdev, x86_platform, x86_sysctl
+from xenport.model.cpu import (
+    x86_firmware,
+    x86_machine_memory,
+    x86_physdev,
+    x86_platform,
+    x86_profiling,
+    x86_sysctl,
+)
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 
@@ -21,8 +28,10 @@ if TYPE_CHECKING:
 handlers = Handlers(
     livepatch.handlers,
     x86_firmware.handlers,
+    x86_machine_memory.handlers,
     x86_physdev.handlers,
     x86_platform.handlers,
+    x86_profiling.handlers,
     x86_sysctl.handlers,
 )
 handlers.check("physdev_op")(x86_physdev.check_hvm)

@@ -1,0 +1,170 @@
+/*
+ * kexec_op: images of other kernels that dom0 loads, and memory that has to do with crashes. None is
+ * started here.
+ */
+#include <kexec.h>
+#include <string.h>
+
+#include "common.h"
+#include "cpuid.h"
+
+#define ELF_X86_64 62
+#define NO_TYPE 99
+
+/* Where the image would be put; no kernel is there, and nothing is written before it is started. */
+#define DESTINATION 0x1000000
+
+static long kexec_op(unsigned long command, void *argument)
+{
+    return arch_hypercall(__HYPERVISOR_kexec_op, command, arch_guest_address(argument), 0, 0, 0);
+}
+
+static struct xen_kexec_range range;
+
+static long get_range(int which, int number)
+{
+    range = (struct xen_kexec_range){.range = which, .nr = number};
+    return kexec_op(KEXEC_CMD_kexec_get_range, &range);
+}
+
+/*
+ * Background: A kernel for the time after a crash has to know where Xen is and what it left.
+ * Provoked by: the memory set aside for it, Xen's own, and what describes Xen; that of a processor, and of one
+ * that does not exist; an unknown kind; an argument at no address.
+ * Expected: both or none of start and size; some; some; 0 or -EINVAL where none is set aside, -ERANGE; -EINVAL; -EFAULT.
+ * Source: kexec.h (KEXEC_CMD_kexec_get_range); common/kexec.c, kexec_get_range_internal().
+ */
+TEST(kexec_ranges, CONTROL, "dom0 is told where Xen is", .needs = "pv dom0")
+{
+    long rc;
+
+    CHECK_EQ(get_range(KEXEC_RANGE_MA_CRASH, 0), 0);
+    CHECK_EQ(range.size == 0, range.start == 0);
+    CHECK_EQ(get_range(KEXEC_RANGE_MA_XEN, 0), 0);
+    CHECK(range.size > 0 && range.start > 0);
+    CHECK_EQ(get_range(KEXEC_RANGE_MA_VMCOREINFO, 0), 0);
+    CHECK(range.size > 0 && range.start > 0);
+    rc = get_range(KEXEC_RANGE_MA_CPU, 0);
+    if (rc != 0)
+        CHECK_ERRNO(rc, EINVAL);
+    CHECK_ERRNO(get_range(KEXEC_RANGE_MA_CPU, NO_CPU), ERANGE);
+    CHECK_ERRNO(get_range(NO_TYPE, 0), EINVAL);
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_get_range, arch_unmapped_pointer()), EFAULT);
+}
+
+static long status(uint8_t type)
+{
+    struct xen_kexec_status question = {.type = type};
+
+    return kexec_op(KEXEC_CMD_kexec_status, &question);
+}
+
+static long unload(uint8_t type)
+{
+    struct xen_kexec_unload gone = {.type = type};
+
+    return kexec_op(KEXEC_CMD_kexec_unload, &gone);
+}
+
+static long load(uint8_t type, uint32_t count, void *segments)
+{
+    struct xen_kexec_load image = {.type = type, .arch = ELF_X86_64, .nr_segments = count,
+                                   .entry_maddr = DESTINATION};
+
+    handle_set(image.segments.h, segments);
+    return kexec_op(KEXEC_CMD_kexec_load, &image);
+}
+
+static uint8_t image_page[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
+
+/*
+ * Background: An image is loaded in parts, and started later, when this domain is gone.
+ * Provoked by: an image of one page loaded, and removed, twice; whether there is one, in between.
+ * Expected: 0 each time; there is one after the first step and none after the second.
+ * Source: kexec.h (KEXEC_CMD_kexec_load, KEXEC_CMD_kexec_status); common/kexec.c.
+ */
+TEST(kexec_load, CONTROL, "dom0 loads an image, and removes it", .needs = "pv dom0")
+{
+    struct xen_kexec_segment segment = {.buf_size = PAGE_BYTES, .dest_maddr = DESTINATION,
+                                        .dest_size = PAGE_BYTES};
+
+    handle_set(segment.buf.h, image_page);
+    CHECK_EQ(status(KEXEC_TYPE_DEFAULT), 0);
+    CHECK_EQ(load(KEXEC_TYPE_DEFAULT, 1, &segment), 0);
+    CHECK_EQ(status(KEXEC_TYPE_DEFAULT), 1);
+    CHECK_EQ(unload(KEXEC_TYPE_DEFAULT), 0);
+    CHECK_EQ(status(KEXEC_TYPE_DEFAULT), 0);
+    CHECK_EQ(unload(KEXEC_TYPE_DEFAULT), 0);
+}
+
+/*
+ * Background: What cannot be loaded or is not there must not be started.
+ * Provoked by: an image started that is not loaded, of both types and of none; one loaded of no type,
+ * of too many parts, and whose parts are at no address; no type removed and asked about; arguments at
+ * no address.
+ * Expected: -ENOENT, -EINVAL; -EINVAL, -EINVAL, -EFAULT; -EINVAL; -EFAULT.
+ * Source: kexec.h; common/kexec.c, do_kexec_op_internal().
+ */
+TEST(kexec_refused, CONTROL, "images that there are not are refused", .needs = "pv dom0")
+{
+    struct xen_kexec_exec start = {.type = KEXEC_TYPE_DEFAULT};
+    static struct xen_kexec_segment segments[16];
+
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec, &start), ENOENT);
+    start.type = KEXEC_TYPE_CRASH;
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec, &start), ENOENT);
+    start.type = NO_TYPE;
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec, &start), EINVAL);
+    CHECK_ERRNO(load(NO_TYPE, 0, segments), EINVAL);
+    CHECK_ERRNO(load(KEXEC_TYPE_DEFAULT, 16, segments), EINVAL);
+    CHECK_ERRNO(load(KEXEC_TYPE_DEFAULT, 1, nowhere()), EFAULT);
+    CHECK_ERRNO(unload(NO_TYPE), EINVAL);
+    CHECK_ERRNO(status(NO_TYPE), EINVAL);
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec, arch_unmapped_pointer()), EFAULT);
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_load, arch_unmapped_pointer()), EFAULT);
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_unload, arch_unmapped_pointer()), EFAULT);
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_status, arch_unmapped_pointer()), EFAULT);
+}
+
+#ifdef KEXEC_CMD_kexec_load_v1
+#define LIST_DONE 4
+
+/*
+ * Background: Linux's own form of an image is a list of pages to copy.
+ * Provoked by: a list whose first entry means nothing; one that is at its end at once, removed again;
+ * no type; arguments at no address.
+ * Expected: -EINVAL; 0; -EINVAL; -EFAULT.
+ * Source: kexec.h (KEXEC_CMD_kexec_load_v1); common/kimage.c, kimage_build_ind().
+ */
+TEST(kexec_load_v1, CONTROL, "dom0 loads an image in the older form", .needs = "pv dom0")
+{
+    static struct xen_kexec_load_v1 image;
+    unsigned long *list = (unsigned long *)image_page;
+
+    image.type = KEXEC_TYPE_DEFAULT;
+    image.image.indirection_page = arch_frame(image_page) * PAGE_BYTES;
+    image.image.start_address = DESTINATION;
+    list[0] = 0;
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_load_v1, &image), EINVAL);
+    list[0] = LIST_DONE;
+    CHECK_EQ(kexec_op(KEXEC_CMD_kexec_load_v1, &image), 0);
+    CHECK_EQ(kexec_op(KEXEC_CMD_kexec_unload_v1, &image), 0);
+    image.type = NO_TYPE;
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_load_v1, &image), EINVAL);
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_unload_v1, &image), EINVAL);
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_load_v1, arch_unmapped_pointer()), EFAULT);
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_unload_v1, arch_unmapped_pointer()), EFAULT);
+}
+#endif
+
+/*
+ * Background: Only the control domain starts another kernel.
+ * Provoked by: every command from a domU.
+ * Expected: -EPERM.
+ * Source: xsm/dummy.h, xsm_kexec().
+ */
+TEST(kexec_denied, CONTROL, "kexec_op from a domU is refused with EPERM", .needs = "pv domu")
+{
+    for (unsigned long command = 0; command <= KEXEC_CMD_kexec_status; command++)
+        CHECK_ERRNO(kexec_op(command, NULL), EPERM);
+}
