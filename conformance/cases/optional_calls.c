@@ -36,7 +36,7 @@ TEST(argo_commands, EVENTS, "Argo's commands, or not built: ENOSYS", .needs = "p
 }
 #endif
 
-#ifdef FLASK_GETENFORCE
+#ifdef XEN_FLASK_INTERFACE_VERSION
 static struct xen_flask_op flask;
 
 static long flask_op(unsigned int command)

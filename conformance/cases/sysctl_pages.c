@@ -14,7 +14,14 @@ static long pages_op(uint32_t command, uint64_t first, uint64_t last, void *stat
     request.u.page_offline.cmd = command;
     request.u.page_offline.start = (uint32_t)first;
     request.u.page_offline.end = (uint32_t)last;
+#ifdef __i386__
+    /* A 64-bit Xen, which alone there is, takes its own layout for everybody's. */
+    uint64_t address = arch_guest_address(status);
+
+    memcpy((char *)&request.u.page_offline + 16, &address, sizeof(address));
+#else
     handle_set(request.u.page_offline.status, status);
+#endif
 
     long rc = sysctl(XEN_SYSCTL_page_offline_op);
 
