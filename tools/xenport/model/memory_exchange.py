@@ -1,7 +1,4 @@
-"""memory_op: how memory lies, and pages exchanged for others.
-
-There are no virtual nodes, and no devices with memory of their own.
-"""
+"""memory_op: pages exchanged for others."""
 
 from __future__ import annotations
 
@@ -19,30 +16,10 @@ handlers = Handlers()
 command = handlers.command
 
 
-@command("XENMEM_get_vnumainfo")
-def get_vnumainfo(call: Call) -> None:
-    """No domain has virtual nodes."""
-    not_continued(call)
-    view = call.view
-    if view.pad:
-        raise XenError("EINVAL")
-    require_target(call.domain, call.hypervisor.domain_by_id(call.vcpu, view.domid))
-    raise XenError("EOPNOTSUPP")
-
-
-@command("XENMEM_reserved_device_memory_map")
-def reserved_device_memory_map(call: Call) -> None:
-    """No device needs any."""
-    not_continued(call)
-    view = call.view
-    if view.flags & ~call.domain.abi.constant("XENMEM_RDM_ALL"):
-        raise XenError("EINVAL")
-    view.nr_entries = 0
-
-
 @command("XENMEM_exchange")
 def exchange(call: Call) -> None:
     """Give pages back and get others for them."""
+    not_continued(call)
     view = call.view
     old, new = getattr(view, "in"), view.out
     if max(old.extent_order, new.extent_order) > MAX_ORDER:
