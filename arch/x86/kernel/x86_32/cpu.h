@@ -10,6 +10,8 @@
 
 #define ARCH_COMPAT true
 
+#define STACK_POINTER "esp"
+
 /* A hypercall by `entry`, code that takes its number in eax. */
 static inline long hypercall_by(const void *entry, unsigned long number, unsigned long a1,
                                 unsigned long a2, unsigned long a3, unsigned long a4,

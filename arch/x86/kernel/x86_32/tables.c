@@ -65,6 +65,7 @@ static void set_task(unsigned int selector, struct task_state *state)
 static void load_task_states(void)
 {
     double_fault_state = (struct task_state){
+        .cr3 = double_fault_state.cr3,
         .eip = (uintptr_t)double_fault,
         .eflags = EFLAGS_RESERVED,
         .esp = (uintptr_t)double_fault_stack + sizeof(double_fault_stack),

@@ -10,6 +10,8 @@
 /* How the words of XENVER_capabilities name this architecture. */
 #define ARCH_CAPABILITY "x86_64"
 
+#define STACK_POINTER "rsp"
+
 /* A hypercall by `entry`, code that takes its number in rax. */
 static inline long hypercall_by(const void *entry, unsigned long number, unsigned long a1,
                                 unsigned long a2, unsigned long a3, unsigned long a4,
