@@ -1,6 +1,22 @@
 /*
  * PSCI: the version, what there is of it, vcpus that are started and stopped, waiting, and the end of
  * the domain.
+ *
+ * What the PSCI suite of TF-A-Tests looks at (tests-psci.xml), and where it is here:
+ *
+ *     version; features, invalid ones    psci_version; psci_features, psci_unknown_function
+ *     affinity info, levels 0 to 3       psci_affinity_info, psci_affinity_of_second; levels above 0 are on
+ *                                        because vcpu 0 is
+ *     affinity info of a vcpu asleep     not here: nothing would wake a second vcpu that waits
+ *     CPU hotplug, context ids           psci_cpu_on, psci_cpu_on_again, psci_cpu_off
+ *     already on, invalid CPU            psci_cpu_on_refused, psci_affinity_of_second
+ *     invalid entry point                psci_cpu_on_odd_address; Xen takes all others
+ *     suspend, 4 levels, 2 kinds         psci_cpu_suspend_states
+ *     the same coordinated by the OS     psci_optional: Xen does not have SET_SUSPEND_MODE
+ *     statistics, hardware state         psci_optional: Xen has neither
+ *     migrate info                       psci_migrate
+ *     memory protection                  psci_optional: Xen has none
+ *     system suspend, 7 cases            psci_optional: Xen has it from 4.22 on
  */
 #include <arch.h>
 #include <boot.h>
@@ -15,6 +31,7 @@
 #define NO_CPU    0xffffffu /* an affinity that no vcpu has */
 #define NO_LEVEL  4u        /* affinities have levels 0 to 3, or to 2 */
 #define POWERDOWN (1u << 16) /* in a power state: the vcpu's state may be lost */
+#define POWER_LEVEL_SHIFT 24 /* in a power state: the level of affinity that it is for */
 
 /*
  * Provoked by: PSCI_VERSION and SMCCC_VERSION.
@@ -88,6 +105,38 @@ TEST(psci_unknown_function, POWER, "a function that is not there is refused with
             psci(function, 0, 0, 0) != PSCI_NOT_SUPPORTED)
             FAIL("function 0x%x is there", function);
     CHECK_EQ(psci(PSCI_LAST, 0, 0, 0), PSCI_NOT_SUPPORTED);
+}
+
+/*
+ * Background: much of PSCI may be left out, and Xen does.
+ * Provoked by: FEATURES of the functions that coordinate, count, look at hardware, protect memory, reset in
+ * other ways, and (up to 4.21) suspend the system, with arguments of both widths; and the functions.
+ * Expected: NOT_SUPPORTED, and the guest goes on.
+ * Source: Arm DEN 0022, 5.2.2 and 5.12 to 5.20; arch/arm/vpsci.c, do_vpsci_0_2_call().
+ */
+TEST(psci_optional, POWER, "optional functions that are not there are refused with NOT_SUPPORTED",
+     .needs = "arm")
+{
+    static const unsigned int optional[] = {
+        PSCI_CPU_FREEZE,       PSCI_CPU_DEFAULT_SUSPEND,
+        PSCI_NODE_HW_STATE,    PSCI_SET_SUSPEND_MODE,
+        PSCI_STAT_RESIDENCY,   PSCI_STAT_COUNT,
+        PSCI_SYSTEM_RESET2,    PSCI_MEM_PROTECT,
+        PSCI_MEM_PROTECT_RANGE,
+#if XENPORT_RELEASE_MAJOR == 4 && XENPORT_RELEASE_MINOR < 22
+        PSCI_SYSTEM_SUSPEND,
+#endif
+    };
+
+    for (unsigned int i = 0; i < sizeof(optional) / sizeof(optional[0]); i++) {
+        for (unsigned int wide = 0; wide <= PSCI_WIDE; wide += PSCI_WIDE) {
+            unsigned int function = optional[i] | wide;
+
+            if (psci(PSCI_FEATURES, function, 0, 0) != PSCI_NOT_SUPPORTED ||
+                psci(function, 0, 0, 0) != PSCI_NOT_SUPPORTED)
+                FAIL("function 0x%x is there", function);
+        }
+    }
 }
 
 /*
@@ -171,6 +220,8 @@ TEST(psci_affinity_info, POWER, "the calling vcpu is on", .needs = "arm")
 {
     for (unsigned int level = 0; level < 3; level++)
         CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, level, 0), PSCI_ON);
+    if (sizeof(long) == 8) /* 32-bit processors have no level 3 */
+        CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, 3, 0), PSCI_ON);
     CHECK(psci(PSCI_AFFINITY_INFO, NO_CPU, 0, 0) != PSCI_ON);
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, 0, NO_LEVEL, 0), PSCI_INVALID_PARAMETERS);
     CHECK_EQ(psci(PSCI_AFFINITY_INFO & ~PSCI_WIDE, 0, 0, 0), PSCI_ON);
@@ -409,6 +460,19 @@ TEST(psci_cpu_suspend, POWER, "CPU_SUSPEND waits for an interrupt", .needs = "ar
 TEST(psci_cpu_suspend_powerdown, POWER, "CPU_SUSPEND to power down is standby", .needs = "arm")
 {
     check_suspend(PSCI_CPU_SUSPEND, POWERDOWN);
+}
+
+/*
+ * Provoked by: the same, for standby and power-down of each level of affinity.
+ * Expected: the same for all of them.
+ * Source: Arm DEN 0022, 5.4.2; arch/arm/vpsci.c, do_psci_0_2_cpu_suspend().
+ */
+TEST(psci_cpu_suspend_states, POWER, "CPU_SUSPEND of any level and kind is standby", .needs = "arm")
+{
+    for (unsigned long level = 0; level < NO_LEVEL; level++) {
+        check_suspend(PSCI_CPU_SUSPEND, level << POWER_LEVEL_SHIFT);
+        check_suspend(PSCI_CPU_SUSPEND, level << POWER_LEVEL_SHIFT | POWERDOWN);
+    }
 }
 
 /*

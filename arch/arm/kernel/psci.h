@@ -24,6 +24,16 @@
 #define PSCI_SYSTEM_OFF      0x84000008u
 #define PSCI_SYSTEM_RESET    0x84000009u
 #define PSCI_FEATURES        0x8400000au
+#define PSCI_CPU_FREEZE           0x8400000bu
+#define PSCI_CPU_DEFAULT_SUSPEND  0x8400000cu
+#define PSCI_NODE_HW_STATE        0x8400000du
+#define PSCI_SYSTEM_SUSPEND       0x8400000eu
+#define PSCI_SET_SUSPEND_MODE     0x8400000fu
+#define PSCI_STAT_RESIDENCY       0x84000010u
+#define PSCI_STAT_COUNT           0x84000011u
+#define PSCI_SYSTEM_RESET2        0x84000012u
+#define PSCI_MEM_PROTECT          0x84000013u
+#define PSCI_MEM_PROTECT_RANGE    0x84000014u
 #define PSCI_LAST            0x8400001fu /* of PSCI's range of 32-bit functions */
 
 #define PSCI_SUCCESS            0
