@@ -23,6 +23,7 @@
 #include <fdt.h>
 #include <psci.h>
 #include <secondary.h>
+#include <shutdown.h>
 #include <test.h>
 #include <timer.h>
 #include <timing.h>
@@ -298,6 +299,38 @@ TEST(psci_cpu_on_narrow, VCPUS, "CPU_ON with 32-bit arguments", .needs = "arm sm
     stop = 1;
     CHECK(secondary_wait_off());
     CHECK_EQ(psci(PSCI_AFFINITY_INFO & ~PSCI_WIDE, SECONDARY_VCPU, 0, 0), PSCI_OFF);
+}
+
+static void count_until_stopped(void *unused)
+{
+    struct wait wait = wait_begin(SECONDS(5));
+
+    (void)unused;
+    while (!stop && wait_step(&wait))
+        rounds++;
+}
+
+/*
+ * Background: a domain suspends with all its vcpus, wherever they are.
+ * Provoked by: suspensions while the second vcpu counts.
+ * Expected: after each it goes on counting, and is on.
+ * Source: sched.h (SHUTDOWN_suspend); common/domain.c, domain_shutdown(), domain_resume().
+ */
+TEST(suspend_keeps_second, POWER, "a second vcpu goes on after a suspension",
+     .needs = "arm smp supervised")
+{
+    reset();
+    CHECK_EQ(secondary_start(count_until_stopped, NULL, 0), PSCI_SUCCESS);
+    CHECK(WAIT_UNTIL(rounds > 0, SECONDS(1)));
+    for (unsigned int round = 0; round < 5; round++) {
+        CHECK_EQ(shutdown_for(SHUTDOWN_suspend), 0);
+        unsigned int before = rounds;
+
+        CHECK(WAIT_UNTIL(rounds > before, SECONDS(1)));
+        CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_ON);
+    }
+    stop = 1;
+    CHECK(secondary_wait_off());
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "x86.h"
 
 #define PORTS 1024                 /* event channels; what a test expects of a domU, see event_ports.c */
+#define VCPUS 2                    /* all but the first are down */
 #define GRANT_FRAMES 64            /* pages of the grant table; this and the next as with xl */
 #define MAPTRACK_FRAMES 1024
 #define SPARE_PAGES 256            /* that the domain may get later, as with xl */
@@ -155,7 +156,7 @@ static bool create(struct domain *of, const struct domain_kind *kind)
 
     request->u.createdomain = (struct xen_domctl_createdomain){
         .flags = kind->flags,
-        .max_vcpus = 1,
+        .max_vcpus = VCPUS,
         .max_evtchn_port = PORTS - 1,
         .max_grant_frames = GRANT_FRAMES,
         .max_maptrack_frames = MAPTRACK_FRAMES,
@@ -171,7 +172,7 @@ static bool give_vcpus(const struct domain *to)
 {
     struct xen_domctl *request = domain_request(to, XEN_DOMCTL_max_vcpus);
 
-    request->u.max_vcpus.max = 1;
+    request->u.max_vcpus.max = VCPUS;
     return domain_step("XEN_DOMCTL_max_vcpus", hypercall_domctl(request));
 }
 

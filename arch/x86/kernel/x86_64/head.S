@@ -93,7 +93,7 @@ gdt_pointer:
     .word gdt_end - gdt - 1
     .long gdt
 
-    .globl gdt
+    .globl gdt, gdt_pointer
     .balign 8
 gdt:
     .quad 0
@@ -105,6 +105,7 @@ gdt_end:
 /* Page tables of an HVM guest: 4 GiB mapped one to one, the first 4 MiB in small pages so that page 0
  * and the page below the stack can be left out. */
     .balign 4096
+    .globl page_l4
 page_l4:
     .quad page_l3 + PTE_TABLE
     .fill 511, 8, 0
