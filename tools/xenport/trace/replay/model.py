@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from xenport.model.call import Arguments
     from xenport.model.vcpu import Vcpu
 
-_COUNT = 0xFFFF_FFFF  # bits of an argument that counts
 _Plans = tuple[int | None, int, dict[int, Plan], Plan]
 """Index and mask of the argument that is the command, the plans by command, and that of others."""
 _NO_BUFFER = Buffer("", 0, None, None)
@@ -251,7 +250,8 @@ class Replay:
                 continue
             size = reached.size
             if counter is not None:
-                size = min(size * (record.arguments[counter] & _COUNT), LARGEST)  # type: ignore[operator]
+                counted = record.arguments[counter[0]] & counter[1]  # type: ignore[operator]
+                size = min(size * counted, LARGEST)
             if not size:
                 continue
             name = reached.name

@@ -3,6 +3,7 @@ its numbers name resources."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from xenport.trace.reach import Reach, Reached, argument_direction
 
 MULTICALL = "multicall"
 
-_UNKNOWN = -1
+_COUNTER = re.compile(r"(?P<name>\w+)( & (?P<mask>0x[0-9a-f]+))?")
+_WORD = 0xFFFF_FFFF
 
 BUILT = frozenset(
     {
@@ -45,7 +47,7 @@ class Pointer(NamedTuple):
     """An argument that leads to structures of one kind, in which no handle leads on."""
 
     argument: int  #: its index
-    counter: int | None  #: index of the argument that counts them; None: there is one
+    counter: tuple[int, int] | None  #: index and mask of what counts them; None: there is one
     reached: Reached  #: one of them, at no address
     numbers: tuple[Number, ...]
 
@@ -122,7 +124,7 @@ class Plans:
             else:
                 element = self._abi.layout(arg.layout.target or "void")
             counter = self._counter(hypercall, count)
-            if counter == _UNKNOWN or not self._is_plain(hypercall, element):
+            if (count is not None and counter is None) or not self._is_plain(hypercall, element):
                 return None
             if element.fields and arg.role == "argument":
                 direction = argument_direction(element)
@@ -132,11 +134,14 @@ class Plans:
         return tuple(found)
 
     @staticmethod
-    def _counter(hypercall: Hypercall, count: str | None) -> int | None:
+    def _counter(hypercall: Hypercall, count: str | None) -> tuple[int, int] | None:
+        """The argument that counts, and which of its bits do; None if it is not as simple."""
+        match = _COUNTER.fullmatch(count or "")
         names = [arg.name for arg in hypercall.args]
-        if count is None:
+        if match is None or match["name"] not in names:
             return None
-        return names.index(count) if count in names else _UNKNOWN
+        mask = int(match["mask"], 16) if match["mask"] else _WORD
+        return names.index(match["name"]), mask
 
     def _is_plain(self, hypercall: Hypercall, element: Layout) -> bool:
         """Whether its size and its numbers are always the same, and it leads nowhere."""
