@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 handlers = Handlers()
 
 _ALL_BYTES = 0x0101_0101
+_STATUS_AT = 16  #: where Xen has the handle in the argument, also of callers with shorter handles
 
 
 @handlers.command("XEN_SYSCTL_page_offline_op")
@@ -31,8 +32,11 @@ def page_offline_op(call: Call) -> int:
             break
     invalid = call.domain.abi.constant("PG_OFFLINE_INVALID") * _ALL_BYTES
     rest = [invalid] * (view.end - view.start + 1 - len(statuses))
+    assert call.buffer is not None
+    at = call.domain.abi.offset("xen_sysctl", "u") + _STATUS_AT
+    handle = int.from_bytes(call.buffer[at : at + 8], call.domain.byte_order)
     for index, status in enumerate(statuses + rest):
-        call.vcpu.write_word("uint32", status, view.status, index)
+        call.vcpu.write_word("uint32", status, handle, index)
     if failed is None:
         return 0
     if view.cmd == call.domain.abi.constant("sysctl_page_online"):
