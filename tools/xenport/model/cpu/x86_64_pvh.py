@@ -169,7 +169,7 @@ class PvhCpu(Cpu):
     def _stopped_by_itself(self) -> None:
         """After hlt; and sometimes before a hypercall whose page was translated before memory next
         to it was taken away, again and again."""
-        if self._fetch(self.processor.rip.get(), 3) in (_VMCALL, _VMMCALL):
+        if self.fetch(self.processor.rip.get(), 3) in (_VMCALL, _VMMCALL):
             self._invalid()
         else:
             self._halt()
