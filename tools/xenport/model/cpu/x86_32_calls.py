@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenport.abi.releases import rank
-from xenport.model import grant_table_op, memory_op, vcpu_op
+from xenport.model import grant_table_op, memory_op, sysctl_pages, vcpu_op
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.sched_op import set_singleshot
@@ -31,6 +31,20 @@ def set_timer_op(call: Call) -> None:
 def maximum_reservation(call: Call) -> int:
     """No more than a result has room for."""
     return min(memory_op.maximum_reservation(call), _LARGEST)
+
+
+@command("XEN_SYSCTL_page_offline_op")
+def page_offline_op(call: Call) -> int:
+    """Nothing translates sysctl: Xen looks for the list where its own structure has it."""
+    view = call.view.u.page_offline
+    assert call.buffer is not None
+    at = call.domain.abi.offset("xen_sysctl", "u") + 16
+    told = view.status
+    view.status = int.from_bytes(call.buffer[at : at + 4], "little")
+    try:
+        return sysctl_pages.page_offline_op(call)
+    finally:
+        view.status = told
 
 
 @command("GNTTABOP_setup_table")
