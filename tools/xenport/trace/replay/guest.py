@@ -124,7 +124,7 @@ class Guest:
         found = self._frames.get(recorded)
         if found is None:
             if not must_be:
-                return FRAMES + recorded  # nothing is there
+                return recorded if recorded >= FRAMES else FRAMES + recorded  # nothing is there
             if len(self._frames) == FRAMES:
                 raise Unreplayable("it names more frames than there is room for")
             found = self._frames[recorded] = len(self._frames)
