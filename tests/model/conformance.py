@@ -168,7 +168,7 @@ def run(
         architecture.load(environment.arch),
         environment.guest,
         environment.image,
-        "tests=" + ",".join(str(test.index) for test in planned) + _peer(environment.guest),
+        plan.command_line(planned) + _peer(environment.guest),
         console,
         overrides,
         watch=watch,
