@@ -1,13 +1,14 @@
 """Hypercalls and their commands: what holds of them for one architecture and release."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar
 
 from xenport.abi import expressions
 from xenport.abi.layout import Engine, Field, Layout, Place
 from xenport.abi.schema import (
+    XEN,
     ArgumentSpec,
     CallArgumentSpec,
     CallerSpec,
@@ -41,6 +42,7 @@ class Error:
     when: Mapping[str, Any] | None
     text: str
     callers: tuple[str, ...]  # the kinds of guest that can
+    place: Place | None = field(default=None, compare=False, repr=False)  # that declares it
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Hypercall:
     callers: tuple[str, ...]
     privilege: Literal["any", "control"]
     unknown_command: str | None
+    unknown_when: str  # what else has to hold for that; mostly nothing
     selector: str | None  # the field of the argument that holds the command
     commands: Mapping[str, Command]
     errors: tuple[Error, ...]
@@ -170,7 +173,7 @@ class _Builder:
             self._structure,
             self._callers,
             spec.privilege,
-            self._unknown_command(),
+            *self._unknown_command(),
             spec.selector,
             self._commands(name),
             self._errors,
@@ -275,7 +278,7 @@ class _Builder:
             statuses = tuple(self._statuses(spec, place.at("statuses"), callers, layout))
         privilege = spec.privilege or self._spec.privilege
         if privilege == "control":
-            own = self._with_privilege(own, callers)
+            own = self._with_privilege(own, callers, place)
         return Command(
             name,
             self._abi.engine.evaluate(spec.number, place.at("number")),
@@ -314,13 +317,14 @@ class _Builder:
 
     # Errors
 
-    def _unknown_command(self) -> str | None:
-        """What an unknown command returns here; all guests of one architecture get the same."""
+    def _unknown_command(self) -> tuple[str | None, str]:
+        """What an unknown command returns here, and if what else holds; all guests of one
+        architecture get the same."""
         place = self._place.at("unknown_command")
         found = self._error_list(self._spec.unknown_command, place, self._callers)
         if len(found) > 1:
             raise place.error("expected one errno for the callers of an architecture", 1)
-        return found[0].errno if found else None
+        return (found[0].errno, found[0].text) if found else (None, "")
 
     def _error_list(
         self,
@@ -341,28 +345,30 @@ class _Builder:
                 continue
             if isinstance(spec.when, dict):
                 self._check_when(spec.when, here.at("when"), structures)
-                found.append(Error(spec.errno, spec.when, spec.doc, who))
+                found.append(Error(spec.errno, spec.when, spec.doc, who, here))
             else:
-                found.append(Error(spec.errno, None, spec.when or spec.doc, who))
+                found.append(Error(spec.errno, None, spec.when or spec.doc, who, here))
         return tuple(found)
 
     def _with_privilege(
-        self, errors: tuple[Error, ...], callers: tuple[str, ...]
+        self, errors: tuple[Error, ...], callers: tuple[str, ...], place: Place
     ) -> tuple[Error, ...]:
-        """``errors`` of a command with the one that callers without privileges get. Where none says
-        when Xen asks for them, that is once it has read the argument and found the domain."""
+        """``errors`` of a command at ``place`` with the one that callers without privileges get.
+        Where none says when Xen asks for them, that is once it has read the argument and found the
+        domain."""
         every = (*self._errors, *errors)
         if any(error.errno == "EPERM" and CALLER in (error.when or {}) for error in every):
             return errors
         arguments = [arg.name for arg in self._args if arg.role == "argument"]
-        place = 0
+        before = 0
         for index, error in enumerate(errors):
             when = error.when or {}
             if any(when.get(name) == "unreadable" for name in arguments) or any(
                 condition == {"no_such": "domain"} for condition in when.values()
             ):
-                place = index + 1
-        return (*errors[:place], Error("EPERM", _UNPRIVILEGED, "", callers), *errors[place:])
+                before = index + 1
+        denied = Error("EPERM", _UNPRIVILEGED, "", callers, place)
+        return (*errors[:before], denied, *errors[before:])
 
     def _statuses(
         self, spec: CommandSpec, place: Place, callers: tuple[str, ...], layout: Layout | None
@@ -384,7 +390,7 @@ class _Builder:
         """The targets are arguments or fields, and the conditions' expressions have values."""
         fields = [path for one in structures if one is not None for path, _, _ in one.walk()]
         for target, condition in when.items():
-            if target != CALLER and target not in self._names and target not in fields:
+            if target not in (CALLER, XEN) and target not in self._names and target not in fields:
                 near = suggestion(target, [*self._names, *fields])
                 raise place.at(target).error_at_key(
                     f"when: '{target}' is no field of the argument{near}"

@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xenport.abi.calls import CALLER, Argument, Command, Error, Hypercall, Status
+from xenport.abi.schema import XEN
 
 _STATES = {
     "caller": "the caller",
     "control": "the control domain",
     "hardware": "the hardware domain",
+    "hvm": "an HVM guest",
+    "fifo": "at the FIFO ABI",
+    "console": "allowed to use Xen's console",
+    "pirqs": "given XENFEAT_hvm_pirqs",
 }
 _OBJECTS = {"virq": "virtual interrupt", "pirq": "physical interrupt", "pcpu": "processor"}
 
@@ -122,6 +127,8 @@ def _one(target: str, condition: Any) -> str:
 
 def _part(target: str, kind: str, value: Any) -> str:
     several = isinstance(value, list)
+    if target == XEN:
+        return f"Xen has {'' if kind == 'state' else 'no '}{value}"
     if target == CALLER:
         target = _STATES[CALLER]
     if kind in ("state", "not_state"):

@@ -21,7 +21,12 @@ STATES = (
     *("free", "reserved", "unbound", "interdomain", "virq", "pirq", "ipi", "xen"),  # of ports
     *("global", "bound", "initialised", "up"),  # of virqs and vcpus
     *("foreign", "dying", "caller", "control", "hardware"),  # of domains
+    *("hvm", "fifo", "console", "pirqs"),
 )
+FEATURE = re.compile(r"[a-z][a-z0-9]*")
+"""What Xen itself may have: the states of ``xen``."""
+XEN = "xen"
+"""What a condition names that is about how Xen was built and started, and for which machine."""
 COMPARISONS = ("is", "is_not", "above", "below")
 
 
@@ -110,6 +115,15 @@ def _condition(condition: Any) -> Any:
     return condition
 
 
+def _feature(condition: Any) -> None:
+    """What Xen has, or has not."""
+    if not isinstance(condition, dict) or set(condition) not in ({"state"}, {"not_state"}):
+        raise ValueError("expected the state or not_state of Xen")
+    for name in condition.values():
+        if not isinstance(name, str) or not FEATURE.fullmatch(name):
+            raise ValueError(f"'{name}' is no word for what Xen may have")
+
+
 def _when(when: Any) -> Any:
     if isinstance(when, str) and when:
         return when
@@ -118,7 +132,10 @@ def _when(when: Any) -> Any:
     for field, condition in when.items():
         if not isinstance(field, str):
             raise ValueError(f"expected the name of a field, found {field}")
-        _condition(condition)
+        if field == XEN:
+            _feature(condition)
+        else:
+            _condition(condition)
     return when
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from xenport.abi.calls import Command, Hypercall
 from xenport.abi.layout import Field, Layout
@@ -39,7 +40,10 @@ def find(hypercall: Hypercall, thing: Hypercall | Command, name: str) -> Target:
     """
     for arg in hypercall.args:
         if arg.name == name:
-            return Target(name, arg.layout, count=arg.count)
+            count = arg.count
+            if arg.role == "argument" and isinstance(thing, Command) and thing.arg is not None:
+                count = thing.arg.count or count
+            return Target(name, arg.layout, count=count)
     found: list[Target] = []
     if isinstance(thing, Command) and thing.arg is not None:
         found += _members(thing.arg.layout, thing.arg.offset, name)
@@ -51,17 +55,36 @@ def find(hypercall: Hypercall, thing: Hypercall | Command, name: str) -> Target:
 
 
 def _members(layout: Layout, base: int, name: str) -> list[Target]:
-    found = []
-    members = {path: (base + offset, member) for path, offset, member in layout.walk()}
-    if name in members:
-        offset, member = members[name]
-        around = name.rpartition(".")[0]
+    members = _walk(layout)
+    if name not in members:
+        return []
+    around = name.rpartition(".")[0]
+    offset, member = members[name]
+    beside = None
+    if member.count is not None:
         beside = {
-            path.rpartition(".")[2]: place
-            for path, place in members.items()
+            path.rpartition(".")[2]: (base + offset, member)
+            for path, (offset, member) in members.items()
             if path.rpartition(".")[0] in ("", around)
         }
-        found.append(Target(name, member.layout, offset, member, member.count, beside))
+    return [Target(name, member.layout, base + offset, member, member.count, beside)]
+
+
+@cache
+def _walk(layout: Layout) -> Mapping[str, tuple[int, Field]]:
+    """Offset and member by path."""
+    return {path: (offset, member) for path, offset, member in layout.walk()}
+
+
+def domains_in(layout: Layout, base: int = 0) -> dict[int, Field]:
+    """The members that are numbers of domains and that Xen reads, by offset; not those of unions,
+    of which it reads one."""
+    found: dict[int, Field] = {}
+    for member in layout.fields:
+        if member.layout.name == DOMID and member.direction != "out":
+            found[base + member.offset] = member
+        elif member.layout.kind == "struct":
+            found |= domains_in(member.layout, base + member.offset)
     return found
 
 
@@ -76,7 +99,7 @@ def domain_of(hypercall: Hypercall, thing: Hypercall | Command) -> Target | None
     if hypercall.structure is not None:
         parts.append(hypercall.structure)
     for part in parts:
-        for path, _, member in part.walk():
+        for path, (_, member) in _walk(part).items():
             if member.layout.name == DOMID and member.direction != "out":
                 return find(hypercall, thing, path)
     return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import xenport.abi
-from xenport import content, emit
+from xenport import content, emit, negatives
 from xenport.architecture import Architecture, Toolchain
 from xenport.errors import InputError
 from xenport.kernel import compiler as compilers, image
@@ -23,7 +23,7 @@ _WORKERS = 2  # compilers that run at the same time
 _PACKAGE = Path(__file__).parent.parent
 
 #: The parts of the package that decide what a kernel looks like.
-_CODE = ("abi", "emit", "kernel", "architecture.py", "yamlsource.py")
+_CODE = ("abi", "emit", "kernel", "negatives", "architecture.py", "yamlsource.py")
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,19 @@ class _Inputs:
             lambda path: emit.write(abi, "c", path),
         )
 
+    def negatives(self) -> list[Path]:
+        """The generated tests of the errors that the ABI declares; no part of other cases."""
+        if self.other_cases:
+            return []
+        key = self._headers_key(Fingerprint()).digest()
+        name = f"{self.arch.name}-{self.release}-{key}.c"
+
+        def write(path: Path) -> None:
+            abi = xenport.abi.load(arch=self.arch.name, release=self.release)
+            path.write_text(negatives.source(negatives.plan(abi)))
+
+        return [publish_file(content.cache_folder() / "negatives" / name, write)]
+
     def _headers_key(self, start: Fingerprint) -> Fingerprint:
         key = start.copy()
         key.texts(self.arch.name, self.release)
@@ -212,7 +225,7 @@ def _make(
         )
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        objects = list(pool.map(compiled, inputs.sources()))
+        objects = list(pool.map(compiled, [*inputs.sources(), *inputs.negatives()]))
     compilers.link([*objects, *more], inputs.script, to, inputs.toolchain.ldflags)
 
 

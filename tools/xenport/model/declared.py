@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenport.abi import expressions, targets
 from xenport.abi.calls import CALLER, Command
+from xenport.abi.schema import XEN
 from xenport.abi.targets import Target
 from xenport.model.errors import XenError
 from xenport.model.memory import PAGE_SIZE
@@ -104,6 +105,8 @@ class _Compiler:
     def _one(self, name: str, kind: str, value: Any) -> Holds | None:
         if name == CALLER:
             return self._caller(kind, value)
+        if name == XEN:
+            return None
         target = targets.find(self._hypercall, self._thing, name)
         if kind in ("unreadable", "unwritable"):
             return self._memory(target, write=kind == "unwritable")
@@ -114,7 +117,7 @@ class _Compiler:
             case "no_such":
                 return self._no_such(value, read)
             case "state":
-                return self._state(value, read)
+                return self._state(value, read, target)
             case "not_state":
                 return None
         numbers = [
@@ -249,10 +252,12 @@ class _Compiler:
                 return no_vcpu
         return None
 
-    def _state(self, state: Any, read: Read) -> Holds | None:
+    def _state(self, state: Any, read: Read, target: Target) -> Holds | None:
         match state:
+            case "caller" if target.layout.name != targets.DOMID:
+                return lambda call: read(call) == call.vcpu.id
             case "caller":
-                return lambda call: self._domain(call, read(call)) is call.domain
+                return lambda call: read(call) == call.domain.id
             case "foreign":
 
                 def foreign(call: Call) -> bool:

@@ -73,7 +73,8 @@ class Environment(Strict):
     like: Name | None = None  # an environment above: what is not given here is as there
     guest: Name | Literal[""] = ""  # kind of caller: one of the architecture's `guests`
     architecture: Name | None = None  # of what is under test, where it is not that of the port
-    provides: list[Name] = []
+    provides: list[Name] = []  # words that tests may need; those for what is lacking are added
+    lacks: list[Name] = []  # what its machine has not, in addition to the port's
     tests: list[str] = []  # names, or patterns with * and ?, of those that are run; none: all
     machine: Name | None = None  # one of the architecture's `machines`
     machine_args: list[str] = []  # QEMU's options after the machine's own
@@ -125,6 +126,7 @@ class Port(Strict):
     console: str = ""  # what the hypervisor puts in front of its own lines
     hypervisor_args: list[str] = []
     ends: list[End] = []
+    lacks: list[Name] = []  # what `xen` of a condition in abi/ has not: `flask` provides `no-flask`
     environments: dict[Name, Environment]
     known_failures: list[KnownFailure] = []
     outlook: dict[Name, Outlook] = {}  # by rung
@@ -253,6 +255,9 @@ def _complete(document: Document, port: Port) -> Port:
         whole[name] = environment
         if not whole[name].guest and not port.is_bare:
             raise document.error("the key 'guest' is missing", *where)
+    for name, environment in whole.items():
+        missing = dict.fromkeys(f"no-{feature}" for feature in (*port.lacks, *environment.lacks))
+        whole[name] = environment.model_copy(update={"provides": [*environment.provides, *missing]})
     return port.model_copy(update={"environments": whole})
 
 
