@@ -27,6 +27,9 @@ R = TypeVar("R", bound=Ranged)
 CALLER = "caller"
 """What a condition names that is about the calling domain itself."""
 
+ALWAYS = "always"
+"""The sentence of an error that needs nothing but the call."""
+
 _UNPRIVILEGED = {CALLER: {"not_state": "control"}}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from xenport.abi import expressions, targets
-from xenport.abi.calls import CALLER, Command
+from xenport.abi.calls import ALWAYS, CALLER, Command
 from xenport.abi.schema import XEN
 from xenport.abi.targets import Target
 from xenport.model.errors import XenError
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 #: How many physical CPUs the machine has.
 PCPUS = 1
+
+#: What this Xen has of what a Xen may have; it was built much like Debian's.
+FEATURES = frozenset({"latedenial"})
 
 
 def check(
@@ -46,8 +49,9 @@ def check(
     compiler = _Compiler(abi, hypercall, thing, buffers)
     found: list[tuple[Holds, str]] = []
     for error in thing.errors:
-        if guest in error.callers and error.when is not None:
-            holds = compiler.all_of(error.when)
+        when = {} if error.text == ALWAYS else error.when
+        if guest in error.callers and when is not None:
+            holds = compiler.all_of(when)
             if holds is not None:
                 found.append((holds, error.errno))
     if not found:
@@ -81,7 +85,7 @@ class _Compiler:
         is_array = argument is not None and argument.count is not None
         is_list = isinstance(thing, Command) and thing.arg is not None and thing.arg.count
         self._has_view = (
-            not is_array
+            (not is_array or hypercall.selector is not None)
             and not is_list
             and not any(arg.holds for arg in hypercall.args)
             and (
@@ -106,7 +110,8 @@ class _Compiler:
         if name == CALLER:
             return self._caller(kind, value)
         if name == XEN:
-            return None
+            holds = (value in FEATURES) is (kind == "state")
+            return lambda _call: holds
         target = targets.find(self._hypercall, self._thing, name)
         if kind in ("unreadable", "unwritable"):
             return self._memory(target, write=kind == "unwritable")
@@ -119,7 +124,7 @@ class _Compiler:
             case "state":
                 return self._state(value, read, target)
             case "not_state":
-                return None
+                return _negated(self._state(value, read, target))
         numbers = [
             self._number(one, target) for one in (value if isinstance(value, list) else [value])
         ]
@@ -171,7 +176,7 @@ class _Compiler:
     # ---- Memory ----
 
     def _memory(self, target: Target, *, write: bool) -> Holds | None:
-        if target.name == self._argument:
+        if target.name == self._argument and self._has_view:
             return self._argument_memory(write=write)
         if not self._buffers or target.count == "nul":
             return None
@@ -188,7 +193,7 @@ class _Compiler:
         return fails
 
     def _argument_memory(self, *, write: bool) -> Holds | None:
-        if not self._has_view or (write and not self._buffers):
+        if write and not self._buffers:
             return None
         if not write:
 
@@ -239,25 +244,41 @@ class _Compiler:
                 return lambda call: self._domain(call, read(call)) is None
             case "pcpu":
                 return lambda call: read(call) >= PCPUS
+            case "pirq":
+                return lambda call: read(call) >= call.domain.cpu_class.pirq_count
             case "vcpu":
-                place = targets.domain_of(self._hypercall, self._thing)
-                domain_number = self._read(place) if place is not None else lambda _call: self._self
-                if domain_number is None:
-                    return None
-
-                def no_vcpu(call: Call) -> bool:
-                    domain = self._domain(call, domain_number(call))
-                    return domain is None or read(call) >= len(domain.vcpus)
-
-                return no_vcpu
+                return self._of_domain(lambda domain, number: number >= len(domain.vcpus), read)
+            case "frame" if self._buffers:
+                return self._of_domain(lambda domain, number: not domain.frames.owns(number), read)
         return None
+
+    def _of_domain(self, is_missing: Callable[[Domain, int], bool], read: Read) -> Holds | None:
+        """Whether the domain that the command is about has no such thing."""
+        place = targets.domain_of(self._hypercall, self._thing)
+        number = self._read(place) if place is not None else lambda _call: self._self
+        if number is None:
+            return None
+        domain_number = number
+
+        def missing(call: Call) -> bool:
+            domain = self._domain(call, domain_number(call))
+            return domain is None or is_missing(domain, read(call))
+
+        return missing
 
     def _state(self, state: Any, read: Read, target: Target) -> Holds | None:
         match state:
-            case "caller" if target.layout.name != targets.DOMID:
+            case "caller" if target.name.startswith("vcpu"):
                 return lambda call: read(call) == call.vcpu.id
             case "caller":
                 return lambda call: read(call) == call.domain.id
+            case "hvm":
+
+                def is_hvm(call: Call) -> bool:
+                    domain = self._domain(call, read(call))
+                    return domain is not None and domain.cpu_class.hvm
+
+                return is_hvm
             case "foreign":
 
                 def foreign(call: Call) -> bool:
@@ -266,6 +287,13 @@ class _Compiler:
 
                 return foreign
         return None
+
+
+def _negated(holds: Holds | None) -> Holds | None:
+    if holds is None:
+        return None
+    known = holds  # a closure over what cannot be None
+    return lambda call: not known(call)
 
 
 def _is_bytes(layout: Layout) -> bool:

@@ -282,22 +282,15 @@ class Dispatcher:
         return missing
 
     def _handler_of(self, thing: xenport.abi.Hypercall | xenport.abi.Command) -> Handler:
-        """The handler of a command, or of a hypercall without commands, behind what is looked for
-        here: the declared errors, or the privilege that the command alone of its hypercall needs.
-        """
+        """The handler of a command, or of a hypercall without commands, behind the errors that are
+        looked for here. These have the privilege that a command alone of its hypercall needs."""
         handler = self._handler(thing.name)
         hypercall = self._abi.hypercalls[thing.hypercall] if isinstance(thing, Command) else thing
         is_missing = thing.name not in self._handlers
-        if is_missing or hypercall.name in self._refused_here:
+        is_narrower = thing.privilege != hypercall.privilege
+        if is_missing or is_narrower or hypercall.name in self._refused_here:
             return self._behind_declared(hypercall, thing, handler, is_missing)
-        if thing.privilege == hypercall.privilege:
-            return handler
-
-        def guarded(call: Call) -> int | None:
-            require_control(call.domain)
-            return handler(call)
-
-        return guarded
+        return handler
 
     def _behind_declared(
         self,

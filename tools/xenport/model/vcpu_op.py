@@ -192,9 +192,11 @@ def send_nmi(call: Call) -> None:
 
 
 @command("VCPUOP_get_physid")
-def get_physid(_call: Call) -> None:
-    """The physical CPU of a pinned vcpu of the hardware domain; vcpus are not pinned here."""
-    raise XenError("EINVAL")
+def get_physid(call: Call) -> None:
+    """The physical CPU of a vcpu of the hardware domain, which has only one to be on."""
+    if not call.domain.is_control:
+        raise XenError("EINVAL")
+    call.view.phys_id = 0
 
 
 @command("VCPUOP_register_vcpu_time_memory_area")

@@ -59,12 +59,11 @@ class CallDraft:
         hypercall, thing = self._hypercall, self._thing
         word = self._abi.architecture.data_model.sizes["pointer"]
         for index, arg in enumerate(hypercall.args):
-            if arg.layout.size > word:
+            if arg.layout.size > word and arg.layout.kind != "handle":
                 raise Impossible("an argument takes two registers here")
             slot = Slot(Area.REGISTER, index, arg.layout.size, arg.layout.signed)
             if arg.role == "command":
-                self.values[slot] = thing.number if isinstance(thing, Command) else 0
-                self._fixed.add(slot)
+                self.command(thing.number if isinstance(thing, Command) else 0)
             elif arg.role == "argument":
                 self.values[slot] = Special.ARGUMENT
             elif arg.layout.name == targets.DOMID:
@@ -78,11 +77,22 @@ class CallDraft:
         if structure is not None:
             self._domains(structure, 0)
             if hypercall.selector is not None and isinstance(thing, Command):
-                selector = self._place(targets.find(hypercall, hypercall, hypercall.selector))
-                self.values[selector] = thing.number
-                self._fixed.add(selector)
+                self.command(thing.number)
         if isinstance(thing, Command) and thing.arg is not None:
             self._domains(thing.arg.layout, thing.arg.offset)
+
+    def command(self, number: int) -> None:
+        """Call the command of this number, whatever else."""
+        hypercall = self._hypercall
+        roles = [arg.role for arg in hypercall.args]
+        if "command" in roles:
+            index = roles.index("command")
+            slot = Slot(Area.REGISTER, index, hypercall.args[index].layout.size)
+        else:
+            assert hypercall.selector is not None
+            slot = self._place(targets.find(hypercall, hypercall, hypercall.selector))
+        self.values[slot] = number
+        self._fixed.add(slot)
 
     def _count_one(self) -> None:
         """One element in an argument that is an array."""

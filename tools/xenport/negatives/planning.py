@@ -1,20 +1,17 @@
 """From the errors of an ABI to calls that provoke them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xenport import content
 from xenport.abi import Abi, Command, Error, Hypercall
+from xenport.abi.calls import ALWAYS
 from xenport.abi.contract import condition_text
 from xenport.negatives.call import CallDraft, Impossible
-from xenport.negatives.cases import Area, Case, Refused, Situation, Special
+from xenport.negatives.cases import Case, Refused, Situation, Special
 from xenport.negatives.world import World
-
-#: A sentence that needs nothing but the call.
-ALWAYS = "always"
 
 _IN_WORDS = "a sentence says when"
 
@@ -27,6 +24,23 @@ class Plan:
     situations: tuple[Situation, ...]
     cases: tuple[Case, ...]
     refused: tuple[Refused, ...]
+
+    def why_none(self, command: str, situation: Situation, provided: Container[str]) -> str:
+        """Why no generated call provokes an error of ``command`` where the words ``provided`` hold;
+        empty if one does. ``command`` may be a hypercall without commands."""
+        here = [
+            case for case in self.cases if case.command == command and situation in case.situations
+        ]
+        missing = [sorted(word for word in case.words if word not in provided) for case in here]
+        if [] in missing:
+            return ""
+        reasons = [f"needs {word}" for words in missing for word in words]
+        reasons += [
+            one.reason
+            for one in self.refused
+            if one.command == command and one.situation == situation
+        ]
+        return "; ".join(dict.fromkeys(reasons)) or "no error is declared"
 
 
 def plan(abi: Abi) -> Plan:
@@ -146,8 +160,11 @@ def _place(error: Error) -> str:
     if error.place is None:
         return "abi"
     path, _, line = error.place.name().rpartition(":")
-    top = content.folder("abi").parent
-    return f"{Path(path).relative_to(top)}:{line}"
+    parts = Path(path).parts
+    start = len(parts) - 1 - parts[::-1].index("abi")
+    if parts[start - 2] == "arch":
+        start -= 2
+    return f"{'/'.join(parts[start:])}:{line}"
 
 
 def _unknown(world: World, hypercall: Hypercall) -> Iterator[Case | Refused]:
@@ -161,12 +178,9 @@ def _unknown(world: World, hypercall: Hypercall) -> Iterator[Case | Refused]:
         if hypercall.unknown_when:
             raise Impossible(_IN_WORDS)
         draft = CallDraft(world, hypercall, hypercall)
-        for slot in list(draft.values):
-            if slot.area is Area.REGISTER and hypercall.args[slot.offset].role == "command":
-                draft.values[slot] = number
-        if hypercall.selector is not None:
-            draft.values[draft.slot(draft.target(hypercall.selector))] = number
-        draft.avoid([when for when in map(_when, hypercall.errors) if when])
+        draft.command(number)
+        known = [_when(error) for error in hypercall.errors if situation.guest in error.callers]
+        draft.avoid([when for when in known if when])
     except Impossible as why:
         yield Refused(
             hypercall.name, hypercall.name, errno, "an unknown command", situation, str(why)

@@ -5,6 +5,7 @@ The commands come from the description of the ABI, the tests that call them from
 succeeds in it, and *negative* for one that is refused in it; it may be both.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import xenport.abi
+from xenport import negatives
 from xenport.port import Port
 from xenport.suite import plan
 from xenport.suite.outcomes import ByTest
@@ -44,6 +46,8 @@ class Cell:
     """The errnos, by test."""
     outcomes: Mapping[str, Outcome] | None = None
     """The last ones, by test; those that were never run are not there."""
+    unrefused: str = ""
+    """Why no test sees a command refused that the guest can call; empty if one does."""
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -203,7 +207,14 @@ class _Column:
                 if results - {""}
             },
             {test: self._outcomes[test] for test in calls if test in self._outcomes},
+            self._unrefused(command)
+            if is_callable and not any(results - {""} for results in calls.values())
+            else "",
         )
+
+    def _unrefused(self, command: str) -> str:
+        situation = negatives.Situation(self._guest.kind, self._guest.is_control)
+        return _plan(self._abi).why_none(command, situation, self._guest.provides)
 
     def _reason(self, thing: Any, is_callable: bool, is_called: bool) -> str:
         if not is_callable:
@@ -217,6 +228,11 @@ class _Column:
         if self._patterns:
             return "not run here"
         return "no test"
+
+
+@functools.cache
+def _plan(abi: xenport.abi.Abi) -> negatives.Plan:
+    return negatives.plan(abi)
 
 
 def as_data(table: Coverage) -> dict[str, Any]:
@@ -245,6 +261,7 @@ def _cell_data(place: Place, cell: Cell) -> dict[str, Any]:
         "environment": place[1],
         "callable": cell.is_callable,
         "reason": cell.reason or None,
+        "no_negative": cell.unrefused or None,
         "positive": list(cell.positive),
         "negative": {test: list(errnos) for test, errnos in (cell.negative or {}).items()},
         "outcomes": {

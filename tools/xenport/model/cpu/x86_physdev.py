@@ -31,6 +31,8 @@ def map_pirq(call: Call) -> None:
     """A pirq for an interrupt of the machine. There are no messages."""
     view = call.view
     abi = call.domain.abi
+    if view.type == abi.constant("MAP_PIRQ_TYPE_MULTI_MSI") and view.table_base:
+        raise XenError("EINVAL")
     domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
     require_control(call.domain)
     if view.type != abi.constant("MAP_PIRQ_TYPE_GSI") or not 0 <= view.index < INTERRUPTS:

@@ -36,6 +36,7 @@ handlers = Handlers(
 )
 handlers.check("physdev_op")(x86_physdev.check_hvm)
 command = handlers.command
+handlers.refuse_declared("mmuext_op")
 
 #: Parameters that a guest may set, or read, of its own domain.
 _WRITABLE = (
