@@ -195,17 +195,14 @@ class _Compiler:
     def _argument_memory(self, *, write: bool) -> Holds | None:
         if write and not self._buffers:
             return None
-        if not write:
+        return lambda call: _fails(call, call.handle, self._size(), write=write)
 
-            def unreadable(call: Call) -> bool:
-                try:
-                    _ = call.view
-                except XenError:
-                    return True
-                return False
-
-            return unreadable
-        return lambda call: _fails(call, call.handle, len(_bytes(call)), write=True)
+    def _size(self) -> int:
+        """Bytes of the argument."""
+        if self._hypercall.structure is not None:
+            return self._hypercall.structure.size
+        assert isinstance(self._thing, Command) and self._thing.arg is not None
+        return self._thing.arg.layout.size
 
     def _count(self, target: Target) -> Read | None:
         """How many elements a handle reaches."""

@@ -64,11 +64,12 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """The cell of a table: ``+3 -2 pass``."""
+        """The cell of a table: ``+3 -2 pass``, and why no test sees a refusal."""
         if not self.tests:
             return self.reason
         outcome = f"({self.outcome})" if self.outcome[0].isdigit() else self.outcome
-        return f"+{len(self.positive)} -{len(self.negative or {})} {outcome}"
+        counts = f"+{len(self.positive)} -{len(self.negative or {})} {outcome}"
+        return f"{counts}; no -: {self.unrefused}" if self.unrefused else counts
 
 
 @dataclass(frozen=True)
