@@ -22,7 +22,7 @@ _UNLIMITED = 0xFFFF_FFFF
 _FEATURE_WORDS = 22
 _MOST_LEAVES = 160
 _LEAVES = (0, 1, 0x80000000, 0x80000001)
-_MSRS = (0xCE,)  # platform information, with which CPUID can be made to fault
+MSRS = (0xCE,)  # platform information, with which CPUID can be made to fault
 _NO_SUBLEAF = 0xFFFF_FFFF
 
 
@@ -82,11 +82,11 @@ def get_cpu_policy(call: Call) -> None:
             )
         asked.nr_leaves = len(_LEAVES)
     if asked.msrs:
-        if asked.nr_msrs < len(_MSRS):
+        if asked.nr_msrs < len(MSRS):
             raise XenError("ENOBUFS")
-        for index, number in enumerate(_MSRS):
+        for index, number in enumerate(MSRS):
             call.vcpu.write_struct("xen_msr_entry", asked.msrs, index, idx=number)
-    asked.nr_msrs = len(_MSRS)
+    asked.nr_msrs = len(MSRS)
 
 
 # ---- Starting and stopping, power ----

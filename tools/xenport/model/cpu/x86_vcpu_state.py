@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from xenport.model.cpu.x86_core import cpuid
+from xenport.model.cpu.x86_sysctl import MSRS
 from xenport.model.domctl.life import other, target
 from xenport.model.domctl.vcpus import stored_cpu, vcpu_of
 from xenport.model.errors import XenError
@@ -165,7 +166,7 @@ def set_vcpu_msrs(call: Call) -> None:
 
 @command("XEN_DOMCTL_get_cpu_policy")
 def get_cpu_policy(call: Call) -> None:
-    """The leaves of CPUID that a domain sees. There are no MSRs to choose."""
+    """The leaves of CPUID that a domain sees, and the registers that go with them."""
     target(call)
     view = call.view.u.cpu_policy
     abi = call.domain.abi
@@ -184,7 +185,12 @@ def get_cpu_policy(call: Call) -> None:
             entry.a, entry.b, entry.c, entry.d = cpuid(leaf, 0)
             call.vcpu.copy_out(view.leaves, buffer, leaf * size)
         view.nr_leaves = highest + 1
-    view.nr_msrs = 0
+    if view.msrs:
+        if view.nr_msrs < len(MSRS):
+            raise XenError("ENOBUFS")
+        for index, number in enumerate(MSRS):
+            call.vcpu.write_struct("xen_msr_entry", view.msrs, index, idx=number)
+    view.nr_msrs = len(MSRS)
 
 
 @command("XEN_DOMCTL_set_cpu_policy")
