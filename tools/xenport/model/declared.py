@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PCPUS = 1
 
 #: What this Xen has of what a Xen may have; it was built much like Debian's.
-FEATURES = frozenset({"latedenial"})
+FEATURES = frozenset({"latedenial", "memaccess", "vuart"})
 
 
 def check(
@@ -103,8 +103,14 @@ class _Compiler:
                 part = self._one(name, kind, value)
                 if part is None:
                     return None
-                parts.append(part)
+                parts.append(part if self._buffers else _unless_null(part, self._reads(name)))
         return lambda call: all(part(call) for part in parts)
+
+    def _reads(self, name: str) -> bool:
+        """Whether a condition on ``name`` looks into the argument."""
+        if name in (CALLER, XEN):
+            return False
+        return not targets.find(self._hypercall, self._thing, name).is_register
 
     def _one(self, name: str, kind: str, value: Any) -> Holds | None:
         if name == CALLER:
@@ -195,6 +201,10 @@ class _Compiler:
     def _argument_memory(self, *, write: bool) -> Holds | None:
         if write and not self._buffers:
             return None
+        if not self._buffers:
+            return lambda call: (
+                call.handle != 0 and _fails(call, call.handle, self._size(), write=False)
+            )
         return lambda call: _fails(call, call.handle, self._size(), write=write)
 
     def _size(self) -> int:
@@ -284,6 +294,11 @@ class _Compiler:
 
                 return foreign
         return None
+
+
+def _unless_null(holds: Holds, reads: bool) -> Holds:
+    """What a null handle means is the handler's to know."""
+    return (lambda call: call.handle != 0 and holds(call)) if reads else holds
 
 
 def _negated(holds: Holds | None) -> Holds | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xenport.model.call import Call
 
 handlers = Handlers()
+handlers.refuse_declared("xenoprof_op")
 command = handlers.command
 
 # ---- Errors of the hardware ----

@@ -200,7 +200,7 @@ def set_cpu_policy(call: Call) -> None:
     view = call.view.u.cpu_policy
     if domain.settings.was_unpaused:
         raise XenError("EEXIST")
-    if view.nr_leaves > _MOST_LEAVES or view.nr_msrs:
+    if view.nr_leaves > _MOST_LEAVES or view.nr_msrs > len(MSRS):
         raise XenError("E2BIG")
     for index in range(view.nr_leaves):
         call.vcpu.read_struct("xen_cpuid_leaf", view.leaves, index)
