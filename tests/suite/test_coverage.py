@@ -51,7 +51,11 @@ def test_positive_and_negative_tests(table: Coverage) -> None:
 def test_what_the_runtime_calls_is_no_part_of_a_test(table: Coverage) -> None:
     """It prints a line before and after each test, and closes what the test left open."""
     write = row(table, "CONSOLEIO_write").cells[PV]
-    own = {"boot", "errors_consoleio_write", "reset_forgets"}  # what a test says with NOTE is its own
+    own = {
+        "boot",
+        "errors_consoleio_write",
+        "reset_forgets",
+    }  # what a test says with NOTE is its own
     assert {test for test in write.tests if not test.startswith("console_")} <= own
     close = row(table, "EVTCHNOP_close").cells[PV]
     assert "event_is_delivered" not in close.tests
