@@ -257,7 +257,10 @@ def test_contracts(made: Description) -> None:
     assert (facts(found["OP_number"]), found["OP_number"].effect) == (["number: 1 -> 9"], "breaks")
     assert facts(found["OP_callers"]) == ["caller hvm removed"]
     assert found["OP_callers"].effect == "breaks"
-    assert facts(found["OP_privilege"]) == ["privilege: any -> control"]
+    assert facts(found["OP_privilege"]) == [
+        "privilege: any -> control",
+        "error added: EPERM when the caller is not the control domain",
+    ]
     assert set(found["OP_privilege"].audience) == {"pv guest", "hvm guest", "control domain"}
     assert facts(found["OP_errors"]) == [
         "error when b is above 3: EINVAL -> ERANGE",

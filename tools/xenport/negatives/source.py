@@ -51,11 +51,9 @@ def source(plan: Plan) -> str:
         "const struct negative_value negative_values[] = {",
         *values,
         "};\n",
-        "static const struct negative calls[] = {",
-        *calls,
-        "};\n",
-        *entries,
     ]
+    if calls:  # a table that nothing uses is an error
+        parts += ["static const struct negative calls[] = {", *calls, "};\n", *entries]
     return "\n".join(parts) + "\n"
 
 
