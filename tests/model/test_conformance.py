@@ -19,8 +19,9 @@ def test_every_test_passes_and_no_errno_is_undeclared(environment: Environment) 
 
 @pytest.mark.parametrize("environment", ALL, ids=lambda environment: environment.name)
 def test_domains_end_as_they_ask(environment: Environment) -> None:
+    """But for machines that start again: these are the port's to drive."""
     for test in environment.tests():
-        if test.ends:
+        if test.ends not in (None, "", "reset"):
             assert not run(environment, [test]).failed
 
 
