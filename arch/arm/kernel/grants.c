@@ -1,36 +1,17 @@
 /* The own grant table: pages that Xen puts into the guest. */
 #include <grants.h>
-#include <hypercall.h>
-
-#include <memory.h>
 
 volatile void *arch_grant_table(void *page, unsigned long index)
 {
-    struct xen_add_to_physmap add = {
-        .domid = DOMID_SELF,
-        .space = XENMAPSPACE_grant_table,
-        .idx = index,
-        .gpfn = arch_frame(page),
-    };
-
-    return hypercall_memory_op(XENMEM_add_to_physmap, &add) == 0 ? page : NULL;
-}
-
-static long reservation(unsigned int command, const volatile void *page)
-{
-    struct xen_memory_reservation reservation = {.nr_extents = 1, .domid = DOMID_SELF};
-    xen_pfn_t frame = arch_frame(page);
-
-    handle_set(reservation.extent_start, &frame);
-    return hypercall_memory_op(command, &reservation) - 1;
+    return physmap_grant_table(page, index);
 }
 
 long arch_vacate(const volatile void *page)
 {
-    return reservation(XENMEM_decrease_reservation, page);
+    return physmap_vacate(page);
 }
 
 long arch_occupy(const volatile void *page)
 {
-    return reservation(XENMEM_populate_physmap, page);
+    return physmap_occupy(page);
 }

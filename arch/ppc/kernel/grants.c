@@ -3,8 +3,6 @@
 #include <grants.h>
 #include <hypercall.h>
 
-#include <memory.h>
-
 #ifdef XENCOMM_INLINE_FLAG
 
 /* IBM's Xen has it behind the machine's memory, all pages from the start. */
@@ -28,33 +26,17 @@ volatile void *arch_grant_table(void *page, unsigned long index)
 
 volatile void *arch_grant_table(void *page, unsigned long index)
 {
-    struct xen_add_to_physmap add = {
-        .domid = DOMID_SELF,
-        .space = XENMAPSPACE_grant_table,
-        .idx = index,
-        .gpfn = arch_frame(page),
-    };
-
-    return hypercall_memory_op(XENMEM_add_to_physmap, &add) == 0 ? page : NULL;
+    return physmap_grant_table(page, index);
 }
 
 #endif
 
-static long reservation(unsigned int command, const volatile void *page)
-{
-    struct xen_memory_reservation reservation = {.nr_extents = 1, .domid = DOMID_SELF};
-    xen_pfn_t frame = arch_frame(page);
-
-    handle_set(reservation.extent_start, &frame);
-    return hypercall_memory_op(command, &reservation) - 1;
-}
-
 long arch_vacate(const volatile void *page)
 {
-    return reservation(XENMEM_decrease_reservation, page);
+    return physmap_vacate(page);
 }
 
 long arch_occupy(const volatile void *page)
 {
-    return reservation(XENMEM_populate_physmap, page);
+    return physmap_occupy(page);
 }

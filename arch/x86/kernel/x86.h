@@ -34,12 +34,9 @@ void hvm_init(void);
 #define VECTOR_DF 8
 void load_vectors(void);
 
-/* See grants.h. */
+/* See grants.h; HVM guests use the physmap_ functions there. */
 volatile void *pv_grant_table(void *page, unsigned long index);
-volatile void *hvm_grant_table(void *page, unsigned long index);
 long pv_vacate(const volatile void *page);
-long hvm_vacate(const volatile void *page);
 long pv_occupy(const volatile void *page);
-long hvm_occupy(const volatile void *page);
 
 #endif

@@ -38,4 +38,9 @@ static inline uint64_t grant_host_address(const volatile void *page)
 long arch_vacate(const volatile void *page);
 long arch_occupy(const volatile void *page);
 
+/* physmap.c: the same for guests whose memory Xen fills in, for architectures to use. */
+volatile void *physmap_grant_table(void *page, unsigned long index);
+long physmap_vacate(const volatile void *page);
+long physmap_occupy(const volatile void *page);
+
 #endif

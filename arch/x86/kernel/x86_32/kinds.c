@@ -12,15 +12,15 @@ void arch_init(void)
 
 volatile void *arch_grant_table(void *page, unsigned long index)
 {
-    return hvm_grant_table(page, index);
+    return physmap_grant_table(page, index);
 }
 
 long arch_vacate(const volatile void *page)
 {
-    return hvm_vacate(page);
+    return physmap_vacate(page);
 }
 
 long arch_occupy(const volatile void *page)
 {
-    return hvm_occupy(page);
+    return physmap_occupy(page);
 }

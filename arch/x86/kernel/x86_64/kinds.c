@@ -15,15 +15,15 @@ void arch_init(void)
 
 volatile void *arch_grant_table(void *page, unsigned long index)
 {
-    return arch_is_pv() ? pv_grant_table(page, index) : hvm_grant_table(page, index);
+    return arch_is_pv() ? pv_grant_table(page, index) : physmap_grant_table(page, index);
 }
 
 long arch_vacate(const volatile void *page)
 {
-    return arch_is_pv() ? pv_vacate(page) : hvm_vacate(page);
+    return arch_is_pv() ? pv_vacate(page) : physmap_vacate(page);
 }
 
 long arch_occupy(const volatile void *page)
 {
-    return arch_is_pv() ? pv_occupy(page) : hvm_occupy(page);
+    return arch_is_pv() ? pv_occupy(page) : physmap_occupy(page);
 }

@@ -1,12 +1,10 @@
-/* The own grant table of an HVM guest: pages that Xen puts into its memory. */
+/* Where a guest's memory is what Xen puts into it: a grant table, or nothing, in place of a page. */
 #include <grants.h>
 #include <hypercall.h>
 
 #include <memory.h>
 
-#include "x86.h"
-
-volatile void *hvm_grant_table(void *page, unsigned long index)
+volatile void *physmap_grant_table(void *page, unsigned long index)
 {
     struct xen_add_to_physmap add = {
         .domid = DOMID_SELF,
@@ -27,12 +25,12 @@ static long reservation(unsigned int command, const volatile void *page)
     return hypercall_memory_op(command, &reservation) - 1;
 }
 
-long hvm_vacate(const volatile void *page)
+long physmap_vacate(const volatile void *page)
 {
     return reservation(XENMEM_decrease_reservation, page);
 }
 
-long hvm_occupy(const volatile void *page)
+long physmap_occupy(const volatile void *page)
 {
     return reservation(XENMEM_populate_physmap, page);
 }
