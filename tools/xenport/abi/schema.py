@@ -19,7 +19,7 @@ Resource = Literal["port", "grant", "domain", "frame"]
 OBJECTS = ("domain", "vcpu", "pcpu", "port", "virq", "pirq", "frame", "param")
 STATES = (
     *("free", "reserved", "unbound", "interdomain", "virq", "pirq", "ipi", "xen"),  # of ports
-    *("global", "bound", "initialised", "up"),  # of virqs and vcpus
+    *("global", "bound", "initialised", "up", "registered"),  # of virqs and vcpus
     *("foreign", "dying", "caller", "control", "hardware"),  # of domains
     *("hvm", "fifo", "console", "pirqs"),
 )

@@ -31,8 +31,9 @@ def _tree(hypervisor: Hypervisor) -> dict[str, object]:
 
 
 def _text(data: bytes | bytearray, refused: str) -> str:
-    """What stands before the zero at the end. XenError ``refused``: that is not the first."""
-    if data.find(0) != len(data) - 1:
+    """What stands before the zero at the end. XenError ``refused``: that is not the first, or
+    there is none."""
+    if not data or data.find(0) != len(data) - 1:
         raise XenError(refused)
     return data[:-1].decode("ascii", "replace")
 

@@ -76,6 +76,8 @@ def check_param(vcpu: Vcpu, domain: Domain, index: int, value: int | None) -> No
         deprecated |= numbers(("NESTEDHVM",))
     if index in deprecated:
         raise XenError("EINVAL")
+    if value is not None and rank(abi.release) >= rank("4.19") and index in numbers(("ALTP2M",)):
+        raise XenError("EEXIST")
     if value is not None and index in numbers(("ACPI_IOPORTS_LOCATION",)):
         raise XenError("ENODEV")  # a PVH guest has no such timer
     allowed = numbers(_READABLE if value is None else _WRITABLE)
