@@ -7,7 +7,6 @@ from collections.abc import Callable
 from xenport.model.cpu.detached import FRAMES
 from xenport.model.domain import Domain
 from xenport.model.events import Port
-from xenport.model.vcpu import Vcpu
 from xenport.trace.replay.memory import RecordedMemory
 from xenport.trace.replay.outcome import Unreplayable
 
@@ -19,58 +18,55 @@ _NO_PORT = 1 << 30
 _MOST_PORTS = 4096  # that are made to keep the numbers of a trace
 
 
-class RecordedVcpu(Vcpu):
-    """A vcpu whose memory is what the present record brought along."""
-
-    def __init__(self, domain: Domain, number: int, memory: RecordedMemory) -> None:
-        super().__init__(domain, number)
-        self.copy_in = memory.copy_in  # type: ignore[method-assign]
-        self.copy_out = memory.copy_out  # type: ignore[method-assign]
-
-
 class Guest:
-    """A domain of a trace. ``other`` finds the guest of another number, which is made if ``True``
-    says that it must exist; None if there is none."""
+    """A domain of a trace. ``other`` finds the guest of another number, of which it is known
+    whether it exists, or not; None if there is none. What ``is_built`` has the vcpus and frames
+    that calls of the trace gave it; others have what the trace shows, and frames for whatever it
+    names.
+    """
 
-    def __init__(self, domain: Domain, other: Callable[[int, bool], Guest | None]) -> None:
+    def __init__(
+        self, domain: Domain, other: Callable[[int, bool | None], Guest | None], is_built: bool
+    ) -> None:
         self.domain = domain
+        self.is_built = is_built
+        self.exist: Callable[[], bool | None] = lambda: None  #: the domains that are named
         self.memory = RecordedMemory()
         self.ports: dict[int, int] = {}  #: by the trace's numbers
         self.lost: set[int] = set()  #: ports that came with calls which were not replayed
         self._frames: dict[int, int] = {}
         self._other = other
-        for _ in range(domain.max_vcpus):
-            vcpu = RecordedVcpu(domain, len(domain.vcpus), self.memory)
-            domain.vcpus.append(vcpu)
+        self._self = domain.abi.constant("DOMID_SELF")
+        for vcpu in domain.vcpus:
+            self.memory.attach(vcpu)
+        while not is_built and len(domain.vcpus) < domain.max_vcpus:
+            vcpu = domain.add_vcpu()
+            self.memory.attach(vcpu)
             vcpu.up()
 
-    def number(
-        self, resource: str, recorded: int, whose: int | None, must_be: bool, domains: bool
-    ) -> int:
+    def number(self, resource: str, recorded: int, whose: int | None, must_be: bool) -> int:
         """The model's number for one that the guest gives Xen.
 
         ``whose`` domain's it is if not the guest's own; ``must_be``: the call succeeded, and needs
-        it; ``domains``: the domains that are named exist. Raises `Unreplayable`.
+        it. Raises `Unreplayable`.
         """
         match resource:
             case "port":
-                owner = self if whose is None else self.domain_named(whose, domains)
+                owner = self if whose is None else self.domain_named(whose)
                 return recorded if owner is None else owner.port(recorded, must_be)
             case "frame":
                 return self.frame(recorded, must_be)
             case "domain":
-                self.domain_named(recorded, domains)
+                self.domain_named(recorded)
                 return recorded
             case _:
                 raise Unreplayable(f"it names a {resource} of the guest's, which memory describes")
 
-    def domain_named(self, number: int, must_be: bool) -> Guest | None:
+    def domain_named(self, number: int) -> Guest | None:
         """The guest with a domid; None if there is none, or it is none that can be asked."""
-        if number == self.domain.abi.constant("DOMID_SELF"):
+        if number in (self._self, self.domain.id):
             return self
-        if number >= _SPECIAL_DOMAINS:
-            return None
-        return self._other(number, must_be)
+        return None if number >= _SPECIAL_DOMAINS else self._other(number, self.exist())
 
     def port(self, recorded: int, must_be: bool) -> int:
         """The number of one of the guest's ports."""
@@ -119,7 +115,7 @@ class Guest:
     def frame(self, recorded: int, must_be: bool) -> int:
         """The number of a frame: a page of the model's memory that stands for it, always the same.
         A machine's frames are those of the trace."""
-        if not self.domain.cpu_class.translated or recorded >= NO_FRAME:
+        if self.is_built or not self.domain.cpu_class.translated or recorded >= NO_FRAME:
             return recorded
         found = self._frames.get(recorded)
         if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xenport.model.errors import XenError
+from xenport.model.vcpu import Vcpu
 from xenport.trace.replay.outcome import Unreplayable
 
 
@@ -10,16 +11,19 @@ class RecordedMemory:
     """What the present record brought along, in the place of a guest's memory.
 
     It has the methods of a `Vcpu` that reach memory. ``faults`` says whether what is not there may
-    be missing because the guest had nothing there either, ``domains_exist`` whether the domains
-    that the record names do.
+    be missing because the guest had nothing there either.
     """
 
-    __slots__ = ("buffers", "domains_exist", "faults")
+    __slots__ = ("buffers", "faults")
 
     def __init__(self) -> None:
         self.buffers: list[tuple[int, bytearray]] = []  #: addresses and contents
         self.faults = False
-        self.domains_exist = True
+
+    def attach(self, vcpu: Vcpu) -> None:
+        """``vcpu`` reaches this memory from now on."""
+        vcpu.copy_in = self.copy_in  # type: ignore[method-assign]
+        vcpu.copy_out = self.copy_out  # type: ignore[method-assign]
 
     def copy_in(self, handle: int, length: int, offset: int = 0) -> bytearray:
         """See `Vcpu.copy_in`. Raises `Unreplayable` for what was not recorded."""

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xenport.abi
 from xenport import architecture
@@ -28,6 +28,7 @@ from xenport.model.policy import Silo
 from xenport.trace.decode import Decoder
 from xenport.trace.reach import LARGEST, Reach, Reached
 from xenport.trace.record import Buffer, CallKind, Metadata, Record
+from xenport.trace.replay.existence import Existence
 from xenport.trace.replay.guest import Guest
 from xenport.trace.replay.inner import inner_calls
 from xenport.trace.replay.joined import joined
@@ -35,7 +36,10 @@ from xenport.trace.replay.outcome import EQUAL, Outcome, Unreplayable
 from xenport.trace.replay.plan import BUILT, MULTICALL, Number, Plan, Plans
 
 if TYPE_CHECKING:
+    from xenport.architecture import Architecture
     from xenport.model.call import Arguments
+    from xenport.model.cpu.base import Cpu
+    from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
 _Plans = tuple[int | None, int, dict[int, Plan], Plan]
@@ -85,18 +89,19 @@ class Replay:
 
     def __init__(self, metadata: Metadata, seen: Mapping[tuple[str, int], Seen]) -> None:
         """Raises ``InputError`` if the model has no such architecture and release."""
-        self._architecture = architecture.load(metadata.architecture).at(metadata.release)
-        if not self._architecture.model:
+        self.architecture: Architecture = architecture.load(metadata.architecture).at(metadata.release)
+        if not self.architecture.model:
             raise InputError(f"there is no model of {metadata.architecture} {metadata.release}")
         self.abi: Abi = xenport.abi.load_for_model(metadata.architecture, metadata.release)
-        self._seen = seen
+        self.seen = seen
         self._reach = Reach(self.abi)
         self.decoder = Decoder(self.abi)  #: of the answers
         self._decoder = Decoder(self.abi, comparable=True)
         self._order = self.abi.architecture.data_model.endian
+        self._existence = Existence(self.abi, self._reach)
         self._efault = -self.abi.errno("EFAULT")
-        self._esrch = -self.abi.errno("ESRCH")
-        self._machines: dict[str, Hypervisor] = {}
+        self._machines: dict[str, _Machine] = {}
+        self._supposed: set[Guest] = set()  # that are there because calls name them
         self._guests: dict[tuple[str, int], Guest] = {}
         self._plans: dict[tuple[str, int], _Plans] = {}
         self._makers: dict[str, Plans] = {}
@@ -137,14 +142,13 @@ class Replay:
         plan = self._plan(record)
         must_be = record.result >= 0
         memory.faults = record.result == self._efault
-        memory.domains_exist = record.result != self._esrch
+        guest.exist = partial(self._existence.shown, plan.hypercall, record)
         placed = self._place(plan, record, guest, must_be) if plan.has_memory else []
         memory.buffers = [(one[0].address, one[1]) for one in placed]
         arguments: list[int] = [*record.arguments, 0, 0, 0, 0, 0, 0]  # type: ignore[list-item]
         for index, mask, resource in plan.registers:
             value = arguments[index] & mask
-            domains = memory.domains_exist
-            arguments[index] = guest.number(resource, value, None, must_be, domains)
+            arguments[index] = guest.number(resource, value, None, must_be)
         if vcpu.is_blocked or vcpu.poll_port is not None:
             vcpu.wake()
         self._list = list(inner_calls(self.abi, record)) if plan.is_multicall else []
@@ -214,7 +218,7 @@ class Replay:
     def _maker(self, caller: str) -> Plans:
         makers = self._makers.get(caller)
         if makers is None:
-            adapter = detached(self._architecture, caller)
+            adapter = detached(self.architecture, caller)
             makers = Plans(self.abi, self._reach, translated=adapter.translated)
             self._makers[caller] = makers
         return makers
@@ -309,7 +313,6 @@ class Replay:
                 raise Unreplayable("its memory was not recorded")
             return
         content = bytearray(before)
-        exists = guest.memory.domains_exist
         for start, number in places:
             at = start + number.offset
             value = self._integer(before, at, number.size)
@@ -319,12 +322,12 @@ class Replay:
                 whose = self._integer(before, start + offset, width)
             if number.direction == "out":
                 if number.resource == "port" and must_be and buffer.after is not None:
-                    owner = guest if whose is None else guest.domain_named(whose, must_be)
+                    owner = guest if whose is None else guest.domain_named(whose)
                     if owner is not None:
                         owner.make_room(self._integer(buffer.after, at, number.size))
                 continue
             needed = must_be and (number.resource != "port" or direction == "in")
-            new = guest.number(number.resource, value, whose, needed, exists)
+            new = guest.number(number.resource, value, whose, needed)
             if new != value:
                 content[at : at + number.size] = new.to_bytes(number.size, self._order)
         placed.append((buffer, content, direction, places))
@@ -344,7 +347,7 @@ class Replay:
             if number.whose is not None:
                 offset, size = number.whose
                 domid = self._integer(recorded, start + offset, size)
-                owner = guest.domain_named(domid, False)
+                owner = guest.domain_named(domid)
             if owner is not None:
                 at = start + number.offset
                 old = self._integer(recorded, at, number.size)
@@ -382,25 +385,26 @@ class Replay:
         machine = self._machines.get(boot)
         if machine is None:
             self._forget_boots()
-            machine = Hypervisor(self.abi, self._architecture, console=lambda _: None)
-            machine.dispatch = self._answer_inner  # type: ignore[method-assign]
-            self._machines[boot] = machine
-        seen = self._seen.get((boot, number))
-        caller = seen.caller if seen else next(d.guest for d in machine.domains.values())
-        adapter = detached(self._architecture, caller)
-        domain = machine.add_domain(
-            number,
-            caller,
-            adapter,
-            is_control=number == 0,
-            is_console=number != 0 and seen is not None and seen.prints,
-            max_vcpus=seen.vcpus if seen else 0,
-            max_port=DOMU_MAX_PORT if number and _LIMITED in self.abi.constants else None,
-        )
-        if adapter.silo:
-            machine.policy = Silo()
-        adapter.build_domain(domain, b"", "")
-        guest = self._guests[boot, number] = Guest(domain, partial(self._other, boot))
+            machine = self._machines[boot] = _Machine(self, boot)
+        domain = machine.domains.get(number)
+        seen = self.seen.get((boot, number))
+        is_built = domain is not None
+        if domain is None:
+            caller = seen.caller if seen else next(d.guest for d in machine.domains.values())
+            adapter = detached(self.architecture, caller)
+            domain = machine.add_domain(
+                number,
+                caller,
+                adapter,
+                is_control=number == 0,
+                max_vcpus=seen.vcpus if seen else 0,
+                max_port=DOMU_MAX_PORT if number and _LIMITED in self.abi.constants else None,
+            )
+            if adapter.silo:
+                machine.policy = Silo()
+            adapter.build_domain(domain, b"", "")
+        guest = Guest(domain, partial(self._other, boot), is_built)
+        self._guests[boot, number] = guest
         return guest
 
     def _forget_boots(self) -> None:
@@ -411,21 +415,33 @@ class Replay:
             for key in [key for key in self._guests if key[0] == old]:
                 del self._guests[key]
 
-    def _other(self, boot: str, number: int, must_be: bool) -> Guest | None:
+    def _other(self, boot: str, number: int, exists: bool | None) -> Guest | None:
+        """The guest of a number, which is there, is not, or may be."""
+        domains = self._machines[boot].domains
         found = self._guests.get((boot, number))
-        if found is None and (must_be or (boot, number) in self._seen):
+        if exists is False and found is not None and found in self._supposed:
+            self._supposed.discard(found)
+            self.forget(boot, number)
+            del domains[number]
+            return None
+        if found is None and (exists or number in domains):
             found = self._guest(boot, number)
+            if not found.is_built and (boot, number) not in self.seen:
+                self._supposed.add(found)
         return found
+
+    def forget(self, boot: str, number: int) -> None:
+        """There is no such domain any more."""
+        self._guests.pop((boot, number), None)
 
     def _integer(self, content: bytes | bytearray, at: int, size: int) -> int:
         return int.from_bytes(content[at : at + size], self._order)
 
     # ---- Multicalls ----
 
-    def _answer_inner(self, vcpu: Vcpu, number: int, args: Arguments) -> int:
-        """In the place of `Hypervisor.dispatch`: a hypercall of a multicall is a record of its own.
-        The multicall goes on as it did in the trace."""
-        del vcpu, number, args
+    def answer_inner(self) -> int:
+        """A hypercall of a multicall is a record of its own. The multicall goes on as it did in the
+        trace."""
         record = self._list.pop(0)
         memory = self._guests[record.boot, record.domain].memory  # type: ignore[index]
         rest, buffers, faults = self._list, memory.buffers, memory.faults
@@ -434,3 +450,36 @@ class Replay:
         finally:
             self._list, memory.buffers, memory.faults = rest, buffers, faults
         return record.result or 0
+
+
+class _Machine(Hypervisor):
+    """The model of a boot, as the trace shows it."""
+
+    def __init__(self, replay: Replay, boot: str) -> None:
+        super().__init__(replay.abi, replay.architecture, console=lambda _: None)
+        self._replay = replay
+        self._boot = boot
+
+    def add_domain(
+        self,
+        number: int,
+        guest: str,
+        cpu_class: type[Cpu],
+        **facts: Any,
+    ) -> Domain:
+        """See `Hypervisor`. Who makes hypercalls in the trace is no domain that stands still."""
+        seen = self._replay.seen.get((self._boot, number))
+        if seen is not None:
+            cpu_class = detached(self.architecture, guest)
+            facts["is_console"] = number != 0 and seen.prints
+        return super().add_domain(number, guest, cpu_class, **facts)
+
+    def remove_domain(self, domain: Domain) -> None:
+        """See `Hypervisor`."""
+        super().remove_domain(domain)
+        self._replay.forget(self._boot, domain.id)
+
+    def dispatch(self, vcpu: Vcpu, number: int, args: Arguments) -> int:
+        """See `Hypervisor`: what is in a multicall has results of its own in the trace."""
+        del vcpu, number, args
+        return self._replay.answer_inner()
