@@ -25,7 +25,7 @@ enum { PV, HVM }; /* callers, as in x86_64.yaml */
 
 /* Xen's cpu_user_regs, 64 bits each, and what follows it on the stack (struct cpu_info). */
 enum frame {
-    F_R10 = 6, F_R9 = 8, F_R8 = 9, F_RAX = 10, F_RDX = 12, F_RSI = 13, F_RDI = 14, F_ERROR_CODE = 15,
+    F_R10 = 7, F_R9 = 8, F_R8 = 9, F_RAX = 10, F_RDX = 12, F_RSI = 13, F_RDI = 14, F_ERROR_CODE = 15,
     F_RIP = 16, F_COUNT = 17, F_CURRENT = 0xd0 / 8,
 };
 
@@ -93,6 +93,18 @@ static void identify(uint64_t frame, struct call *call)
 
 /* ---- PV ---- */
 
+/* Xen's own part of the address space, which is mapped while it runs: asm/config.h. */
+#define XEN_START 0xffff800000000000ull
+#define XEN_END 0xffff880000000000ull
+
+/* A read_memory: what is Xen's is not the guest's. */
+static size_t pv_read(void *unused, uint64_t address, void *to, size_t size)
+{
+    if (address < XEN_END && address + size > XEN_START)
+        return 0;
+    return virtual_read(unused, address, to, size);
+}
+
 static void on_pv_call(unsigned int cpu, void *unused)
 {
     static const enum frame order[ARGUMENTS] = {F_RDI, F_RSI, F_RDX, F_R10, F_R8, F_R9};
@@ -110,7 +122,7 @@ static void on_pv_call(unsigned int cpu, void *unused)
     for (unsigned int i = 0; i < ARGUMENTS; i++)
         call.arguments[i] = frame[order[i]];
     identify(at, &call);
-    call_begin(&call, virtual_read, NULL);
+    call_begin(&call, pv_read, NULL);
 }
 
 /* Xen moves the program counter back to the `syscall` where it wants to be called again. */
@@ -122,7 +134,7 @@ static void on_pv_return(unsigned int cpu, void *unused)
     (void)unused;
     if (call && virtual_read(NULL, at, frame, sizeof(frame)) == sizeof(frame))
         call_end(call, frame[F_RAX], frame[F_RIP] == call->instruction - SYSCALL_SIZE,
-                 virtual_read, NULL);
+                 pv_read, NULL);
 }
 
 /* ---- HVM ---- */

@@ -28,6 +28,7 @@ from xenport.model.policy import Silo
 from xenport.trace.decode import Decoder
 from xenport.trace.reach import LARGEST, Reach, Reached
 from xenport.trace.record import Buffer, CallKind, Metadata, Record
+from xenport.trace.replay.compare import Comparison
 from xenport.trace.replay.existence import Existence
 from xenport.trace.replay.guest import Guest
 from xenport.trace.replay.inner import inner_calls
@@ -96,7 +97,7 @@ class Replay:
         self.seen = seen
         self._reach = Reach(self.abi)
         self.decoder = Decoder(self.abi)  #: of the answers
-        self._decoder = Decoder(self.abi, comparable=True)
+        self._comparison = Comparison(self.abi)
         self._order = self.abi.architecture.data_model.endian
         self._existence = Existence(self.abi, self._reach)
         self._efault = -self.abi.errno("EFAULT")
@@ -186,13 +187,7 @@ class Replay:
             one._replace(after=changed[one]) if one in changed else one for one in record.buffers
         )
         answer = record._replace(result=result, buffers=buffers)
-        same = self._text(answer) == self._text(record)
-        return Outcome("equal" if same else "different", "", answer)
-
-    def _text(self, record: Record) -> str:
-        """What is compared."""
-        decoder = self._decoder
-        return "\n".join(map(str, [decoder.result(record), *decoder.memory(record)]))
+        return self._comparison.outcome(record, answer)
 
     # ---- What a hypercall takes ----
 
@@ -211,7 +206,7 @@ class Replay:
             if record.arguments[index]:
                 raise Unreplayable("the ABI does not say what memory it reaches")
         asks_builder = plan.may_ask_builder and (record.result or 0) >= 0
-        if asks_builder and not BUILT.isdisjoint(self._decoder.commands(record)):
+        if asks_builder and not BUILT.isdisjoint(self.decoder.commands(record)):
             raise Unreplayable("it asks how the domain was built")
         return plan
 

@@ -22,6 +22,7 @@ from xenport.port import Ended, Environment, Limits, Line, Port
 from xenport.trace.decode import Decoder
 from xenport.trace.record import Record
 from xenport.trace.replay.agent_calls import AgentCalls, Call, Guest
+from xenport.trace.replay.compare import Comparison
 from xenport.trace.replay.inner import inner_calls
 from xenport.trace.replay.joined import joined
 from xenport.trace.replay.outcome import EQUAL, Outcome, Unreplayable
@@ -122,9 +123,9 @@ class PortReplay:
             return
         heard = self._boot(name, environment, calls)
         self.decoder = Decoder(abi)
-        comparable = Decoder(abi, comparable=True)
+        comparison = Comparison(abi)
         for index, (record, parts) in waiting.items():
-            outcome = _outcome(calls.calls[index], heard, comparable)
+            outcome = _outcome(calls.calls[index], heard, comparison)
             yield record, outcome
             for part in parts:
                 yield part, Outcome(outcome.kind, outcome.reason)
@@ -189,7 +190,7 @@ def _hear(heard: _Heard, text: str, token: str) -> None:
             heard.is_whole = True
 
 
-def _outcome(call: Call, heard: _Heard, decoder: Decoder) -> Outcome:
+def _outcome(call: Call, heard: _Heard, comparison: Comparison) -> Outcome:
     answer = heard.answers.get(call.index)
     if answer is None:
         if heard.is_whole or call.index < heard.begun:
@@ -204,9 +205,4 @@ def _outcome(call: Call, heard: _Heard, decoder: Decoder) -> Outcome:
         for one in call.record.buffers
     )
     made = call.record._replace(result=answer.result, buffers=buffers)
-    same = _text(decoder, made) == _text(decoder, call.record)
-    return Outcome("equal" if same else "different", "", made, call.record)
-
-
-def _text(decoder: Decoder, record: Record) -> str:
-    return "\n".join(map(str, [decoder.result(record), *decoder.memory(record)]))
+    return comparison.outcome(call.record, made, call.record)
