@@ -15,7 +15,7 @@ from xenport.abi.releases import ReleaseName, rank
 from xenport.yamlsource import Hex, Strict, suggestion
 
 Direction = Literal["in", "out", "inout"]
-Resource = Literal["port", "grant", "domain", "frame"]
+Resource = Literal["port", "grant", "mapping", "domain", "frame"]
 OBJECTS = ("domain", "vcpu", "pcpu", "port", "virq", "pirq", "frame", "param")
 STATES = (
     *("free", "reserved", "unbound", "interdomain", "virq", "pirq", "ipi", "xen"),  # of ports

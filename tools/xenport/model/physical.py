@@ -24,7 +24,7 @@ SPARE_PAGES = 4096  #: of the machine, besides those that domains were made with
 class Trace:
     """The state of tracing."""
 
-    events: int = 0x1000_0000
+    events: int  #: the classes that are chosen
     pages: int = 0  #: of the buffers; 0: there are none
 
 
@@ -35,7 +35,7 @@ class Physical:
         self._hypervisor = hypervisor
         self.log = Log("(XEN) Xen version " + hypervisor.abi.release + ".0-model\n")
         self.pools: Pools | None = None  #: made when they are first asked about
-        self.trace = Trace()
+        self.trace = Trace(hypervisor.abi.constant("TRC_ALL"))
         self.power: dict[str, int] = {}  #: what tools set of the processor's power states
         self.guest_loglvl = "none/warning"  #: which messages about guests are printed
         self.images: set[int] = set()  #: types of those that were loaded by kexec_op

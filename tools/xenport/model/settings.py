@@ -38,5 +38,5 @@ class Settings:
     logs_writes: bool = False  #: frames that are written are noted,
     written: set[int] = field(default_factory=set)  #: here
     roots: set[int] = field(default_factory=set)  #: frames that are top-level page tables
-    tsc: tuple[int, int, int] = (0, 1_000_000, 0)  #: mode, kHz and incarnation of the counter
+    tsc: tuple[int, int, int] = (0, 1_000_000, 1)  #: mode, kHz and incarnation of the counter
     was_unpaused: bool = False  #: its building is over

@@ -25,12 +25,14 @@ class Watchdogs:
 
     def control(self, number: int, seconds: int) -> int:
         """Start a new timer (``number`` 0; returns its number), or restart timer ``number``, or
-        end it (``seconds`` 0). Errors: EINVAL no such timer, ENOSPC none is left."""
+        end it (``seconds`` 0). Errors: EINVAL no such timer; ENOSPC, as an unsigned number,
+        none is left."""
         if number > COUNT:
             raise XenError("EINVAL")
         if number == 0:
             if all(self._used):
-                raise XenError("ENOSPC")
+                # Xen makes an unsigned number of 32 bits of the error before it is a longer one.
+                return -self._domain.abi.errno("ENOSPC") & 0xFFFF_FFFF
             index = self._used.index(False)
             self._used[index] = True
             self._start(index, seconds)

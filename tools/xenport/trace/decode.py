@@ -186,7 +186,7 @@ class Decoder:
             return Line(
                 reached.name,
                 element.name,
-                _change(self._plain(element, before), self._plain(element, after)),
+                _change(*(self._plain(element, one, reached.resource) for one in (before, after))),
             )
         hypercall = self._reach.hypercall(record.number)
         size = element.size
@@ -365,8 +365,10 @@ class Decoder:
     def _handle(self, value: int) -> str:
         return "NULL" if value == 0 else _ANY if self._comparable else f"{value:#x}"
 
-    def _plain(self, element: Layout, data: bytes | None) -> str | None:
-        """Memory that is no structure."""
+    def _plain(
+        self, element: Layout, data: bytes | None, resource: str | None = None
+    ) -> str | None:
+        """Memory that is no structure; its elements number a ``resource``, if given."""
         if data is None:
             return None
         if element.name == "char":
@@ -382,7 +384,7 @@ class Decoder:
             )
             for at in range(0, min(len(data), MOST_ELEMENTS * step) - step + 1, step)
         ]
-        if self._comparable and element.resource is not None:
+        if self._comparable and (resource or element.resource) is not None:
             numbers = [_ANY for _ in numbers]
         more = len(data) // step - len(numbers)
         shown = " ".join([*numbers, f"... {more} more"] if more else numbers)

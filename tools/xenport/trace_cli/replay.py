@@ -50,7 +50,8 @@ def replay(
     differences. Of the others, those that conformance/differences.yaml explains are counted with
     the explanation.
 
-    The exit status is 0 if nothing else differs, and 1 if something does or nothing could be replayed.
+    The exit status is 0 if nothing else differs, and 1 if something does or nothing could be
+    replayed.
     """
     trace = read(path)
     abi = abi_of(trace)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FRAMES = 4096  #: that a domain whose frames Xen translates can name
 
+#: Commands that are about other domains, and the machine.
+_OF_TOOLS = ("XEN_DOMCTL_", "XEN_SYSCTL_", "XENPF_", "XEN_MC_", "KEXEC_CMD_")
+
 _PROCESSOR = "it needs a guest's processor or page tables"
 _BUILDER = "it asks how the domain was built"
 
@@ -117,8 +120,8 @@ def detached(architecture: Architecture, guest: str) -> type[Cpu]:
     handlers = Handlers()
     handlers.command("HVMOP_get_param")(_get_param)
     handlers.checks.update(adapter.handlers.checks)
-    for name in adapter.handlers:
-        handlers.command(name)(_needs_processor)
+    for name, handler in adapter.handlers.items():
+        handlers.command(name)(handler if name.startswith(_OF_TOOLS) else _needs_processor)
     rules = {"features_of": staticmethod(adapter.features_of), "check_param": adapter.check_param}
     return type("Detached", (DetachedCpu,), {**facts, **rules, "handlers": handlers})
 

@@ -183,7 +183,8 @@ class PvCpu(Cpu):
         x86_tools.check_pv_config(abi, config)
 
     @classmethod
-    def prepare_domain(cls, domain: Domain, _config: Any) -> None:
+    def prepare_domain(cls, domain: Domain, config: Any) -> None:
+        config.flags |= domain.abi.constant("XEN_DOMCTL_CDF_oos_off")
         domain.frames = StoredPvFrames(domain)
 
     @classmethod

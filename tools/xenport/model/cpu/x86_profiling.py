@@ -14,7 +14,10 @@ from xenport.model.memory_op import machine_end
 from xenport.model.policy import require_control
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.call import Call
+
+_SHARED_PAGES = 32  # at most, of a domain's buffers
 
 handlers = Handlers()
 handlers.refuse_declared("xenoprof_op")
@@ -109,10 +112,17 @@ def needs_control(_call: Call) -> None:
     raise XenError("EPERM")
 
 
+def _buffer_size(abi: Abi, samples: int, vcpus: int) -> int:
+    """Bytes of a vcpu's buffer; all of them have as many pages as a domain may share."""
+    head, each = abi.sizeof("xenoprof_buf"), abi.sizeof("event_log")
+    most = (_SHARED_PAGES * PAGE_SIZE // vcpus - head) // each + 1
+    return head + (min(samples, most) - 1) * each
+
+
 @command("XENOPROF_get_buffer")
 def get_buffer(call: Call) -> None:
     """Buffers that nothing is ever written to."""
     view = call.view
     view.nbuf = len(call.domain.vcpus)
-    view.bufsize = PAGE_SIZE
+    view.bufsize = _buffer_size(call.domain.abi, view.max_samples, view.nbuf)
     view.buf_gmaddr = machine_end(call.domain) * PAGE_SIZE

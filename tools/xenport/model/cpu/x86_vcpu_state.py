@@ -24,6 +24,7 @@ TSC_KHZ = 1_000_000
 _LARGEST_MODE = 2  #: of a time stamp counter
 
 _CALLBACKS = 32  #: bytes of xen_domctl_ext_vcpucontext before the machine-check state
+_GUEST_RPL = 3  # the privilege at which the kernel of a PV guest runs
 
 _FEATURES = 3  #: of XSAVE: x87 and SSE
 _SAVED = 16 + 512 + 64  #: XCR0 twice, and the area
@@ -80,7 +81,12 @@ def set_ext_vcpucontext(call: Call) -> None:
         raise XenError("ESRCH")
     if view.size < _CALLBACKS:
         raise XenError("EINVAL")
-    stored_cpu(vcpu).callbacks = bytes(_callbacks(call)[8:_CALLBACKS])
+    callbacks = bytearray(_callbacks(call))
+    if not domain.cpu_class.hvm:
+        kept = call.domain.abi.view("xen_domctl_ext_vcpucontext", callbacks)
+        kept.syscall32_callback_cs |= _GUEST_RPL
+        kept.sysenter_callback_cs |= _GUEST_RPL
+    stored_cpu(vcpu).callbacks = bytes(callbacks[8:_CALLBACKS])
 
 
 def _callbacks(call: Call) -> memoryview:

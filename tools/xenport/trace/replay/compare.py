@@ -1,7 +1,7 @@
 """Comparing an answer with the recorded one, and explaining what differs.
 
-A difference is named by the command and by what differs: `XENVER_extraversion arg`, with the path
-of a member where memory is a structure, or `VCPUOP_up result EINVAL 0`, first the recorded result.
+A difference is named by the command, by what differs, and by the recorded value and the new one:
+`VCPUOP_up result EINVAL 0`, `XENVER_get_features arg.submap 1 3`.
 ``conformance/differences.yaml`` has the explanations.
 """
 
@@ -19,6 +19,7 @@ from xenport.trace.record import Record
 from xenport.trace.replay.outcome import Outcome
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]|[^{}",]+|,')
+_ABSENT = ["-"]
 _NAME = re.compile(r"(?P<name>[\w.]+)(?:=| -> )(?P<value>.*)", re.DOTALL)
 
 
@@ -64,8 +65,10 @@ class Comparison:
         for one, other in zip(decoder.memory(recorded), decoder.memory(answer), strict=True):
             before, after = _members(one.text), _members(other.text)
             for path in dict.fromkeys([*before, *after]):
-                if before.get(path) != after.get(path):
-                    yield f"{name} {'.'.join(filter(None, (one.name, path)))}"
+                old, new = before.get(path, _ABSENT), after.get(path, _ABSENT)
+                if old != new:
+                    where = ".".join(filter(None, (one.name, path)))
+                    yield f"{name} {where} {' '.join(old)} {' '.join(new)}"
 
 
 def _members(text: str) -> dict[str, list[str]]:

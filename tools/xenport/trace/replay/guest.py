@@ -30,10 +30,13 @@ class Guest:
     ) -> None:
         self.domain = domain
         self.is_built = is_built
+        self.target: Guest = self  #: whose frames the present call is about
+        self.is_found: bool | None = True  #: the frames that are named; None: it may be that not
         self.exist: Callable[[], bool | None] = lambda: None  #: the domains that are named
         self.memory = RecordedMemory()
         self.ports: dict[int, int] = {}  #: by the trace's numbers
         self.lost: set[int] = set()  #: ports that came with calls which were not replayed
+        self.lost_mappings: set[int] = set()  #: those of grants
         self._frames: dict[int, int] = {}
         self._other = other
         self._self = domain.abi.constant("DOMID_SELF")
@@ -42,7 +45,8 @@ class Guest:
         while not is_built and len(domain.vcpus) < domain.max_vcpus:
             vcpu = domain.add_vcpu()
             self.memory.attach(vcpu)
-            vcpu.up()
+        if not is_built and domain.vcpus:
+            domain.vcpus[0].up()
 
     def number(self, resource: str, recorded: int, whose: int | None, must_be: bool) -> int:
         """The model's number for one that the guest gives Xen.
@@ -55,9 +59,13 @@ class Guest:
                 owner = self if whose is None else self.domain_named(whose)
                 return recorded if owner is None else owner.port(recorded, must_be)
             case "frame":
-                return self.frame(recorded, must_be)
+                return self.target.frame(recorded, self.is_found)
             case "domain":
-                self.domain_named(recorded)
+                self.target = self.domain_named(recorded) or self
+                return recorded
+            case "mapping":
+                if recorded in self.lost_mappings:
+                    raise Unreplayable("it names a mapping of a grant that was not replayed")
                 return recorded
             case _:
                 raise Unreplayable(f"it names a {resource} of the guest's, which memory describes")
@@ -70,8 +78,12 @@ class Guest:
 
     def port(self, recorded: int, must_be: bool) -> int:
         """The number of one of the guest's ports."""
-        if recorded in self.lost and not must_be:
-            raise Unreplayable("it names a port that came with a call which was not replayed")
+        if recorded in self.lost:
+            made_up = self.domain.events.find(recorded)
+            if made_up is not None and made_up.state == "free":
+                self.lost.discard(recorded)  # it was closed
+            elif not must_be:
+                raise Unreplayable("it names a port that came with a call which was not replayed")
         found = self.ports.get(recorded)
         if found is not None:
             return found
@@ -87,9 +99,15 @@ class Guest:
             raise Unreplayable("it names a port that the model did not give")
         return _NO_PORT if is_other else recorded
 
-    def lose(self, recorded: int) -> None:
-        """The guest has a port that came with a call which was not replayed: of its kind nothing
+    def lose(self, resource: str, recorded: int) -> None:
+        """The guest has something that came with a call which was not replayed: of its kind nothing
         is known."""
+        if resource == "mapping":
+            self.lost_mappings.add(recorded)
+        elif resource == "port":
+            self._lose_port(recorded)
+
+    def _lose_port(self, recorded: int) -> None:
         self.ports.pop(recorded, None)
         port = self.domain.events.port_at(recorded) if recorded <= _MOST_PORTS else None
         if port is not None:
@@ -112,14 +130,16 @@ class Guest:
         self.domain.events.bind(port, "unbound")
         self.ports.setdefault(port.number, port.number)
 
-    def frame(self, recorded: int, must_be: bool) -> int:
+    def frame(self, recorded: int, is_found: bool | None) -> int:
         """The number of a frame: a page of the model's memory that stands for it, always the same.
         A machine's frames are those of the trace."""
-        if self.is_built or not self.domain.cpu_class.translated or recorded >= NO_FRAME:
+        if self.is_built or recorded >= NO_FRAME:
             return recorded
+        if not self.domain.cpu_class.translated:
+            return recorded if is_found is not False else NO_FRAME
         found = self._frames.get(recorded)
         if found is None:
-            if not must_be:
+            if not is_found:
                 return recorded if recorded >= FRAMES else FRAMES + recorded  # nothing is there
             if len(self._frames) == FRAMES:
                 raise Unreplayable("it names more frames than there is room for")

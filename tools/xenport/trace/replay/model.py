@@ -50,8 +50,15 @@ _MOST_VCPUS = 512
 _MOST_BOOTS = 4  # that are kept
 _LIMITED = "EVTCHNOP_expand_array"  # where it exists, tool stacks limit the ports of a domain
 
-_MISSING = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, struct.error)
-"""What the model's handlers raise that find no guest where they look for its parts."""
+_FRAMES_FOUND = {"EBUSY": True, "EEXIST": True, "EOPNOTSUPP": True, "EINVAL": False}
+"""By error: whether Xen has found the frames that the call names, or hardly has."""
+
+_MISSING = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, struct.error),
+    InputError,
+)
+"""What the model's handlers raise that find no guest where they look for its parts, or no such name
+in its ABI."""
 
 
 @dataclass
@@ -90,7 +97,9 @@ class Replay:
 
     def __init__(self, metadata: Metadata, seen: Mapping[tuple[str, int], Seen]) -> None:
         """Raises ``InputError`` if the model has no such architecture and release."""
-        self.architecture: Architecture = architecture.load(metadata.architecture).at(metadata.release)
+        self.architecture: Architecture = architecture.load(metadata.architecture).at(
+            metadata.release
+        )
         if not self.architecture.model:
             raise InputError(f"there is no model of {metadata.architecture} {metadata.release}")
         self.abi: Abi = xenport.abi.load_for_model(metadata.architecture, metadata.release)
@@ -100,6 +109,7 @@ class Replay:
         self._comparison = Comparison(self.abi)
         self._order = self.abi.architecture.data_model.endian
         self._existence = Existence(self.abi, self._reach)
+        self._found = {-self.abi.errno(name): found for name, found in _FRAMES_FOUND.items()}
         self._efault = -self.abi.errno("EFAULT")
         self._machines: dict[str, _Machine] = {}
         self._supposed: set[Guest] = set()  # that are there because calls name them
@@ -143,6 +153,8 @@ class Replay:
         plan = self._plan(record)
         must_be = record.result >= 0
         memory.faults = record.result == self._efault
+        guest.target = guest
+        guest.is_found = must_be or self._found.get(record.result)
         guest.exist = partial(self._existence.shown, plan.hypercall, record)
         placed = self._place(plan, record, guest, must_be) if plan.has_memory else []
         memory.buffers = [(one[0].address, one[1]) for one in placed]
@@ -150,6 +162,10 @@ class Replay:
         for index, mask, resource in plan.registers:
             value = arguments[index] & mask
             arguments[index] = guest.number(resource, value, None, must_be)
+        if vcpu.is_down:
+            vcpu.up()
+        if plan.asks_whether_up:
+            self._see_whether_up(record, guest)
         if vcpu.is_blocked or vcpu.poll_port is not None:
             vcpu.wake()
         self._list = list(inner_calls(self.abi, record)) if plan.is_multicall else []
@@ -168,6 +184,17 @@ class Replay:
         if not placed and result == record.result:
             return EQUAL
         return self._compared(record, result, placed, guest)
+
+    @staticmethod
+    def _see_whether_up(record: Record, guest: Guest) -> None:
+        """Where Xen translates a guest's memory it has firmware, which starts and stops vcpus."""
+        number = record.arguments[1]
+        if guest.domain.cpu_class.translated and record.vcpu != number:
+            for vcpu in guest.domain.vcpus[number : number + 1]:  # type: ignore[operator]
+                if record.result == 1:
+                    vcpu.up()
+                else:
+                    vcpu.is_down = True
 
     def _compared(
         self, record: Record, result: int, placed: list[_Placed], guest: Guest
@@ -235,7 +262,7 @@ class Replay:
         """The memory of ``record`` as the model is to see it."""
         placed: list[_Placed] = []
         if plan.pointers is None:
-            for reached, places in self._found(plan.hypercall, record):
+            for reached, places in self._reached(plan.hypercall, record):
                 for buffer in record.buffers:
                     if buffer.address == reached.address and buffer.name == reached.name:
                         break
@@ -267,7 +294,7 @@ class Replay:
                 self._put(placed, buffer, size, reached.direction, (), guest, must_be)
         return placed
 
-    def _found(
+    def _reached(
         self, hypercall: Hypercall, record: Record
     ) -> Iterator[tuple[Reached, tuple[tuple[int, Number], ...]]]:
         """What the hypercall reaches, and the numbers in it."""
@@ -286,9 +313,15 @@ class Replay:
                 continue  # of a hypercall in it
             content = read(reached.address, reached.size) or b""
             places = []
-            for start in range(0, reached.size, element.size or reached.size):
-                command = self._reach.selected(hypercall, element, content[start:])
+            size = element.size or reached.size
+            command = None
+            for start in range(0, max(min(reached.size, len(content)), size), size):
+                if hypercall.selector in element.by_name:
+                    part = content[start : start + size]
+                    command = self._reach.selected(hypercall, element, part)
                 numbers = make(element, command, reached.direction, reached.resource)
+                if not numbers and command is None:
+                    break  # nor are there any in the others
                 places += [(start, number) for number in numbers]
             yield reached, tuple(places)
 
@@ -324,6 +357,7 @@ class Replay:
             needed = must_be and (number.resource != "port" or direction == "in")
             new = guest.number(number.resource, value, whose, needed)
             if new != value:
+                new &= (1 << 8 * number.size) - 1
                 content[at : at + number.size] = new.to_bytes(number.size, self._order)
         placed.append((buffer, content, direction, places))
 
@@ -356,12 +390,16 @@ class Replay:
         if hypercall is None or guest is None or record.result is None:
             return
         if record.result >= 0:
-            for reached, numbers in self._found(hypercall, record):
+            for reached, numbers in self._reached(hypercall, record):
                 after = next((b.after for b in record.buffers if b.name == reached.name), None)
                 for start, number in numbers:
-                    if number.resource == "port" and number.direction != "in":
+                    if number.direction != "in":
                         at = start + number.offset
-                        guest.lose(self._integer(after or b"", at, number.size))
+                        value = self._integer(after or b"", at, number.size)
+                        guest.lose(number.resource, value)
+            if "VCPUOP_initialise" in self.decoder.commands(record):
+                for vcpu in guest.domain.vcpus:
+                    vcpu.is_initialised |= vcpu.id == record.arguments[1]
         adapter = guest.domain.cpu_class
         assert issubclass(adapter, Detached)
         adapter.missed(guest.domain, hypercall.name)

@@ -17,6 +17,9 @@ MULTICALL = "multicall"
 _COUNTER = re.compile(r"(?P<name>\w+)( & (?P<mask>0x[0-9a-f]+))?")
 _WORD = 0xFFFF_FFFF
 
+_OF_THE_MACHINE = ("sysctl", "platform_op", "domctl")
+"""Hypercalls of which some frames are the machine's, and no guest's."""
+
 BUILT = frozenset(
     {
         "XENMEM_current_reservation",
@@ -41,6 +44,7 @@ class Number(NamedTuple):
     whose: (
         tuple[int, int] | None
     )  #: offset and size of the domid_t that says so; None: the caller's
+    is_machine_frame: bool = False  #: where a hypercall names such
 
 
 class Pointer(NamedTuple):
@@ -62,6 +66,7 @@ class Plan:
     opaque: tuple[int, ...]  #: arguments that lead to memory of which the ABI says nothing
     has_memory: bool  #: there may be some that it reaches
     is_multicall: bool
+    asks_whether_up: bool  #: of a vcpu
     may_ask_builder: bool  #: the command, or one that stands in memory, is one of `BUILT`
 
 
@@ -97,6 +102,7 @@ class Plans:
             opaque,
             pointers != (),
             hypercall.name == MULTICALL,
+            "VCPUOP_is_up" in names,
             may_ask_builder,
         )
 
@@ -187,6 +193,8 @@ class Plans:
             arg = None if command is None else command.arg
             wanted = "" if arg is None or arg.member is None else arg.member
             found = list(_members(element, wanted.rpartition(".")[2]))
+            if command is not None and command.hypercall in _OF_THE_MACHINE:
+                found = [one for one in found if not one.is_machine_frame]
         return tuple(one for one in found if self._counts(one.resource))
 
 
@@ -195,6 +203,8 @@ def _members(layout: Layout, wanted: str, base: int = 0) -> Iterator[Number]:
     of the others hold."""
     for field in layout.fields:
         if layout.kind == "union" and field.name != wanted:
+            if not wanted and field.resource == "grant":  # or a frame: flags say which
+                yield Number(base + field.offset, field.size, "grant", field.direction, None)
             continue
         at = base + field.offset
         if field.layout.fields:
@@ -205,4 +215,5 @@ def _members(layout: Layout, wanted: str, base: int = 0) -> Iterator[Number]:
                 # The ports of another domain: `remote_port` beside `remote_dom`.
                 domain = layout.by_name.get(field.name.removesuffix("port") + "dom")
                 whose = None if domain is None else (base + domain.offset, domain.size)
-            yield Number(at, field.size, field.resource, field.direction, whose)
+            is_machine_frame = field.resource == "frame" and "gfn" not in field.name
+            yield Number(at, field.size, field.resource, field.direction, whose, is_machine_frame)
