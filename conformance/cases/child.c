@@ -30,7 +30,12 @@ long domctl(uint32_t command, domid_t domain)
 /* Old releases answer with the next domain where there is none of that number. */
 static bool exists(domid_t domain)
 {
-    return domctl(XEN_DOMCTL_getdomaininfo, domain) == 0 && request.domain == domain;
+    long rc = domctl(XEN_DOMCTL_getdomaininfo, domain);
+
+    if (rc == 0)
+        return request.domain == domain;
+    CHECK_ERRNO(rc, ESRCH);
+    return false;
 }
 
 const struct xen_domctl_getdomaininfo *domain_info(domid_t domain)
@@ -77,6 +82,14 @@ void child_create_with_vcpus(domid_t child)
     child_create(child);
     domctl_request(XEN_DOMCTL_max_vcpus, child)->u.max_vcpus.max = CHILD_VCPUS;
     CHECK_EQ(hypercall_domctl(&request), 0);
+}
+
+void *child_map(domid_t child, xen_pfn_t frame)
+{
+    void *page;
+
+    CHECK_EQ(arch_child_map(child, frame, &page), 0);
+    return page;
 }
 
 long child_populate(domid_t child, xen_pfn_t first, unsigned int pages)

@@ -49,6 +49,9 @@ long child_populate(domid_t child, xen_pfn_t first, unsigned int pages);
 /* Takes the child apart, and waits until its number is free. */
 void child_destroy(domid_t child);
 
+/* A frame of the child's, mapped until arch_child_unmap(); ends the test with a failure if Xen refuses. */
+void *child_map(domid_t child, xen_pfn_t frame);
+
 /* The registers of a vcpu: such as Xen takes, with VGCF_online or without; and 0 or an error number. */
 long child_set_registers(domid_t child, uint32_t vcpu, bool online);
 
@@ -63,8 +66,8 @@ long arch_child_prepare(domid_t child); */
 /* Registers that Xen takes for a vcpu of such a domain, all else being zero.
 void arch_child_context(struct vcpu_guest_context *context); */
 
-/* A frame of the child's, mapped over a page of the kernel until the unmapping; NULL: Xen does not let us.
-void *arch_child_map(domid_t child, xen_pfn_t frame);
+/* A frame of the child's, mapped over a page of the kernel until the unmapping; 0 or an error number.
+long arch_child_map(domid_t child, xen_pfn_t frame, void **page);
 void arch_child_unmap(void); */
 
 #endif

@@ -62,7 +62,7 @@ void arch_child_context(struct vcpu_guest_context *context)
     context->sctlr = SCTLR_GUEST_INIT;
 }
 
-void *arch_child_map(domid_t child, xen_pfn_t frame)
+long arch_child_map(domid_t child, xen_pfn_t frame, void **page)
 {
     struct xen_add_to_physmap_batch batch = {
         .domid = DOMID_SELF, .space = XENMAPSPACE_gmfn_foreign, .size = 1, .u.foreign_domid = child};
@@ -73,13 +73,18 @@ void *arch_child_map(domid_t child, xen_pfn_t frame)
 
     arch_child_unmap();
     rc = arch_vacate(window);
-    mapped = true;
     handle_set(batch.idxs, &from);
     handle_set(batch.gpfns, &to);
     handle_set(batch.errs, &error);
     if (rc == 0)
         rc = hypercall_memory_op(XENMEM_add_to_physmap_batch, &batch);
-    return rc == 0 && error == 0 ? window : NULL;
+    if (rc == 0)
+        rc = error;
+    mapped = rc == 0;
+    if (!mapped)
+        arch_occupy(window);
+    *page = window;
+    return rc;
 }
 
 void arch_child_unmap(void)

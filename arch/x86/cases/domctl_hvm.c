@@ -274,8 +274,7 @@ TEST(domctl_gdbsx, CONTROL, "a debugger stops vcpus and reads memory", .needs = 
     request->cmd = XEN_DOMCTL_gdbsx_unpausevcpu;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
 
-    page = arch_child_map(CHILD, CHILD_FRAME + 1);
-    CHECK(page != NULL);
+    page = child_map(CHILD, CHILD_FRAME + 1);
     page[4] = 0xfeedface;
     request = domctl_request(XEN_DOMCTL_gdbsx_guestmemio, CHILD);
     request->u.gdbsx_guest_memio.gva = address;
@@ -415,8 +414,7 @@ TEST(domctl_settimeoffset_seen, CONTROL, "a domain sees its wall clock set apart
     CHECK_EQ(put_shared_info(SPARE_FRAME), 0);
     CHECK_EQ(domain_info(CHILD)->shared_info_frame, SPARE_FRAME);
     CHECK_EQ(set_time_offset(0), 0);
-    shared = arch_child_map(CHILD, SPARE_FRAME);
-    CHECK(shared != NULL);
+    shared = child_map(CHILD, SPARE_FRAME);
     before = shared->wc_sec;
     CHECK_EQ(set_time_offset(3600), 0);
     CHECK(shared->wc_sec - before >= 3600);

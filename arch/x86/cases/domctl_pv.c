@@ -135,8 +135,7 @@ TEST(domctl_hypercall_init, CONTROL, "a page of a domain is filled with the entr
     request = domctl_request(XEN_DOMCTL_hypercall_init, CHILD);
     request->u.hypercall_init.gmfn = CHILD_FRAME + 7;
     CHECK_EQ(hypercall_domctl(request), 0);
-    page = arch_child_map(CHILD, CHILD_FRAME + 7);
-    CHECK(page != NULL);
+    page = child_map(CHILD, CHILD_FRAME + 7);
     for (unsigned int number = 1; number < 8; number++) {
         CHECK_EQ(page[number * 32], 0xb8);         /* mov $number, %eax */
         CHECK_EQ(page[number * 32 + 1], number);

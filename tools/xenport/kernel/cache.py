@@ -1,13 +1,15 @@
 """Files and folders named after what they were made from, so that they never have to be made twice.
 
-Two processes may make the same thing at the same time: each makes its own, and publishes it whole.
+If two processes want the same thing at the same time, the second waits for the first. Things are
+published whole: what a process that was killed left is not taken.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 
@@ -47,9 +49,10 @@ def publish_file(path: Path, make: Callable[[Path], object]) -> Path:
     """``path``, made by ``make(temporary path)`` if it is not there."""
     if not path.is_file():
         with _workspace(path) as folder:
-            made = Path(folder) / path.name
-            make(made)
-            made.replace(path)
+            if not path.is_file():
+                made = folder / path.name
+                make(made)
+                made.replace(path)
     return path
 
 
@@ -57,18 +60,23 @@ def publish_folder(path: Path, make: Callable[[Path], object]) -> Path:
     """The folder ``path``, made by ``make(temporary folder)`` if it is not there."""
     if not path.is_dir():
         with _workspace(path) as folder:
-            made = Path(folder) / path.name
-            make(made)
-            try:
+            if not path.is_dir():
+                made = folder / path.name
+                make(made)
                 made.rename(path)
-            except OSError:
-                if not path.is_dir():
-                    raise
-                shutil.rmtree(made)  # somebody else was faster
     return path
 
 
-def _workspace(path: Path) -> tempfile.TemporaryDirectory[str]:
-    """A temporary folder on the same file system."""
+@contextlib.contextmanager
+def _workspace(path: Path) -> Iterator[Path]:
+    """A temporary folder on the same file system, while nobody else makes ``path``.
+
+    The lock's file goes when ``path`` is there: nobody needs it any more.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(prefix=f".{os.getpid()}-", dir=path.parent)
+    lock = path.with_name(f".{path.name}.lock")
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}-", dir=path.parent) as folder:
+            yield Path(folder)
+        lock.unlink(missing_ok=True)

@@ -122,7 +122,7 @@ class EnvironmentRun:
         entered = partial(self._start_ending, pool)
         boots = 0
         remaining = self._staying
-        while remaining or not boots:
+        while (remaining or not boots) and not self._closed:
             boots += 1
             reader = self._boot(remaining, f"tests-{boots}", entered if boots == 1 else None)
             remaining = reader.remaining

@@ -42,6 +42,7 @@ class Guest:
     kind: str
     provides: tuple[str, ...]
     peer: int | None
+    kernel_args: tuple[str, ...] = ()
 
     @property
     def is_control(self) -> bool:
@@ -53,7 +54,14 @@ class Guest:
         """The guest of an environment of ``port``."""
         arch = port.guest_arch(environment)
         provides = tuple(sorted({*environment.provides, plan.SLOW}))
-        return cls(arch.name, port.release, environment.guest, provides, environment.peer)
+        return cls(
+            arch.name,
+            port.release,
+            environment.guest,
+            provides,
+            environment.peer,
+            tuple(environment.kernel_args),
+        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,11 @@ def _sources() -> Fingerprint:
 
 def _record(arch: Architecture, guest: Guest, kernel: Any) -> dict[str, Any]:
     environment = Environment(
-        doc="", guest=guest.kind, provides=list(guest.provides), peer=guest.peer
+        doc="",
+        guest=guest.kind,
+        provides=list(guest.provides),
+        peer=guest.peer,
+        kernel_args=list(guest.kernel_args),
     )
     port = Port(
         name=_NAME,

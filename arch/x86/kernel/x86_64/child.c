@@ -60,7 +60,7 @@ static long map_guest_frame(domid_t owner, xen_pfn_t frame)
     return rc ? rc : error;
 }
 
-void *arch_child_map(domid_t child, xen_pfn_t frame)
+long arch_child_map(domid_t child, xen_pfn_t frame, void **page)
 {
     long rc;
 
@@ -69,8 +69,11 @@ void *arch_child_map(domid_t child, xen_pfn_t frame)
         rc = map_machine_frame(frame * PAGE_SIZE | PTE_DATA, child);
     else
         rc = map_guest_frame(child, frame);
-    mapped = true;
-    return rc == 0 ? window : NULL;
+    mapped = rc == 0;
+    if (!mapped)
+        arch_occupy(window);
+    *page = window;
+    return rc;
 }
 
 void arch_child_unmap(void)

@@ -62,7 +62,7 @@ struct vcpu_guest_context;
 void arch_child_config(struct xen_domctl_createdomain *config);
 long arch_child_prepare(domid_t child);
 void arch_child_context(struct vcpu_guest_context *context);
-void *arch_child_map(domid_t child, xen_pfn_t frame);
+long arch_child_map(domid_t child, xen_pfn_t frame, void **page);
 void arch_child_unmap(void);
 #define arch_child_config arch_child_config
 #define ARCH_CHILD_FRAME 0
