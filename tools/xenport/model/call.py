@@ -26,6 +26,7 @@ class Argument:
     view: Callable[[bytearray], Any]  #: makes the view
     copies_in: bool  #: Xen reads some of it
     copies_out: bool  #: Xen writes some of it
+    rest: int = 0  #: bytes of the structure beyond ``size``, which the guest need not have
 
 
 class Call:
@@ -88,6 +89,8 @@ class Call:
                 self.buffer = self.vcpu.copy_in(self.handle, argument.size)
             else:
                 self.buffer = bytearray(argument.size)
+            if argument.rest:
+                self.buffer += bytes(argument.rest)
             self._view = argument.view(self.buffer)
         return self._view
 
@@ -95,7 +98,8 @@ class Call:
         """Copy the structure out, if there is anything in it for the guest."""
         argument = self._argument
         if argument is not None and argument.copies_out and self.buffer is not None:
-            self.vcpu.copy_out(self.handle, self.buffer)
+            content = self.buffer[: argument.size] if argument.rest else self.buffer
+            self.vcpu.copy_out(self.handle, content)
 
     def __getitem__(self, name: str) -> int:
         index, mask = self._places[name]

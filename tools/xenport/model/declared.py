@@ -87,12 +87,16 @@ class _Compiler:
         self._has_view = (
             (not is_array or hypercall.selector is not None)
             and not is_list
-            and not any(arg.holds for arg in hypercall.args)
+            and (isinstance(thing, Command) or not self._is_held())
             and (
                 hypercall.selector is not None
                 or (isinstance(thing, Command) and thing.arg is not None)
             )
         )
+
+    def _is_held(self) -> bool:
+        """Whether the structure is in one of a list of buffers, which is read before it."""
+        return any(arg.holds for arg in self._hypercall.args)
 
     def all_of(self, when: Mapping[str, Any]) -> Holds | None:
         """Whether all conditions hold together; None if one of them cannot be decided."""
@@ -182,9 +186,10 @@ class _Compiler:
     # ---- Memory ----
 
     def _memory(self, target: Target, *, write: bool) -> Holds | None:
-        if target.name == self._argument and self._has_view:
+        is_list = target.name == self._argument and self._is_held()
+        if target.name == self._argument and self._has_view and not is_list:
             return self._argument_memory(write=write)
-        if not self._buffers or target.count == "nul":
+        if (not self._buffers and not is_list) or target.count == "nul":
             return None
         handle = self._read(target)
         count = self._count(target)

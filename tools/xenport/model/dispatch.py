@@ -21,6 +21,7 @@ from xenport.model.recording import watched_handler, watched_runner
 
 if TYPE_CHECKING:
     import xenport.abi
+    from xenport.abi.layout import Layout
     from xenport.model.handlers import Handler
     from xenport.model.hypervisor import Hypervisor
     from xenport.model.recording import CommandOf, Watch
@@ -64,15 +65,15 @@ class Dispatcher:
     def _runner(self, hypercall: xenport.abi.Hypercall) -> Runner:
         if not hypercall.commands or hypercall.name in self._handlers:
             return self._plain(hypercall)
-        if any(arg.holds for arg in hypercall.args):  # no such hypercall is served yet
-            return self._plain(hypercall)
+        if any(arg.holds for arg in hypercall.args):
+            return self._by_buffer(hypercall)
         if any(arg.role == "command" for arg in hypercall.args):
             return self._by_register(hypercall)
         if any(arg.role == "argument" and arg.count for arg in hypercall.args):
             return self._by_element(hypercall)
         return self._by_field(hypercall)
 
-    # ---- The three shapes of a hypercall ----
+    # ---- The shapes of a hypercall ----
 
     def _plain(self, hypercall: xenport.abi.Hypercall) -> Runner:
         """A hypercall without commands (set_timer_op)."""
@@ -252,6 +253,76 @@ class Dispatcher:
 
         return run
 
+    def _by_buffer(self, hypercall: xenport.abi.Hypercall) -> Runner:
+        """The argument is a list of buffers, and the command in the first of them (dm_op), which
+        need be no longer than the command's part of the structure."""
+        places = self._places(hypercall)
+        listed = next(arg for arg in hypercall.args if arg.holds)
+        list_index = hypercall.args.index(listed)
+        element = listed.layout.target
+        structure, selector = hypercall.structure, hypercall.selector
+        assert element is not None and structure is not None and selector is not None
+        refuse = declared_check(self._abi, self._guest, hypercall, hypercall, buffers=False)
+        commands = {
+            command.number: (
+                self._handler_of(command),
+                Call(self._hypervisor, places, part, self._declared(command)),
+                self._failure_of(command.name, self._declared(command)),
+                part.size,
+            )
+            for command in hypercall.commands.values()
+            if self._guest in command.callers
+            for part in [self._part(structure, command)]
+        }
+        field = structure.by_name[selector]
+        head_size = min(
+            command.arg.offset for command in hypercall.commands.values() if command.arg
+        )
+        abi = self._abi
+        unknown = -abi.errno(hypercall.unknown_command or ENOSYS)
+        failed_to_read = self._failure_of(hypercall.name, self._declared(hypercall))
+        any_call = Call(self._hypervisor, places, errnos=self._declared(hypercall))
+
+        def first(vcpu: Vcpu, args: Arguments) -> tuple[Any, int]:
+            """The first buffer, and the number of the command in it."""
+            buffer = vcpu.read_struct(element, args[list_index])
+            if buffer.size < head_size:
+                raise XenError("EFAULT")
+            head = vcpu.copy_in(buffer.h, head_size)
+            number = head[field.offset : field.offset + field.size]
+            return buffer, int.from_bytes(number, vcpu.domain.byte_order)
+
+        def run(vcpu: Vcpu, args: Arguments) -> int:
+            try:
+                if refuse is not None:
+                    refuse(any_call.begin(vcpu, args))
+                buffer, number = first(vcpu, args)
+            except XenError as error:
+                return failed_to_read(error)
+            found = commands.get(number)
+            if found is None:
+                return unknown
+            handler, call, failed, size = found
+            call.begin(vcpu, args, buffer.h)
+            try:
+                if buffer.size < size:
+                    raise XenError("EFAULT")
+                _ = call.view
+                result = handler(call)
+                call.finish()
+                return result or 0
+            except XenError as error:
+                return failed(error)
+
+        def command_of(vcpu: Vcpu, args: Arguments) -> str | None:
+            try:
+                command = hypercall.command_by_number.get(first(vcpu, args)[1])
+            except XenError:
+                return None
+            return command.name if command else None
+
+        return self._watched(run, command_of)
+
     # ---- Parts ----
 
     def _watched(self, run: Runner, command_of: CommandOf) -> Runner:
@@ -333,6 +404,14 @@ class Dispatcher:
     def _pointed_to(self, handle_type: str) -> Argument:
         """What ``handle(T)`` points to."""
         return self._copied(handle_type[handle_type.index("(") + 1 : handle_type.rindex(")")], None)
+
+    def _part(self, structure: Layout, command: Command) -> Argument:
+        """A structure as far as the part of a command."""
+        assert command.arg is not None
+        part = self._copied(command.arg.type, command.arg.direction)
+        size = command.arg.offset + part.size
+        view = self._abi.view_class(structure.name)
+        return Argument(size, view, True, part.copies_out, structure.size - size)
 
     def _copied(self, type_name: str, direction: str | None) -> Argument:
         layout = self._abi.layout(type_name)

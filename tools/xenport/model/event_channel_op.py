@@ -125,6 +125,8 @@ def status(call: Call) -> None:
     domain = call.hypervisor.domain_by_id(call.vcpu, view.dom)
     port = domain.events.existing(view.port)
     require_target(call.domain, domain)
+    if port.is_xens and call.declares("EACCES"):
+        raise XenError("EACCES")
     name = "closed" if port.state in ("free", "reserved") else port.state
     view.status = domain.abi.constant(f"EVTCHNSTAT_{name}")
     view.vcpu = port.vcpu_id

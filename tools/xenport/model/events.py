@@ -40,6 +40,7 @@ class Port:
     pirq: int = 0
     priority: int = 0  #: FIFO only
     is_pending: bool = False  #: FIFO only: raised while there was no event word
+    is_xens: bool = False  #: Xen itself waits at this end
 
     @property
     def is_usable(self) -> bool:
@@ -152,6 +153,7 @@ class EventChannels:
         port.state = "free"
         port.vcpu_id = 0
         port.remote_domain = None
+        port.is_xens = False
 
     def reset(self) -> None:
         """Close everything and go back to the two-level ABI."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xenport.model.device_model import DeviceModel
+
 if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.domctl.nodes import Nodes
@@ -40,3 +42,4 @@ class Settings:
     roots: set[int] = field(default_factory=set)  #: frames that are top-level page tables
     tsc: tuple[int, int, int] = (0, 1_000_000, 1)  #: mode, kHz and incarnation of the counter
     was_unpaused: bool = False  #: its building is over
+    devices: DeviceModel = field(default_factory=DeviceModel)  #: what its device models said

@@ -102,7 +102,7 @@ gdt:
     .quad 0, 0                      /* SELECTOR_TSS: see hvm.c */
 gdt_end:
 
-/* Page tables of an HVM guest: 4 GiB mapped one to one, the first 4 MiB in small pages so that page 0
+/* Page tables of an HVM guest: 4 GiB mapped one to one, the first 6 MiB in small pages so that page 0
  * and the page below the stack can be left out. */
     .balign 4096
     .globl page_l4
@@ -114,9 +114,9 @@ page_l3:
     .quad page_l2 + 0x2000 + PTE_TABLE, page_l2 + 0x3000 + PTE_TABLE
     .fill 508, 8, 0
 page_l2:
-    .quad page_l1 + PTE_TABLE, page_l1 + 0x1000 + PTE_TABLE
-    .set frame, 2
-    .rept 2046
+    .quad page_l1 + PTE_TABLE, page_l1 + 0x1000 + PTE_TABLE, page_l1 + 0x2000 + PTE_TABLE
+    .set frame, 3
+    .rept 2045
     .quad (frame << 21) + PTE_LARGE
     .set frame, frame + 1
     .endr
@@ -124,7 +124,7 @@ page_l2:
 page_l1:
     .quad 0
     .set frame, 1
-    .rept 1023
+    .rept 1535
     .quad (frame << 12) + PTE_DATA
     .set frame, frame + 1
     .endr

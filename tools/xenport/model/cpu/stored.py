@@ -22,6 +22,7 @@ class StoredCpu(Cpu):
         self.records: dict[int, bytes] = {}  #: x86 HVM: records of hvm/save.h, by type
         self.callbacks = bytes(24)  #: x86: what xen_domctl_ext_vcpucontext says of system calls
         self.extended = b""  #: x86: what XSAVE saves
+        self.event_waits = False  #: x86 HVM: an event that the device model gave it
 
     def run(self) -> None:
         """Nothing runs."""

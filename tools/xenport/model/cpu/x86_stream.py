@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 handlers = Handlers()
 command = handlers.command
 
-END, HEADER, CPU, MTRR = 0, 1, 2, 14  #: types of records
-_TYPES = {HEADER: "hvm_save_header", CPU: "hvm_hw_cpu", MTRR: "hvm_hw_mtrr"}
+END, HEADER, CPU, PCI_IRQ, ISA_IRQ, PCI_LINK, MTRR = 0, 1, 2, 7, 8, 9, 14  #: types of records
+_TYPES = {
+    HEADER: "hvm_save_header",
+    CPU: "hvm_hw_cpu",
+    PCI_IRQ: "hvm_hw_pci_irqs",
+    ISA_IRQ: "hvm_hw_isa_irqs",
+    PCI_LINK: "hvm_hw_pci_link",
+    MTRR: "hvm_hw_mtrr",
+}
+_OF_VCPUS = (CPU, MTRR)
 _DESCRIPTOR = struct.Struct("<HHI")
 
 Record = tuple[int, int, bytes]  # type, instance, content
@@ -38,6 +46,10 @@ def _records(domain: Domain) -> Iterator[Record]:
     for vcpu in domain.vcpus:
         if not vcpu.is_down and CPU in stored_cpu(vcpu).records:
             yield CPU, vcpu.id, stored_cpu(vcpu).records[CPU]
+    devices = domain.settings.devices
+    yield PCI_IRQ, 0, devices.pci_pins.to_bytes(abi.sizeof("hvm_hw_pci_irqs"), "little")
+    yield ISA_IRQ, 0, devices.isa_irqs.to_bytes(abi.sizeof("hvm_hw_isa_irqs"), "little")
+    yield PCI_LINK, 0, bytes(devices.links).ljust(abi.sizeof("hvm_hw_pci_link"), b"\0")
     for vcpu in domain.vcpus:
         empty = bytes(abi.sizeof("hvm_hw_mtrr"))
         yield MTRR, vcpu.id, stored_cpu(vcpu).records.get(MTRR, empty)
@@ -65,9 +77,9 @@ def gethvmcontext_partial(call: Call) -> None:
     """One record."""
     domain = hvm_domain(call)
     view = call.view.u.hvmcontext_partial
-    if view.type not in (CPU, MTRR):
+    if view.type not in _TYPES or view.type == HEADER:
         raise XenError("EINVAL")
-    if view.instance >= len(domain.vcpus):
+    if view.type in _OF_VCPUS and view.instance >= len(domain.vcpus):
         raise XenError("ENOENT")
     found = [
         content
@@ -95,12 +107,32 @@ def sethvmcontext(call: Call) -> None:
     for kind, instance, content in records:
         if kind == HEADER:
             continue
+        if kind not in _OF_VCPUS:
+            _set_interrupts(domain, kind, content)
+            continue
         if instance >= len(domain.vcpus):
             raise XenError("EINVAL")
         vcpu = domain.vcpus[instance]
         stored_cpu(vcpu).records[kind] = content
         if kind == CPU:
             _start(vcpu)
+
+
+def _set_interrupts(domain: Domain, kind: int, content: bytes) -> None:
+    """The state of the devices' interrupts. XenError EINVAL: a link to none that there is."""
+    devices = domain.settings.devices
+    if kind == PCI_IRQ:
+        devices.pci_pins = int.from_bytes(content, "little")
+    elif kind == ISA_IRQ:
+        devices.isa_irqs = int.from_bytes(content, "little")
+    else:
+        links = list(content[: len(devices.links)])
+        if max(links) > _LAST_ISA_IRQ:
+            raise XenError("EINVAL")
+        devices.links = links
+
+
+_LAST_ISA_IRQ = 15
 
 
 def _parsed(abi: Abi, stream: bytes) -> Iterator[Record]:

@@ -1,10 +1,17 @@
-"""What a tool stack finds on x86: its handlers of domctl, and the settings that Xen takes."""
+"""What a tool stack finds on x86: its handlers, and the settings that Xen takes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xenport.model.cpu import x86_domctl, x86_stream, x86_vcpu_state
+from xenport.model.cpu import (
+    x86_dm_op,
+    x86_domctl,
+    x86_hvm_op,
+    x86_ioreq,
+    x86_stream,
+    x86_vcpu_state,
+)
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE
@@ -13,7 +20,14 @@ if TYPE_CHECKING:
     from xenport.abi import Abi
     from xenport.model.vcpu import Vcpu
 
-handlers = Handlers(x86_domctl.handlers, x86_stream.handlers, x86_vcpu_state.handlers)
+handlers = Handlers(
+    x86_dm_op.handlers,
+    x86_domctl.handlers,
+    x86_hvm_op.handlers,
+    x86_ioreq.handlers,
+    x86_stream.handlers,
+    x86_vcpu_state.handlers,
+)
 
 
 def check_hvm_config(abi: Abi, config: Any) -> None:

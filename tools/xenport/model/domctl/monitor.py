@@ -71,6 +71,7 @@ def xen_port(domain: Domain, remote: int) -> int:
     port = domain.events.free_port()
     port.remote_domid = remote
     domain.events.bind(port, "unbound")
+    port.is_xens = True
     return port.number
 
 
