@@ -211,13 +211,79 @@ TEST(hvm_upcall_vector_refused, ENTER, "an upcall vector must be free, and its v
 }
 #endif
 
+#ifdef HVMOP_get_mem_type
+/*
+ * Background: A frame of an HVM guest is RAM or something else.
+ * Provoked by: a page of the kernel; the frame after the last one that the guest has.
+ * Expected: RAM; a device's.
+ * Source: hvm/hvm_op.h (HVMOP_get_mem_type); arch/x86/hvm/hvm.c, hvmop_get_mem_type().
+ */
+TEST(hvm_mem_type, ENTER, "an HVM guest asks what a frame is", .needs = "hvm")
+{
+    struct xen_hvm_get_mem_type type = {.domid = DOMID_SELF, .mem_type = 0xffff};
+    domid_t self = DOMID_SELF;
+
+    type.pfn = arch_frame(&type);
+    CHECK_EQ(hypercall_hvm_op(HVMOP_get_mem_type, &type), 0);
+    CHECK_EQ(type.mem_type, HVMMEM_ram_rw);
+    type.pfn = (uint64_t)hypercall_memory_op(XENMEM_maximum_gpfn, &self) + 1;
+    CHECK_EQ(hypercall_hvm_op(HVMOP_get_mem_type, &type), 0);
+    CHECK_EQ(type.mem_type, HVMMEM_mmio_dm);
+}
+#endif
+
+#ifdef HVMOP_xentrace
+static long trace(uint16_t event, uint16_t bytes)
+{
+    struct xen_hvm_xentrace trace = {.event = event, .extra_bytes = bytes};
+
+    return hypercall_hvm_op(HVMOP_xentrace, &trace);
+}
+
+/*
+ * Background: A guest may write events of its own into the trace buffers.
+ * Provoked by: events without data, with some and with as much as there may be; too much, a part of a word, and a number
+ * that is too large.
+ * Expected: 0; -EINVAL, but for the part of a word until 4.17.
+ * Source: hvm/hvm_op.h (HVMOP_xentrace); arch/x86/hvm/hvm.c, do_hvm_op().
+ */
+TEST(hvm_xentrace, ENTER, "a guest writes events into the trace buffers", .needs = "pv|hvm")
+{
+    CHECK_EQ(trace(1, 0), 0);
+    CHECK_EQ(trace(0xfff, 8), 0);
+    CHECK_EQ(trace(1, 28), 0);
+    CHECK_ERRNO(trace(1, 32), EINVAL);
+    CHECK_ERRNO(trace(0x1000, 0), EINVAL);
+    if (RELEASE_IS_AT_LEAST(4, 18))
+        CHECK_ERRNO(trace(1, 2), EINVAL);
+    else
+        CHECK_EQ(trace(1, 2), 0);
+}
+#endif
+
+#ifdef HVMOP_pagetable_dying
+/*
+ * Background: With shadow page tables, a kernel tells Xen when a process ends; no environment has them.
+ * Provoked by: the end of a process of this domain.
+ * Expected: -EINVAL.
+ * Source: hvm/hvm_op.h (HVMOP_pagetable_dying); arch/x86/hvm/hvm.c, do_hvm_op().
+ */
+TEST(hvm_pagetable_dying, ENTER, "without shadow page tables Xen does not ask for dying ones: EINVAL",
+     .needs = "pv|hvm")
+{
+    struct xen_hvm_pagetable_dying dying = {.domid = DOMID_SELF};
+
+    CHECK_ERRNO(hypercall_hvm_op(HVMOP_pagetable_dying, &dying), EINVAL);
+}
+#endif
+
 /*
  * Background: A guest can call for a tool that watches it, whether or not there is one.
  * Provoked by: the call to a monitor that there is none of, with and without an argument.
  * Expected: -EINVAL with one; 0 without.
  * Source: hvm/hvm_op.h (HVMOP_guest_request_vm_event); common/monitor.c, monitor_guest_request().
  */
-TEST(hvm_guest_request, ENTER, "a call to the monitor takes no argument", .needs = "hvm|arm")
+TEST(hvm_guest_request, ENTER, "a call to the monitor takes no argument", .needs = "pv|hvm|arm")
 {
     uint64_t argument = 0;
 

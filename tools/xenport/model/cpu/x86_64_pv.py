@@ -510,8 +510,6 @@ class PvCpu(Cpu):
         self.processor.core.flush_tlb()
 
     def check_param(self, domain: Domain, index: int, value: int | None) -> None:
-        if not domain.cpu_class.hvm:
-            raise XenError("EINVAL")
         x86_pvh_calls.check_param(self.vcpu, domain, index, value)
 
     # ---- State ----

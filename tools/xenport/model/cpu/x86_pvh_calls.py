@@ -20,6 +20,7 @@ from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.call import Call
     from xenport.model.cpu.x86_64_pvh import PvhCpu
     from xenport.model.domain import Domain
@@ -50,6 +51,15 @@ _WRITABLE = (
     "X87_FIP_WIDTH",
 )
 _READABLE = (*_WRITABLE, "STORE_PFN", "CONSOLE_PFN", "ALTP2M")
+_SET_ONCE = (
+    "VIRIDIAN",
+    "IOREQ_PFN",
+    "BUFIOREQ_PFN",
+    "IOREQ_SERVER_PFN",
+    "NR_IOREQ_SERVER_PAGES",
+    "ALTP2M",
+    "MCA_CAP",
+)
 _DEPRECATED = (
     "PAE_ENABLED",
     "DM_DOMAIN",
@@ -71,6 +81,8 @@ def check_param(vcpu: Vcpu, domain: Domain, index: int, value: int | None) -> No
         found = (abi.constants.get(f"HVM_PARAM_{name}") for name in names)
         return {int(constant.value) for constant in found if constant is not None}
 
+    if not domain.cpu_class.hvm:
+        raise XenError("EINVAL")
     deprecated = numbers(_DEPRECATED)
     if rank(abi.release) >= rank("4.15"):
         deprecated |= numbers(("NESTEDHVM",))
@@ -83,8 +95,23 @@ def check_param(vcpu: Vcpu, domain: Domain, index: int, value: int | None) -> No
     allowed = numbers(_READABLE if value is None else _WRITABLE)
     if index not in allowed and domain is vcpu.domain:
         raise XenError("EPERM")
-    if value is not None and index in numbers(("X87_FIP_WIDTH",)) and value not in (0, 4, 8):
-        raise XenError("EINVAL")
+    if value is not None:
+        if index in numbers(_SET_ONCE) and domain.params.get(index, 0) not in (0, value):
+            raise XenError("EEXIST")
+        _check_value(abi, index, value)
+
+
+def _check_value(abi: Abi, index: int, value: int) -> None:
+    """XenError EINVAL: the parameter may not have the value."""
+    values = {
+        "X87_FIP_WIDTH": (0, 4, 8),
+        "TIMER_MODE": range(abi.constant("HVMPTM_one_missed_tick_pending") + 1),
+        "TRIPLE_FAULT_REASON": range(abi.constant("SHUTDOWN_MAX") + 1),
+        "NR_IOREQ_SERVER_PAGES": range(1, 65),
+    }
+    for name, allowed in values.items():
+        if index == abi.constant(f"HVM_PARAM_{name}") and value not in allowed:
+            raise XenError("EINVAL")
 
 
 @command("VCPUOP_initialise")
