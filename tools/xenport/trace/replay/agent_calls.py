@@ -15,8 +15,9 @@ from xenport.abi import Abi, Hypercall, Layout
 from xenport.trace.decode import Decoder
 from xenport.trace.reach import Reach, Reached
 from xenport.trace.record import Buffer, Record
+from xenport.trace.replay.existence import Existence
 from xenport.trace.replay.outcome import Unreplayable
-from xenport.trace.replay.plan import BUILT, MULTICALL, Number, Plans
+from xenport.trace.replay.plan import BUILT, MULTICALL, Number, Plans, frames_found
 
 ARENA = 256 * 1024  # bytes of buffers of one call
 POOL = 128  # pages
@@ -30,6 +31,7 @@ _IN_ARGUMENTS = 0xFF
 _ARGUMENTS = 5
 _SPECIAL_DOMAINS = 0x7FF0
 _WORD = (1 << 64) - 1
+_NOWHERE_BIT = 1 << 63  # of a frame of 64 bits that is on no machine
 
 _OWN_STATE = "it would change the agent's own processor"
 _OWN_TABLES = "it is about page tables, and the agent has its own"
@@ -39,7 +41,7 @@ _MACHINE = "it would change the machine that the agent runs on"
 _REFUSED = {
     **dict.fromkeys(
         ("set_trap_table", "set_callbacks", "callback_op", "stack_switch", "iret", "nmi_op",
-         "set_segment_base", "set_gdt", "update_descriptor", "fpu_taskswitch", "set_debugreg",
+         "set_segment_base", "set_gdt", "update_descriptor", "fpu_taskswitch", "set_debugreg", "get_debugreg",
          "VCPUOP_initialise", "VCPUOP_up", "VCPUOP_down", "VCPUOP_send_nmi"),
         _OWN_STATE,
     ),
@@ -80,6 +82,13 @@ _RESERVATION = frozenset(
     }
 )
 
+#: Commands that map pages, by what their argument is, and the spaces of which these are a guest's.
+_MAPPING = {
+    "XENMEM_add_to_physmap": "xen_add_to_physmap",
+    "XENMEM_add_to_physmap_batch": "xen_add_to_physmap_batch",
+}
+_PAGES = ("XENMAPSPACE_gmfn", "XENMAPSPACE_gmfn_range", "XENMAPSPACE_gmfn_foreign")
+
 
 @dataclass
 class Call:
@@ -113,6 +122,8 @@ class AgentCalls:
         self._order = abi.architecture.data_model.endian
         self._prefix = "<" if self._order == "little" else ">"
         self._efault = -abi.errno("EFAULT")
+        self._found = frames_found(abi)
+        self._existence = Existence(abi, self._reach)
         self._self = abi.constant("DOMID_SELF")
         self._ports: set[int] = set()  # that Xen gives the agent
         self._lost: set[int] = set()  # those of them in place of others that it does not give
@@ -183,6 +194,19 @@ class AgentCalls:
         if command.name in ("HVMOP_set_param", "HVMOP_get_param") and record.result == 0:
             self._check_param(command.name, record)
         if command.name in _RESERVATION and not self._guest.translated:
+            raise Unreplayable("it is about memory that the agent does not have")
+        if command.name == "VCPUOP_is_up" and record.arguments[1] and (record.result or 0) >= 0:
+            raise Unreplayable("it asks whether another vcpu is up, and the agent has one")
+        if command.name in _MAPPING:
+            self._check_space(_MAPPING[command.name], record)
+
+    def _check_space(self, structure: str, record: Record) -> None:
+        """Where one page takes another one's place, `idx` is a frame as well."""
+        content = next((one.before for one in record.buffers if one.name == "arg"), None)
+        if content is None or len(content) < self._abi.sizeof(structure):
+            return
+        space = self._abi.view(structure, content).space
+        if space in [self._abi.constants[name].value for name in _PAGES]:
             raise Unreplayable("it is about memory that the agent does not have")
 
     def _check_param(self, command: str, record: Record) -> None:
@@ -262,13 +286,18 @@ class AgentCalls:
             )
         )  # fmt: skip
 
-    def domid(self, domain: int, must_be: bool) -> int:
+    def domid(self, domain: int, record: Record) -> int:
         """The domid that stands for one of the trace's."""
         if domain == self._guest.domain:
             return self._guest.domid
-        if domain >= _SPECIAL_DOMAINS or not must_be or (domain == 0 and self._guest.domid):
+        if domain >= _SPECIAL_DOMAINS or (domain == 0 and self._guest.domid):
             return domain
-        raise Unreplayable("it names another domain")
+        hypercall = self._reach.hypercall(record.number)
+        assert hypercall is not None
+        exists = self._existence.shown(hypercall, record)
+        if exists or (exists is None and (record.result or 0) >= 0):
+            raise Unreplayable("it names another domain")
+        return domain
 
 
 class _Maker:
@@ -414,11 +443,18 @@ class _Maker:
                 self._calls.need_port(value, self._must_be and direction == "in")
                 self._places.append((_PORT, number.size, index, at, value))
             case "frame":
-                if value < NO_FRAME and self._must_be:
+                if value >= NO_FRAME:
+                    return
+                if self._must_be or self._record.result in self._calls._found:
                     page = self._calls.page_of_frame(value)
                     self._places.append((_FRAME, number.size, index, at, page))
+                else:  # by this number the agent may have a page that it needs
+                    nowhere = value | _NOWHERE_BIT >> 8 * (8 - number.size)
+                    content[at : at + number.size] = nowhere.to_bytes(
+                        number.size, self._calls._order
+                    )
             case "domain":
-                new = self._calls.domid(value, self._must_be)
+                new = self._calls.domid(value, self._record)
                 content[at : at + number.size] = new.to_bytes(number.size, self._calls._order)
             case _:
                 raise Unreplayable(
@@ -450,7 +486,7 @@ class _Maker:
                 kind, target = self._address(value)
                 self._places.append((kind, 8, _IN_ARGUMENTS, index, target))
         elif resource == "domain":
-            self._arguments[index] = self._calls.domid(value, self._must_be)
+            self._arguments[index] = self._calls.domid(value, self._record)
         elif resource is not None:
             raise Unreplayable(f"it names a {resource} in a register")
 

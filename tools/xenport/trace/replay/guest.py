@@ -31,7 +31,7 @@ class Guest:
         self.domain = domain
         self.is_built = is_built
         self.target: Guest = self  #: whose frames the present call is about
-        self.is_found: bool | None = True  #: the frames that are named; None: it may be that not
+        self.is_found = True  #: the frames that are named are there
         self.exist: Callable[[], bool | None] = lambda: None  #: the domains that are named
         self.memory = RecordedMemory()
         self.ports: dict[int, int] = {}  #: by the trace's numbers
@@ -130,13 +130,11 @@ class Guest:
         self.domain.events.bind(port, "unbound")
         self.ports.setdefault(port.number, port.number)
 
-    def frame(self, recorded: int, is_found: bool | None) -> int:
+    def frame(self, recorded: int, is_found: bool) -> int:
         """The number of a frame: a page of the model's memory that stands for it, always the same.
         A machine's frames are those of the trace."""
-        if self.is_built or recorded >= NO_FRAME:
+        if self.is_built or not self.domain.cpu_class.translated or recorded >= NO_FRAME:
             return recorded
-        if not self.domain.cpu_class.translated:
-            return recorded if is_found is not False else NO_FRAME
         found = self._frames.get(recorded)
         if found is None:
             if not is_found:

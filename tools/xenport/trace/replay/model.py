@@ -34,7 +34,14 @@ from xenport.trace.replay.guest import Guest
 from xenport.trace.replay.inner import inner_calls
 from xenport.trace.replay.joined import joined
 from xenport.trace.replay.outcome import EQUAL, Outcome, Unreplayable
-from xenport.trace.replay.plan import BUILT, MULTICALL, Number, Plan, Plans
+from xenport.trace.replay.plan import (
+    BUILT,
+    MULTICALL,
+    Number,
+    Plan,
+    Plans,
+    frames_found,
+)
 
 if TYPE_CHECKING:
     from xenport.architecture import Architecture
@@ -49,9 +56,6 @@ _NO_BUFFER = Buffer("", 0, None, None)
 _MOST_VCPUS = 512
 _MOST_BOOTS = 4  # that are kept
 _LIMITED = "EVTCHNOP_expand_array"  # where it exists, tool stacks limit the ports of a domain
-
-_FRAMES_FOUND = {"EBUSY": True, "EEXIST": True, "EOPNOTSUPP": True, "EINVAL": False}
-"""By error: whether Xen has found the frames that the call names, or hardly has."""
 
 _MISSING = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, struct.error),
@@ -109,7 +113,7 @@ class Replay:
         self._comparison = Comparison(self.abi)
         self._order = self.abi.architecture.data_model.endian
         self._existence = Existence(self.abi, self._reach)
-        self._found = {-self.abi.errno(name): found for name, found in _FRAMES_FOUND.items()}
+        self._found = frames_found(self.abi)
         self._efault = -self.abi.errno("EFAULT")
         self._machines: dict[str, _Machine] = {}
         self._supposed: set[Guest] = set()  # that are there because calls name them
@@ -154,7 +158,7 @@ class Replay:
         must_be = record.result >= 0
         memory.faults = record.result == self._efault
         guest.target = guest
-        guest.is_found = must_be or self._found.get(record.result)
+        guest.is_found = must_be or record.result in self._found
         guest.exist = partial(self._existence.shown, plan.hypercall, record)
         placed = self._place(plan, record, guest, must_be) if plan.has_memory else []
         memory.buffers = [(one[0].address, one[1]) for one in placed]

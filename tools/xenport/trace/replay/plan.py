@@ -34,6 +34,14 @@ BUILT = frozenset(
 """Commands whose answer is the size of a domain or of the machine."""
 
 
+_FOUND = ("EBUSY", "EEXIST", "EOPNOTSUPP")
+
+
+def frames_found(abi: Abi) -> frozenset[int]:
+    """Results of calls that failed although Xen had found the frames that they name."""
+    return frozenset(-abi.errno(name) for name in _FOUND)
+
+
 class Number(NamedTuple):
     """An integer that names a resource."""
 
