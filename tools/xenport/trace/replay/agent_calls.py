@@ -41,8 +41,8 @@ _MACHINE = "it would change the machine that the agent runs on"
 _REFUSED = {
     **dict.fromkeys(
         ("set_trap_table", "set_callbacks", "callback_op", "stack_switch", "iret", "nmi_op",
-         "set_segment_base", "set_gdt", "update_descriptor", "fpu_taskswitch", "set_debugreg", "get_debugreg",
-         "VCPUOP_initialise", "VCPUOP_up", "VCPUOP_down", "VCPUOP_send_nmi"),
+         "set_segment_base", "set_gdt", "update_descriptor", "fpu_taskswitch", "set_debugreg",
+         "get_debugreg", "VCPUOP_initialise", "VCPUOP_up", "VCPUOP_down", "VCPUOP_send_nmi"),
         _OWN_STATE,
     ),
     **dict.fromkeys(
