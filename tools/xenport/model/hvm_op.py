@@ -18,6 +18,8 @@ command = handlers.command
 
 def _domain(call: Call, view: Any) -> Domain:
     domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
+    if not domain.cpu_class.hvm:
+        raise XenError("EINVAL")
     require_target(call.domain, domain)
     return domain
 

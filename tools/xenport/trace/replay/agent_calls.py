@@ -286,15 +286,15 @@ class AgentCalls:
             )
         )  # fmt: skip
 
-    def domid(self, domain: int, record: Record) -> int:
-        """The domid that stands for one of the trace's."""
+    def domid(self, domain: int, record: Record, field: str) -> int:
+        """The domid that stands for one of the trace's, in ``field`` of the call."""
         if domain == self._guest.domain:
             return self._guest.domid
         if domain >= _SPECIAL_DOMAINS or (domain == 0 and self._guest.domid):
             return domain
         hypercall = self._reach.hypercall(record.number)
         assert hypercall is not None
-        exists = self._existence.shown(hypercall, record)
+        exists = self._existence.shown(hypercall, record, field)
         if exists or (exists is None and (record.result or 0) >= 0):
             raise Unreplayable("it names another domain")
         return domain
@@ -454,7 +454,7 @@ class _Maker:
                         number.size, self._calls._order
                     )
             case "domain":
-                new = self._calls.domid(value, self._record)
+                new = self._calls.domid(value, self._record, number.field)
                 content[at : at + number.size] = new.to_bytes(number.size, self._calls._order)
             case _:
                 raise Unreplayable(
@@ -486,7 +486,8 @@ class _Maker:
                 kind, target = self._address(value)
                 self._places.append((kind, 8, _IN_ARGUMENTS, index, target))
         elif resource == "domain":
-            self._arguments[index] = self._calls.domid(value, self._record)
+            name = self._hypercall.args[index].name
+            self._arguments[index] = self._calls.domid(value, self._record, name)
         elif resource is not None:
             raise Unreplayable(f"it names a {resource} in a register")
 

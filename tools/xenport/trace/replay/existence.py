@@ -16,12 +16,15 @@ from xenport.trace.record import Record
 _NO_DOMAIN = "GNTST_bad_domain"
 """The one status of an entry that says so."""
 
+_NO_SUCH = {"no_such": "domain"}
+
 
 class _Results(NamedTuple):
     """Of a command: results by what they say of the domains that it names."""
 
     absent: frozenset[int]  #: one of them is not there
     open: frozenset[int]  #: Xen may not have looked for them
+    fields: frozenset[str]  #: what names those that Xen looks for
 
 
 class Existence:
@@ -33,9 +36,9 @@ class Existence:
         self._results = cache(self._find_results)
         self._status = abi.constants[_NO_DOMAIN].value if _NO_DOMAIN in abi.constants else None
 
-    def shown(self, hypercall: Hypercall, record: Record) -> bool | None:
-        """True: the domains that ``record`` names exist; False: one of them does not; None: the
-        answer does not say."""
+    def shown(self, hypercall: Hypercall, record: Record, field: str) -> bool | None:
+        """True: the domain that ``field`` of ``record`` names exists; False: it does not, or
+        another one that is named; None: the answer does not say."""
         command = self._command(hypercall, record)
         results = self._results(hypercall.name, command.name if command else "", record.caller)
         result = record.result or 0
@@ -43,7 +46,7 @@ class Existence:
             return False
         if command is not None and command.statuses and result >= 0:
             return not self._refuses(command, record)
-        return None if not results.absent or result in results.open else True
+        return True if field in results.fields and result not in results.open else None
 
     def _command(self, hypercall: Hypercall, record: Record) -> Command | None:
         if hypercall.selector is None or hypercall.structure is None:
@@ -55,14 +58,18 @@ class Existence:
     def _find_results(self, hypercall: str, command: str, caller: str) -> _Results:
         found = self._abi.hypercalls[hypercall]
         errors = [*found.errors, *(found.commands[command].errors if command else ())]
-        order = [
-            (-self._abi.errno(one.errno), {"no_such": "domain"} in (one.when or {}).values())
-            for one in errors
-            if caller in one.callers
-        ]
+        order: list[tuple[int, bool]] = []
+        fields: set[str] = set()
+        for one in errors:
+            if caller in one.callers:
+                when = (one.when or {}).items()
+                names = [name.rpartition(".")[2] for name, what in when if what == _NO_SUCH]
+                order.append((-self._abi.errno(one.errno), bool(names)))
+                fields.update(names)
         absent = frozenset(errno for errno, is_absent in order if is_absent)
         last = max((at for at, (_, is_absent) in enumerate(order) if is_absent), default=0)
-        return _Results(absent, frozenset(errno for errno, _ in order[:last]) - absent)
+        passed = frozenset(errno for errno, _ in order[:last])
+        return _Results(absent, passed - absent, frozenset(fields))
 
     def _refuses(self, command: Command, record: Record) -> bool:
         """Whether the status of an entry says that the domain is not there."""

@@ -32,7 +32,8 @@ class Guest:
         self.is_built = is_built
         self.target: Guest = self  #: whose frames the present call is about
         self.is_found = True  #: the frames that are named are there
-        self.exist: Callable[[], bool | None] = lambda: None  #: the domains that are named
+        #: Whether the domain exists that a field or argument of the present call names.
+        self.exists: Callable[[str], bool | None] = lambda _field: None
         self.memory = RecordedMemory()
         self.ports: dict[int, int] = {}  #: by the trace's numbers
         self.lost: set[int] = set()  #: ports that came with calls which were not replayed
@@ -48,20 +49,22 @@ class Guest:
         if not is_built and domain.vcpus:
             domain.vcpus[0].up()
 
-    def number(self, resource: str, recorded: int, whose: int | None, must_be: bool) -> int:
-        """The model's number for one that the guest gives Xen.
+    def number(
+        self, resource: str, field: str, recorded: int, whose: int | None, must_be: bool
+    ) -> int:
+        """The model's number for one that the guest gives Xen in ``field`` of the call.
 
         ``whose`` domain's it is if not the guest's own; ``must_be``: the call succeeded, and needs
         it. Raises `Unreplayable`.
         """
         match resource:
             case "port":
-                owner = self if whose is None else self.domain_named(whose)
+                owner = self if whose is None else self.domain_named(whose, field)
                 return recorded if owner is None else owner.port(recorded, must_be)
             case "frame":
                 return self.target.frame(recorded, self.is_found)
             case "domain":
-                self.target = self.domain_named(recorded) or self
+                self.target = self.domain_named(recorded, field) or self
                 return recorded
             case "mapping":
                 if recorded in self.lost_mappings:
@@ -70,11 +73,12 @@ class Guest:
             case _:
                 raise Unreplayable(f"it names a {resource} of the guest's, which memory describes")
 
-    def domain_named(self, number: int) -> Guest | None:
-        """The guest with a domid; None if there is none, or it is none that can be asked."""
+    def domain_named(self, number: int, field: str) -> Guest | None:
+        """The guest with a domid, which ``field`` of the present call has, or says whose it is;
+        None if there is none, or it is none that can be asked."""
         if number in (self._self, self.domain.id):
             return self
-        return None if number >= _SPECIAL_DOMAINS else self._other(number, self.exist())
+        return None if number >= _SPECIAL_DOMAINS else self._other(number, self.exists(field))
 
     def port(self, recorded: int, must_be: bool) -> int:
         """The number of one of the guest's ports."""

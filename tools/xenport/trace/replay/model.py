@@ -107,7 +107,7 @@ class Replay:
         if not self.architecture.model:
             raise InputError(f"there is no model of {metadata.architecture} {metadata.release}")
         self.abi: Abi = xenport.abi.load_for_model(metadata.architecture, metadata.release)
-        self.seen = seen
+        self._seen = seen
         self._reach = Reach(self.abi)
         self.decoder = Decoder(self.abi)  #: of the answers
         self._comparison = Comparison(self.abi)
@@ -149,7 +149,7 @@ class Replay:
         if record.result is None:
             raise Unreplayable("it did not return")
         guest = self._guests.get((record.boot, record.domain))  # type: ignore[arg-type]
-        if guest is None or record.vcpu is None or None in record.arguments:
+        if guest is None or guest.is_built or record.vcpu is None or None in record.arguments:
             guest = self._caller(record)
         if record.vcpu >= len(guest.domain.vcpus):  # type: ignore[operator]
             raise Unreplayable("no domain has so many vcpus")
@@ -159,13 +159,14 @@ class Replay:
         memory.faults = record.result == self._efault
         guest.target = guest
         guest.is_found = must_be or record.result in self._found
-        guest.exist = partial(self._existence.shown, plan.hypercall, record)
+        guest.exists = partial(self._existence.shown, plan.hypercall, record)
         placed = self._place(plan, record, guest, must_be) if plan.has_memory else []
         memory.buffers = [(one[0].address, one[1]) for one in placed]
         arguments: list[int] = [*record.arguments, 0, 0, 0, 0, 0, 0]  # type: ignore[list-item]
         for index, mask, resource in plan.registers:
             value = arguments[index] & mask
-            arguments[index] = guest.number(resource, value, None, must_be)
+            field = plan.hypercall.args[index].name
+            arguments[index] = guest.number(resource, field, value, None, must_be)
         if vcpu.is_down:
             vcpu.up()
         if plan.asks_whether_up:
@@ -354,12 +355,12 @@ class Replay:
                 whose = self._integer(before, start + offset, width)
             if number.direction == "out":
                 if number.resource == "port" and must_be and buffer.after is not None:
-                    owner = guest if whose is None else guest.domain_named(whose)
+                    owner = guest if whose is None else guest.domain_named(whose, number.field)
                     if owner is not None:
                         owner.make_room(self._integer(buffer.after, at, number.size))
                 continue
             needed = must_be and (number.resource != "port" or direction == "in")
-            new = guest.number(number.resource, value, whose, needed)
+            new = guest.number(number.resource, number.field, value, whose, needed)
             if new != value:
                 new &= (1 << 8 * number.size) - 1
                 content[at : at + number.size] = new.to_bytes(number.size, self._order)
@@ -380,7 +381,7 @@ class Replay:
             if number.whose is not None:
                 offset, size = number.whose
                 domid = self._integer(recorded, start + offset, size)
-                owner = guest.domain_named(domid)
+                owner = guest.domain_named(domid, number.field)
             if owner is not None:
                 at = start + number.offset
                 old = self._integer(recorded, at, number.size)
@@ -414,8 +415,10 @@ class Replay:
         """Who called, in the model. Raises `Unreplayable` if the trace does not say."""
         if record.domain is None or record.vcpu is None or None in record.arguments:
             raise Unreplayable("the trace lacks who called or with what arguments")
-        guest = self._guests.get((record.boot, record.domain))
-        return guest or self._guest(record.boot, record.domain)
+        if record.boot in self._machines:
+            # Whoever built it did more than hypercalls: it is as if it had been there before.
+            self._machines[record.boot].domains.pop(record.domain, None)
+        return self._guest(record.boot, record.domain)
 
     def _guest(self, boot: str, number: int) -> Guest:
         """Makes a domain; one of which the trace has no hypercall has no vcpu."""
@@ -424,7 +427,7 @@ class Replay:
             self._forget_boots()
             machine = self._machines[boot] = _Machine(self, boot)
         domain = machine.domains.get(number)
-        seen = self.seen.get((boot, number))
+        seen = self._seen.get((boot, number))
         is_built = domain is not None
         if domain is None:
             caller = seen.caller if seen else next(d.guest for d in machine.domains.values())
@@ -434,6 +437,7 @@ class Replay:
                 caller,
                 adapter,
                 is_control=number == 0,
+                is_console=number != 0 and seen is not None and seen.prints,
                 max_vcpus=seen.vcpus if seen else 0,
                 max_port=DOMU_MAX_PORT if number and _LIMITED in self.abi.constants else None,
             )
@@ -463,7 +467,7 @@ class Replay:
             return None
         if found is None and (exists or number in domains):
             found = self._guest(boot, number)
-            if not found.is_built and (boot, number) not in self.seen:
+            if not found.is_built and (boot, number) not in self._seen:
                 self._supposed.add(found)
         return found
 
@@ -496,20 +500,6 @@ class _Machine(Hypervisor):
         super().__init__(replay.abi, replay.architecture, console=lambda _: None)
         self._replay = replay
         self._boot = boot
-
-    def add_domain(
-        self,
-        number: int,
-        guest: str,
-        cpu_class: type[Cpu],
-        **facts: Any,
-    ) -> Domain:
-        """See `Hypervisor`. Who makes hypercalls in the trace is no domain that stands still."""
-        seen = self._replay.seen.get((self._boot, number))
-        if seen is not None:
-            cpu_class = detached(self.architecture, guest)
-            facts["is_console"] = number != 0 and seen.prints
-        return super().add_domain(number, guest, cpu_class, **facts)
 
     def remove_domain(self, domain: Domain) -> None:
         """See `Hypervisor`."""

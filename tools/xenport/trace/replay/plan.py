@@ -52,6 +52,7 @@ class Number(NamedTuple):
     whose: (
         tuple[int, int] | None
     )  #: offset and size of the domid_t that says so; None: the caller's
+    field: str = ""  #: its name, or that of the domid_t which says whose it is
     is_machine_frame: bool = False  #: where a hypercall names such
 
 
@@ -218,10 +219,13 @@ def _members(layout: Layout, wanted: str, base: int = 0) -> Iterator[Number]:
         if field.layout.fields:
             yield from _members(field.layout, wanted, at)
         elif field.layout.kind == "int" and field.resource is not None:
-            whose = None
-            if field.name.endswith("port"):
+            whose, name = None, field.name
+            if name.endswith("port"):
                 # The ports of another domain: `remote_port` beside `remote_dom`.
-                domain = layout.by_name.get(field.name.removesuffix("port") + "dom")
-                whose = None if domain is None else (base + domain.offset, domain.size)
+                domain = layout.by_name.get(name.removesuffix("port") + "dom")
+                if domain is not None:
+                    whose, name = (base + domain.offset, domain.size), domain.name
             is_machine_frame = field.resource == "frame" and "gfn" not in field.name
-            yield Number(at, field.size, field.resource, field.direction, whose, is_machine_frame)
+            yield Number(
+                at, field.size, field.resource, field.direction, whose, name, is_machine_frame
+            )
