@@ -7,6 +7,7 @@ from collections.abc import Callable
 from xenport.model.cpu.detached import FRAMES
 from xenport.model.domain import Domain
 from xenport.model.events import Port
+from xenport.model.policy import Silo
 from xenport.trace.replay.memory import RecordedMemory
 from xenport.trace.replay.outcome import Unreplayable
 
@@ -15,6 +16,7 @@ NO_FRAME = 1 << 48
 
 _SPECIAL_DOMAINS = 0x7FF0  # DOMID_FIRST_RESERVED
 _NO_PORT = 1 << 30
+_PEER = "remote_dom"  # who may use a port
 _MOST_PORTS = 4096  # that are made to keep the numbers of a trace
 
 
@@ -31,6 +33,7 @@ class Guest:
         self.domain = domain
         self.is_built = is_built
         self.target: Guest = self  #: whose frames the present call is about
+        self.has_succeeded = True  #: the present call
         self.is_found = True  #: the frames that are named are there
         #: Whether the domain exists that a field or argument of the present call names.
         self.exists: Callable[[str], bool | None] = lambda _field: None
@@ -78,7 +81,12 @@ class Guest:
         None if there is none, or it is none that can be asked."""
         if number in (self._self, self.domain.id):
             return self
-        return None if number >= _SPECIAL_DOMAINS else self._other(number, self.exists(field))
+        if number >= _SPECIAL_DOMAINS:
+            return None
+        exists = self.exists(field)
+        if exists is None and field == _PEER and isinstance(self.domain.hypervisor.policy, Silo):
+            exists = self.has_succeeded or None  # this policy wants to know about both
+        return self._other(number, exists)
 
     def port(self, recorded: int, must_be: bool) -> int:
         """The number of one of the guest's ports."""

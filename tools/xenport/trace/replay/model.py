@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xenport.abi
 from xenport import architecture
@@ -46,7 +46,6 @@ from xenport.trace.replay.plan import (
 if TYPE_CHECKING:
     from xenport.architecture import Architecture
     from xenport.model.call import Arguments
-    from xenport.model.cpu.base import Cpu
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
@@ -158,6 +157,7 @@ class Replay:
         must_be = record.result >= 0
         memory.faults = record.result == self._efault
         guest.target = guest
+        guest.has_succeeded = must_be
         guest.is_found = must_be or record.result in self._found
         guest.exists = partial(self._existence.shown, plan.hypercall, record)
         placed = self._place(plan, record, guest, must_be) if plan.has_memory else []
