@@ -239,20 +239,6 @@ def test_arguments_of_domctl_are_members_of_its_union(abi: Abi) -> None:
                 assert command.arg.member.count(".") == 1, command.name
 
 
-def test_conditions_name_states_that_exist(abi: Abi) -> None:
-    known = {"free", "reserved", "unbound", "interdomain", "virq", "pirq", "ipi", "xen"}
-    known |= {"global", "bound", "initialised", "up", "foreign", "dying"}
-    known |= {"caller", "hvm", "control", "hardware", "fifo", "console", "pirqs"}
-    for call in abi.hypercalls.values():
-        errors = [*call.errors, *(e for command in call.commands.values() for e in command.errors)]
-        for error in errors:
-            for name, condition in (error.when or {}).items():
-                if isinstance(condition, dict) and name != "xen":  # ports have words of their own
-                    for kind in ("state", "not_state"):
-                        states = condition.get(kind, [])
-                        assert set([states] if isinstance(states, str) else states) <= known
-
-
 def test_sentences_are_short_and_plain(abi: Abi) -> None:
     for constant in abi.constants.values():
         assert len(constant.doc) < 250

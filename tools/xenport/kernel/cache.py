@@ -69,14 +69,32 @@ def publish_folder(path: Path, make: Callable[[Path], object]) -> Path:
 
 @contextlib.contextmanager
 def _workspace(path: Path) -> Iterator[Path]:
-    """A temporary folder on the same file system, while nobody else makes ``path``.
-
-    The lock's file goes when ``path`` is there: nobody needs it any more.
-    """
+    """A temporary folder on the same file system, while nobody else makes ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(f".{path.name}.lock")
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}-", dir=path.parent) as folder:
-            yield Path(folder)
-        lock.unlink(missing_ok=True)
+    with (
+        _locked(path.with_name(f".{path.name}.lock")),
+        tempfile.TemporaryDirectory(prefix=f".{os.getpid()}-", dir=path.parent) as folder,
+    ):
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _locked(lock: Path) -> Iterator[None]:
+    """While nobody else has ``lock``, a file that goes afterwards."""
+    while True:
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if not _is_at(held.fileno(), lock):
+                continue  # gone with whoever had it: others may have one of that name by now
+            try:
+                yield
+            finally:
+                lock.unlink()
+            return
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
