@@ -33,6 +33,7 @@ class Stream:
         self._file = file
         self._names = names
         self._boot = boot
+        self._bits = 8 * abi.architecture.data_model.sizes["long"]
         self._callers = list(abi.architecture.guests)
         self._known = abi.hypercall_by_number
         self._paths: dict[tuple[str, int, int], str] = {}
@@ -132,7 +133,7 @@ class Stream:
             known = self._known.get(record.number)
             record = record._replace(
                 returned=time,
-                result=None if continued or not comes_back(known) else _signed(result),
+                result=None if continued or not comes_back(known) else _signed(result, self._bits),
                 continued=bool(continued),
                 buffers=tuple(map(self._after, record.buffers)),
             )
@@ -162,5 +163,7 @@ class Stream:
                 self._back.add(number)
 
 
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
+def _signed(value: int, bits: int) -> int:
+    """A register of so many bits, which came as one of 64."""
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value

@@ -113,6 +113,7 @@ class Replay:
         self._order = self.abi.architecture.data_model.endian
         self._existence = Existence(self.abi, self._reach)
         self._found = frames_found(self.abi)
+        self._bits = 8 * self.abi.architecture.data_model.sizes["long"]
         self._efault = -self.abi.errno("EFAULT")
         self._machines: dict[str, _Machine] = {}
         self._supposed: set[Guest] = set()  # that are there because calls name them
@@ -184,8 +185,9 @@ class Replay:
             hypervisor.diagnostics.clear()
             if lacking:
                 raise Unreplayable("the model does not have it")
-        if result >> 63 > 0:
-            result -= 1 << 64
+        if result >> (self._bits - 1):
+            result &= (1 << self._bits) - 1
+            result -= result >> (self._bits - 1) << self._bits
         if not placed and result == record.result:
             return EQUAL
         return self._compared(record, result, placed, guest)
