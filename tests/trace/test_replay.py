@@ -9,9 +9,8 @@ from click.testing import CliRunner, Result
 from trace_records import METADATA, record
 
 import xenport.abi
-from xenport import architecture, cli, content
+from xenport import cli, content
 from xenport.errors import InputError
-from xenport.model.adapters import cpu_class
 from xenport.model.core import HANDLERS
 from xenport.trace import Buffer, CallKind, Metadata, Record
 from xenport.trace.replay import Outcome, Replay, seen_in
@@ -140,21 +139,30 @@ def test_domains_that_calls_show() -> None:
     assert [outcome.kind for outcome in outcomes] == ["equal"] * 4
 
 
-def test_a_command_without_a_handler() -> None:
-    """What the model does not have is no verdict on the model."""
-    abi = xenport.abi.load("x86_64", "4.17")
-    command = abi.hypercalls["hvm_op"].commands["HVMOP_xentrace"]
-    handlers = cpu_class(architecture.load("x86_64"), "pv").handlers
-    assert command.name not in {*HANDLERS, *handlers}, "choose another command"
+@pytest.mark.parametrize("result", [0, -2, -16, -22])
+@pytest.mark.parametrize("frame", [0, 4095, 4096, (1 << 48) - 1, 1 << 48, (1 << 64) - 1])
+def test_any_frame(frame: int, result: int) -> None:
+    """Guests write ~0 for none, and what a call names that was refused may be any number."""
+    content = bytearray(ABI.sizeof("xen_remove_from_physmap"))
+    view = ABI.view("xen_remove_from_physmap", content)
+    view.domid, view.gpfn = SELF, frame
+    data = bytes(content)
     one = record(
         0,
-        caller="pv",
-        number=abi.hypercalls["hvm_op"].number,
-        arguments=(command.number, 0x1000),
-        buffers=(Buffer("arg", 0x1000, bytes(64), bytes(64)),),
+        number=ABI.hypercalls["memory_op"].number,
+        arguments=(ABI.constant("XENMEM_remove_from_physmap"), 0x1000),
+        result=result,
+        buffers=(Buffer("arg", 0x1000, data, data),),
     )
-    replay = Replay(Metadata("x86_64", "4.17", ""), seen_in([CallKind.of(one)], abi))
-    [(_, outcome)] = replay.outcomes([one])
+    [outcome] = replayed([one])
+    if result == -2:
+        assert outcome.kind == "equal"  # nothing is there
+
+
+def test_a_command_without_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the model does not have is no verdict on the model."""
+    monkeypatch.delitem(HANDLERS, "EVTCHNOP_send")  # which commands have none changes
+    [outcome] = replayed([event("EVTCHNOP_send", word(3))])
     assert (outcome.kind, outcome.reason) == ("not replayable", "the model does not have it")
 
 

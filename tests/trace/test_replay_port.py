@@ -94,6 +94,44 @@ def test_unreadable_memory(outcomes: list[Outcome]) -> None:
     assert outcomes[len(EVENTS) + 2].kind == "equal"
 
 
+def memory(command: str, structure: str, result: int, **fields: int) -> Record:
+    """A command of memory_op by the control domain."""
+    content = bytearray(ABI.sizeof(structure))
+    view = ABI.view(structure, content)
+    for name, value in {"domid": SELF, **fields}.items():
+        setattr(view, name, value)
+    data = bytes(content)
+    return record(
+        0,
+        domain=0,
+        number=ABI.hypercalls["memory_op"].number,
+        arguments=(ABI.constant(command), 0x1008),
+        result=result,
+        buffers=(Buffer("arg", 0x1008, data, data),),
+    )
+
+
+def test_the_agent_keeps_its_memory() -> None:
+    """A call that was refused for its frame names one that is nowhere, not one of the agent's."""
+    kernel = 0x4400_0000 >> 12  # where the model puts it
+    frames = range(kernel, kernel + 1024, 64)
+    remove = [
+        memory("XENMEM_remove_from_physmap", "xen_remove_from_physmap", -2, gpfn=frame)
+        for frame in frames
+    ]
+    outcomes = replayed([*remove, *EVENTS])
+    assert {outcome.kind for outcome in outcomes} == {"equal"}
+
+
+def test_frames_in_a_number_that_is_not_one() -> None:
+    """`idx` is a frame if the space is XENMAPSPACE_gmfn, and the agent needs its own."""
+    space = ABI.constant("XENMAPSPACE_gmfn_foreign")
+    [outcome] = replayed(
+        [memory("XENMEM_add_to_physmap", "xen_add_to_physmap", -38, space=space, idx=5, gpfn=6)]
+    )
+    assert outcome.reason == "it is about memory that the agent does not have"
+
+
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
