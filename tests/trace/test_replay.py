@@ -161,7 +161,7 @@ def test_any_frame(frame: int, result: int) -> None:
 
 def test_a_command_without_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the model does not have is no verdict on the model."""
-    monkeypatch.delitem(HANDLERS, "EVTCHNOP_send")  # which commands have none changes
+    monkeypatch.delitem(HANDLERS._handlers, "EVTCHNOP_send")  # which commands have none changes
     [outcome] = replayed([event("EVTCHNOP_send", word(3))])
     assert (outcome.kind, outcome.reason) == ("not replayable", "the model does not have it")
 
