@@ -347,6 +347,39 @@ TEST(memory_move_page, MEMORY, "a page of the guest can be moved to another fram
 }
 
 /*
+ * Background: On x86 pages of the guest's own that follow each other can be moved at once.
+ * Provoked by: two of three pages with a mark in each, moved to where others were.
+ * Expected: the marks at the new frames, and nothing at the old ones; the third stays.
+ * Source: memory.h (XENMAPSPACE_gmfn_range); common/memory.c, xenmem_add_to_physmap().
+ */
+TEST(memory_move_pages, MEMORY, "pages of the guest can be moved to other frames", .needs = "hvm")
+{
+    enum { MOVED = 2, ALL };
+    static page_t from[ALL], to[ALL];
+    struct xen_add_to_physmap move = {
+        .domid = DOMID_SELF,
+        .space = XENMAPSPACE_gmfn_range,
+        .size = MOVED,
+        .idx = arch_frame(from[0]),
+        .gpfn = arch_frame(to[0]),
+    };
+
+    for (unsigned int i = 0; i < ALL; i++) {
+        *(volatile uint32_t *)from[i] = 0x12345678 + i;
+        *(volatile uint32_t *)to[i] = 0;
+    }
+    CHECK_EQ(hypercall_memory_op(XENMEM_add_to_physmap, &move), 0);
+    for (unsigned int i = 0; i < MOVED; i++) {
+        CHECK_EQ(*(volatile uint32_t *)to[i], 0x12345678 + i);
+        CHECK_ERRNO(unmap(DOMID_SELF, arch_frame(from[i])), ENOENT);
+        CHECK_EQ(get(&from[i]), 1);
+        CHECK(is_usable(&from[i]));
+    }
+    CHECK_EQ(*(volatile uint32_t *)to[MOVED], 0);
+    CHECK_EQ(*(volatile uint32_t *)from[MOVED], 0x12345678 + MOVED);
+}
+
+/*
  * Background: shared_info is mapped already when a test runs. On x86 mapping it again moves it; Arm
  * insists that it be unmapped first, and before 4.17 mapped it a second time.
  * Provoked by: shared_info mapped at another page.
@@ -594,15 +627,15 @@ static long memory_map(struct e820_entry *entries, unsigned int *count)
 /*
  * Background: A PVH dom0 is told the machine's map, with its own memory as RAM; a domU the one that its
  * builder has given to Xen.
- * Provoked by: the whole map; the first entry only; the map at an address where nothing is.
- * Expected: entries, one of them RAM; one entry, the same as before; -EFAULT.
+ * Provoked by: the whole map; the first entry only; none; the map at an address where nothing is.
+ * Expected: entries, one of them RAM; one entry, the same as before; none; -EFAULT.
  * Source: memory.h (XENMEM_memory_map); arch/x86/mm.c, arch_memory_op().
  */
 TEST(memory_map_told, MEMORY, "a guest that has a map of its memory is told it",
      .needs = "hvm|domu pv|hvm")
 {
     static struct e820_entry entries[128], first;
-    unsigned int count = 128, one = 1;
+    unsigned int count = 128, one = 1, none = 0;
     bool ram = false;
 
     CHECK_EQ(memory_map(entries, &count), 0);
@@ -614,6 +647,8 @@ TEST(memory_map_told, MEMORY, "a guest that has a map of its memory is told it",
     CHECK_EQ(memory_map(&first, &one), 0);
     CHECK_EQ(one, 1);
     CHECK_EQ(memcmp(&first, entries, sizeof(first)), 0);
+    CHECK_EQ(memory_map(&first, &none), 0);
+    CHECK_EQ(none, 0);
 
     one = 1;
     CHECK_ERRNO(memory_map(arch_unmapped_pointer(), &one), EFAULT);

@@ -25,8 +25,8 @@ static long frames_of_table(unsigned int command, unsigned int room, void *list,
 
 /*
  * Background: A tool that saves PV guests maps the table of machine frames, piece by piece.
- * Provoked by: the frames of the table's pieces; of one of them only; a list at no address.
- * Expected: some; the first; -EFAULT.
+ * Provoked by: the frames of the table's pieces; of one of them only; of none; a list at no address.
+ * Expected: some; the first; none; -EFAULT.
  * Source: memory.h (XENMEM_machphys_mfn_list); arch/x86/x86_64/mm.c, subarch_memory_op().
  */
 TEST(machphys_frames, MEMORY, "a guest is told where the table of machine frames lies",
@@ -34,7 +34,7 @@ TEST(machphys_frames, MEMORY, "a guest is told where the table of machine frames
 {
     static xen_pfn_t frames[64];
     xen_pfn_t first = 0;
-    unsigned int count, one;
+    unsigned int count, one, none;
 
     CHECK_EQ(frames_of_table(XENMEM_machphys_mfn_list, 64, frames, &count), 0);
     CHECK(count >= 1 && count <= 64);
@@ -42,6 +42,8 @@ TEST(machphys_frames, MEMORY, "a guest is told where the table of machine frames
     CHECK_EQ(frames_of_table(XENMEM_machphys_mfn_list, 1, &first, &one), 0);
     CHECK_EQ(one, 1);
     CHECK_EQ(first, frames[0]);
+    CHECK_EQ(frames_of_table(XENMEM_machphys_mfn_list, 0, &first, &none), 0);
+    CHECK_EQ(none, 0);
     CHECK_ERRNO(frames_of_table(XENMEM_machphys_mfn_list, 1, nowhere(), &one), EFAULT);
 }
 

@@ -47,7 +47,7 @@ static const unsigned long *machphys_table(void)
  * are in a table that Xen maps for all guests to read.
  * Provoked by: the question where it is; the entry of a page of the kernel; an answer to no
  * address.
- * Expected: a table that is not empty; the page's own number; -EFAULT.
+ * Expected: a table of whole pages, not empty; the page's own number; -EFAULT.
  * Source: memory.h (XENMEM_machphys_mapping); arch/x86/mm.c, arch_memory_op().
  */
 TEST(pv_machphys, MEMORY, "the table of machine frames names the pages of the guest",
@@ -58,6 +58,7 @@ TEST(pv_machphys, MEMORY, "the table of machine frames names the pages of the gu
 
     CHECK_EQ(hypercall_memory_op(XENMEM_machphys_mapping, &mapping), 0);
     CHECK(mapping.v_start < mapping.v_end);
+    CHECK_EQ((mapping.v_start | mapping.v_end) % PAGE_SIZE, 0);
     CHECK(mapping.max_mfn >= arch_frame(page));
     CHECK_EQ(machphys_table()[arch_frame(page)], pfn_of(page));
     CHECK_ERRNO(hypercall_memory_op(XENMEM_machphys_mapping, arch_unmapped_pointer()), EFAULT);
