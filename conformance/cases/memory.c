@@ -647,8 +647,10 @@ TEST(memory_map_told, MEMORY, "a guest that has a map of its memory is told it",
     CHECK_EQ(memory_map(&first, &one), 0);
     CHECK_EQ(one, 1);
     CHECK_EQ(memcmp(&first, entries, sizeof(first)), 0);
+    first.size = 0;
     CHECK_EQ(memory_map(&first, &none), 0);
     CHECK_EQ(none, 0);
+    CHECK_EQ(first.size, 0);
 
     one = 1;
     CHECK_ERRNO(memory_map(arch_unmapped_pointer(), &one), EFAULT);

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import xenport.abi
 from xenport import architecture
@@ -17,6 +17,8 @@ from xenport.model.machine import End
 
 MOST_CALLS = 20_000
 """Of a broken command in a boot. A guest may call it for ever, and virtual time stands still."""
+
+_T = TypeVar("_T")
 
 _OTHER = "EINVAL"  # in place of any other errno
 _ANOTHER = "ESRCH"  # in place of that one
@@ -97,11 +99,11 @@ def _with_wrong_member(fault: Fault, handler: Handler) -> Handler:
     """Of a structure that the dispatcher copies."""
 
     def reads(call: Call) -> int | None:
-        before = _increment(call.view, fault.detail)
+        undo = _increment(call.view, fault.detail)
         try:
             return handler(call)
         finally:
-            _set(call.view, fault.detail, before)
+            undo(call.view)
 
     def answers(call: Call) -> int | None:
         result = handler(call)
@@ -116,42 +118,53 @@ def _with_wrong_element(
 ) -> Handler:
     """Of the first element of an array, which the handler copies itself."""
 
-    def change(call: Call, value: int | None = None) -> int | None:
+    def change(call: Call, edit: Callable[[Any], _T]) -> _T | None:
+        """None if there is no element, or none that can be written."""
         try:
             data = call.vcpu.copy_in(call.handle, argument.layout.size)
-            view = abi.view(argument.type, data)
-            before = _increment(view, fault.detail)
-            if value is not None:
-                _set(view, fault.detail, value)
+            done = edit(abi.view(argument.type, data))
             call.vcpu.copy_out(call.handle, data)
-        except XenError:  # no element, or none that can be written
+        except XenError:
             return None
-        return before
+        return done
+
+    def increment(view: Any) -> Callable[[Any], None]:
+        return _increment(view, fault.detail)
 
     def reads(call: Call) -> int | None:
-        before = change(call)
+        undo = change(call, increment)
         try:
             return handler(call)
         finally:
-            if before is not None:
-                change(call, before)
+            if undo is not None:
+                change(call, undo)
 
     def answers(call: Call) -> int | None:
         result = handler(call)
-        change(call)
+        change(call, increment)
         return result
 
     return reads if fault.kind == "reads" else answers
 
 
-def _increment(view: Any, path: str) -> int:
-    """Adds one to a field, or takes one away where it is at its highest; returns what it was."""
-    before: int = attrgetter(path)(view)
+def _increment(view: Any, path: str) -> Callable[[Any], None]:
+    """Adds one to a field, or takes one away where it is at its highest.
+
+    The answer gives a view its old value back, if nobody has written another meanwhile.
+    """
+    field = attrgetter(path)
+    before: int = field(view)
     try:
         _set(view, path, before + 1)
     except struct.error:
         _set(view, path, before - 1)
-    return before
+    wrong = field(view)
+
+    def undo(later: Any) -> None:
+        if field(later) == wrong:
+            _set(later, path, before)
+
+    return undo
 
 
 def _set(view: Any, path: str, value: int) -> None:
