@@ -81,7 +81,7 @@ def test_arm64(tmp_path: Path) -> None:
 
 def test_x86_64(tmp_path: Path) -> None:
     """PV and HVM, as dom0 and as a domain that dom0 builds."""
-    chosen = "evtchn_send_refused and (pv64-dom0 or pvh64-domU) and not credit"
+    chosen = "(evtchn_send_refused or pv_mmu_update) and (pv64-dom0 or pvh64-domU) and not credit"
     path = recorded(tmp_path, "xen-4.17-amd64", chosen)
     boots = check(path, {"pv64-dom0": {(0, "pv")}, "pvh64-domU": {(0, "pv"), (1, "hvm")}})
     decoder = Decoder(xenport.abi.load("x86_64", "4.17"))
@@ -91,6 +91,13 @@ def test_x86_64(tmp_path: Path) -> None:
         for name in decoder.commands(one)
     }
     assert "port -> " in str(list(decoder.memory(calls[1, "EVTCHNOP_alloc_unbound"])))
+    # The fourth argument of a PV guest, in a register of its own.
+    [mine] = {
+        one.arguments[3]
+        for one in boots["pv64-dom0/tests-1"]
+        if decoder.commands(one) == ["MMUEXT_INVLPG_LOCAL"]
+    }
+    assert mine == decoder.abi.constant("DOMID_SELF")
     # Nested: the list of frames that dom0's request leads to.
     populate = calls[0, "XENMEM_populate_physmap"]
     [argument, frames] = populate.buffers
