@@ -7,6 +7,7 @@
 
 #include <domctl.h>
 #include <hvm/params.h>
+#include <memory.h>
 #include <vm_event.h>
 
 static struct xen_domctl *ring_request(uint32_t op, uint32_t mode)
@@ -56,6 +57,76 @@ TEST(domctl_vm_event_op, CONTROL, "a domain's events go to a ring", .needs = "do
     request = ring_request(XEN_VM_EVENT_ENABLE, XEN_DOMCTL_VM_EVENT_OP_MONITOR);
     request->domain = own_domain();
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+}
+
+static long access(uint8_t op, uint64_t frame, uint32_t count, uint8_t *rights)
+{
+    struct xen_mem_access_op request = {
+        .op = op, .access = *rights, .domid = CHILD, .nr = count, .pfn = frame};
+    long rc = hypercall_memory_op(XENMEM_access_op, &request);
+
+    *rights = request.access;
+    return rc;
+}
+
+static long set_access(uint64_t frame, uint32_t count, uint8_t rights)
+{
+    return access(XENMEM_access_op_set_access, frame, count, &rights);
+}
+
+static uint8_t access_to(uint64_t frame)
+{
+    uint8_t rights = 0xff;
+
+    CHECK_EQ(access(XENMEM_access_op_get_access, frame, 1, &rights), 0);
+    return rights;
+}
+
+/*
+ * Background: A monitor restricts what a guest may do with its pages, and is told when it does more.
+ * Provoked by: the rights of pages, before they are set and after; rights for pages to come, and a page that gets these; a
+ * frame without memory, frames past the last one; rights and an operation that there are not; a list of pages.
+ * Expected: all rights, and those that were set; the same; -ESRCH, -EINVAL; -EINVAL, -ENOSYS; -EOPNOTSUPP. -ENOSYS for
+ * all where Xen was built without it.
+ * Source: memory.h (XENMEM_access_op); common/mem_access.c; arch/arm/mem_access.c.
+ */
+TEST(memory_access, CONTROL, "a monitor restricts what a guest may do with its pages",
+     .needs = "arm dom0")
+{
+    struct xen_hvm_param param = {
+        .domid = CHILD, .index = HVM_PARAM_MONITOR_RING_PFN, .value = CHILD_FRAME + 1};
+    struct xen_remove_from_physmap remove = {.domid = CHILD, .gpfn = CHILD_FRAME + 8};
+    uint8_t rights = XENMEM_access_rwx;
+
+    child_create_with_memory(CHILD);
+    CHECK_EQ(hypercall_hvm_op(HVMOP_set_param, &param), 0);
+    CHECK_EQ(ring(XEN_VM_EVENT_ENABLE), 0);
+    if (access(XENMEM_access_op_get_access, CHILD_FRAME, 1, &rights) == -XEN_ENOSYS) {
+        child_destroy(CHILD);
+        return;
+    }
+    CHECK_EQ(access_to(CHILD_FRAME + 4), XENMEM_access_rwx);
+    CHECK_EQ(set_access(CHILD_FRAME + 4, 2, XENMEM_access_rx), 0);
+    CHECK_EQ(access_to(CHILD_FRAME + 3), XENMEM_access_rwx);
+    CHECK_EQ(access_to(CHILD_FRAME + 4), XENMEM_access_rx);
+    CHECK_EQ(access_to(CHILD_FRAME + 5), XENMEM_access_rx);
+    CHECK_EQ(access_to(CHILD_FRAME + 6), XENMEM_access_rwx);
+    CHECK_EQ(access_to(~0ull), XENMEM_access_rwx);
+    CHECK_EQ(set_access(~0ull, 0, XENMEM_access_rw), 0);
+    CHECK_EQ(access_to(~0ull), XENMEM_access_rw);
+    CHECK_EQ(set_access(CHILD_FRAME + 5, 1, XENMEM_access_default), 0);
+    CHECK_EQ(access_to(CHILD_FRAME + 5), XENMEM_access_rw);
+    CHECK_EQ(set_access(CHILD_FRAME + 4, 1, XENMEM_access_rwx), 0);
+    CHECK_EQ(access_to(CHILD_FRAME + 4), XENMEM_access_rwx);
+
+    CHECK_EQ(hypercall_memory_op(XENMEM_remove_from_physmap, &remove), 0);
+    CHECK_ERRNO(access(XENMEM_access_op_get_access, CHILD_FRAME + 8, 1, &rights), ESRCH);
+    CHECK_ERRNO(access(XENMEM_access_op_get_access, CHILD_FRAME + CHILD_PAGES, 1, &rights), EINVAL);
+    CHECK_ERRNO(set_access(CHILD_FRAME, CHILD_PAGES + 1, XENMEM_access_rw), EINVAL);
+    CHECK_ERRNO(set_access(CHILD_FRAME, 1, XENMEM_access_default + 1), EINVAL);
+    CHECK_ERRNO(access(99, CHILD_FRAME, 1, &rights), ENOSYS);
+    CHECK_ERRNO(access(XENMEM_access_op_set_access_multi, CHILD_FRAME, 0, &rights), EOPNOTSUPP);
+    child_destroy(CHILD);
 }
 
 /*

@@ -65,6 +65,7 @@ class Server:
     is_enabled: bool = False
     frames: list[int] = field(default_factory=list)  #: where its pages are in the guest
     pages: list[Page | None] = field(default_factory=list)  #: while they are not there
+    taken: list[Page] = field(default_factory=list)  #: the same, once its owner has them
     ranges: list[Ranges] = field(default_factory=lambda: [Ranges(), Ranges(), Ranges()])
 
     @property

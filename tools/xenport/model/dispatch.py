@@ -359,7 +359,8 @@ class Dispatcher:
         hypercall = self._abi.hypercalls[thing.hypercall] if isinstance(thing, Command) else thing
         is_missing = thing.name not in self._handlers
         is_narrower = thing.privilege != hypercall.privilege
-        if is_missing or is_narrower or hypercall.name in self._refused_here:
+        is_refused_here = hypercall.name in self._refused_here or thing.name in self._refused_here
+        if is_missing or is_narrower or is_refused_here:
             return self._behind_declared(hypercall, thing, handler, is_missing)
         return handler
 

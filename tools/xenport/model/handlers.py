@@ -19,7 +19,8 @@ class Handlers(Mapping[str, Handler]):
     A handler gets a `Call`, returns the hypercall's result (``None`` means 0) or raises `XenError`.
     ``checks`` holds, by hypercall, what is checked before the command is even looked at,
     ``command_masks`` which bits of the argument are the command, where that is not all of it, and
-    ``declared`` the hypercalls whose handlers need not look for what abi/ has conditions for.
+    ``declared`` the hypercalls and commands whose handlers need not look for what abi/ has
+    conditions for.
     """
 
     def __init__(self, *parts: Handlers) -> None:
@@ -55,10 +56,11 @@ class Handlers(Mapping[str, Handler]):
 
         return register
 
-    def refuse_declared(self, *hypercalls: str) -> None:
+    def refuse_declared(self, *names: str) -> None:
         """The errors that abi/ declares with conditions (`xenport.model.declared`) are returned
-        before a handler of these hypercalls is called; it has to look for the others only."""
-        self.declared.update(hypercalls)
+        before a handler of these hypercalls or commands is called; it has to look for the others
+        only."""
+        self.declared.update(names)
 
     def __getitem__(self, name: str) -> Handler:
         return self._handlers[name]

@@ -233,19 +233,36 @@ def remove_from_physmap(call: Call) -> None:
 # ---- Maps ----
 
 
+_MAP_ENTRY = 20  #: bytes of an entry: start, size and kind
+_MOST_ENTRIES = 1024
+
+
 @command("XENMEM_memory_map")
 def memory_map(call: Call) -> None:
-    """The memory map that the domain was built with."""
+    """The memory map that the domain was given."""
     view = call.view
-    entries = call.vcpu.cpu.memory_map()
-    if entries is None:
+    content = call.domain.settings.memory_map
+    if content is None:
+        content = b"".join(
+            start.to_bytes(8, call.domain.byte_order)
+            + size.to_bytes(8, call.domain.byte_order)
+            + kind.to_bytes(4, call.domain.byte_order)
+            for start, size, kind in call.vcpu.cpu.memory_map() or ()
+        )
+    if not content:
         raise XenError("ENOSYS")
-    count = min(view.nr_entries, len(entries))
-    content = b"".join(
-        start.to_bytes(8, call.domain.byte_order)
-        + size.to_bytes(8, call.domain.byte_order)
-        + kind.to_bytes(4, call.domain.byte_order)
-        for start, size, kind in entries[:count]
-    )
-    call.vcpu.copy_out(view.buffer, content)
+    count = min(view.nr_entries, len(content) // _MAP_ENTRY)
+    call.vcpu.copy_out(view.buffer, content[: count * _MAP_ENTRY])
     view.nr_entries = count
+
+
+@command("XENMEM_set_memory_map")
+def set_memory_map(call: Call) -> None:
+    """Give a domain a memory map."""
+    view = call.view
+    if view.map.nr_entries > _MOST_ENTRIES:
+        raise XenError("EINVAL")
+    domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
+    require_target(call.domain, domain)
+    content = call.vcpu.copy_in(view.map.buffer, view.map.nr_entries * _MAP_ENTRY)
+    domain.settings.memory_map = bytes(content)

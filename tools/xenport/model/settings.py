@@ -28,9 +28,12 @@ class Settings:
     bits: int = 32  #: its width, on Arm
     pool_pages: int = 0  #: what Xen has for its page tables
     share: list[int] = field(default_factory=lambda: [256, 0])  #: of the CPUs: weight and cap
+    memory_map: bytes | None = None  #: what it is told, on x86; None: what it was built with
     claimed: int = 0  #: pages that are set aside for it
     monitor_port: int = 0  #: the port of its monitor's ring; 0: it has none
     monitored: set[int] = field(default_factory=set)  #: events that are told
+    access: dict[int, int] = field(default_factory=dict)  #: frames that a monitor restricts
+    default_access: int = 7  #: XENMEM_access_rwx, until a monitor sets another one
     virtual_nodes: Nodes | None = None  #: the memory nodes that it sees
     device_frames: set[int] = field(default_factory=set)  #: memory of devices that it may use
     device_places: dict[int, int] = field(default_factory=dict)  #: and where it is mapped

@@ -26,7 +26,7 @@ from unicorn import (
 
 from xenport.abi.releases import rank
 from xenport.model import unbuilt
-from xenport.model.cpu import arm_domctl, arm_firmware, code_traps
+from xenport.model.cpu import arm_domctl, arm_firmware, arm_memory_access, code_traps
 from xenport.model.cpu.arm_core import (
     EXCEPTION_BREAKPOINT,
     EXCEPTION_DATA_ABORT,
@@ -88,12 +88,13 @@ _UNREADABLE_PARAM = "HVM_PARAM_MONITOR_RING_PFN"
 class ArmCpu(Cpu):
     """A vcpu of an Arm guest."""
 
-    handlers = Handlers(arm_domctl.handlers)
+    handlers = Handlers(arm_domctl.handlers, arm_memory_access.handlers)
     handlers.check("physdev_op")(unbuilt.refuse_all)
     features = _FEATURES
     map_spaces = ("XENMAPSPACE_shared_info", "XENMAPSPACE_grant_table")
     unknown_space = "ENOSYS"
     max_grant_version = 1
+    maps_resources_early = False
     maps_devices = True
     pirq_count = 1024
     silo = True

@@ -123,6 +123,12 @@ class Cpu(ABC):
     monitor_events: ClassVar[tuple[str, ...]] = ("GUEST_REQUEST",)
     has_access_events: ClassVar[bool] = False
 
+    #: A domain can have device models (ioreq servers).
+    has_device_models: ClassVar[bool] = False
+
+    #: It can map resources of other domains already with 4.14's Xen.
+    maps_resources_early: ClassVar[bool] = True
+
     #: Frames of devices that the control domain may give away.
     device_frames: ClassVar[range] = range(0)
 

@@ -54,6 +54,8 @@ def get_ioreq_server_info(call: Call) -> None:
     view = call.view.u.get_ioreq_server_info
     server = _server(call, view.id)
     if not view.flags & call.domain.abi.constant("XEN_DMOP_no_gfns"):
+        if server.taken:
+            raise XenError("EPERM")
         if not server.frames:
             server.frames = _frames(call, 1 + server.is_buffered)
         view.ioreq_gfn = server.frames[0]

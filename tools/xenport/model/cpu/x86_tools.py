@@ -9,6 +9,7 @@ from xenport.model.cpu import (
     x86_domctl,
     x86_hvm_op,
     x86_ioreq,
+    x86_memory_tools,
     x86_stream,
     x86_vcpu_state,
 )
@@ -25,6 +26,7 @@ handlers = Handlers(
     x86_domctl.handlers,
     x86_hvm_op.handlers,
     x86_ioreq.handlers,
+    x86_memory_tools.handlers,
     x86_stream.handlers,
     x86_vcpu_state.handlers,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xenport.model.adapters import cpu_class
@@ -64,6 +65,7 @@ def createdomain(call: Call) -> None:
     domain.handle = bytes(config.handle)
     domain.pause_count = 1
     domain.memory = Memory(0, 0)
+    domain.grants.size = replace(domain.grants.size, most=config.max_grant_frames)
     kind.prepare_domain(domain, config)
     view.domain = number
 
