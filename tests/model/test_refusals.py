@@ -64,7 +64,15 @@ def failures(
     return run(environment, tests, watch=watch, on_start=watch.start).failed
 
 
-@pytest.mark.parametrize("name", ["pv64-dom0", "pvh64-dom0", "arm64-domu", "ppc64-domu"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pv64-dom0",
+        pytest.param("pvh64-dom0", marks=pytest.mark.slow),  # much of it is as for PV
+        "arm64-domu",
+        "ppc64-domu",
+    ],
+)
 def test_refusals_are_asserted(name: str) -> None:
     """Many tests share a boot, each with one refusal replaced. One that fails without showing the
     replacement may do so for what another left behind: it is tried alone."""
