@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from xenport import port as ports
+from xenport.abi.releases import rank
 from xenport.kernel import build
 
 RUNGS = {"boot", "enter", "identify", "memory", "events", "time", "power"}
@@ -36,10 +37,11 @@ WHOLE = "4.17"  #: the release of Debian's Xen whose tests that take long run ev
 
 
 def runs() -> Iterator[pytest.ParameterSet]:
-    """Every port with the tests that take long, and those for which it is slow without them too."""
+    """Every port with the tests that take long, slow but for one release; later ones without them
+    too."""
     for port in map(ports.load, WITH_GUESTS):
         whole = port.is_model or port.release == WHOLE
-        if not whole:
+        if not whole and rank(port.release) > rank(WHOLE):
             yield pytest.param(port.name, [], id=port.name)
         slow = [] if whole else [pytest.mark.slow]
         yield pytest.param(port.name, ["--slow"], id=f"{port.name}-whole", marks=slow)
@@ -95,6 +97,7 @@ def other_releases() -> set[tuple[str, str]]:
     return {(model, release) for model, release in found if ports.load(model).release != release}
 
 
+@pytest.mark.slow  # tests/model/test_conformance.py has the most of it
 @pytest.mark.parametrize(("name", "release"), sorted(other_releases()))
 def test_the_model_passes_what_xen_passes(name: str, release: str, tmp_path: Path) -> None:
     report = tmp_path / "report"

@@ -68,8 +68,8 @@ def failures(
     "name",
     [
         "pv64-dom0",
-        pytest.param("pvh64-dom0", marks=pytest.mark.slow),  # much of it is as for PV
-        "arm64-domu",
+        pytest.param("pvh64-dom0", marks=pytest.mark.slow),
+        pytest.param("arm64-domu", marks=pytest.mark.slow),
         "ppc64-domu",
     ],
 )
