@@ -124,6 +124,7 @@ class AgentCalls:
         self._efault = -abi.errno("EFAULT")
         self._found = frames_found(abi)
         self._existence = Existence(abi, self._reach)
+        self._others: set[int] = set()  # domains that were there when an answer last showed it
         self._self = abi.constant("DOMID_SELF")
         self._ports: set[int] = set()  # that Xen gives the agent
         self._lost: set[int] = set()  # those of them in place of others that it does not give
@@ -295,9 +296,13 @@ class AgentCalls:
         hypercall = self._reach.hypercall(record.number)
         assert hypercall is not None
         exists = self._existence.shown(hypercall, record, field)
-        if exists or (exists is None and (record.result or 0) >= 0):
-            raise Unreplayable("it names another domain")
-        return domain
+        if exists is None:
+            exists = (record.result or 0) >= 0 or domain in self._others
+        if not exists:
+            self._others.discard(domain)
+            return domain
+        self._others.add(domain)
+        raise Unreplayable("it names another domain")
 
 
 class _Maker:
