@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xenport.model.device_model import MOST_SERVERS, Server
 from xenport.model.domctl.monitor import xen_port
@@ -11,6 +11,7 @@ from xenport.model.handlers import Handlers
 
 if TYPE_CHECKING:
     from xenport.model.call import Call
+    from xenport.model.device_model import Ranges
     from xenport.model.domain import Domain
 
 handlers = Handlers()
@@ -121,28 +122,32 @@ def destroy_ioreq_server(call: Call) -> None:
     del devices.servers[number]
 
 
+def _ranges(call: Call, wanted: Any) -> Ranges:
+    """A server's ranges of the kind of one. XenError EINVAL: it ends before it starts."""
+    if wanted.start > wanted.end:
+        raise XenError("EINVAL")
+    ranges: Ranges = _server(call, wanted.id).ranges[wanted.type]
+    return ranges
+
+
 @command("XEN_DMOP_map_io_range_to_ioreq_server")
 def map_io_range_to_ioreq_server(call: Call) -> None:
     """Claim a range."""
-    view = call.view.u.map_io_range_to_ioreq_server
-    if view.start > view.end:
-        raise XenError("EINVAL")
-    ranges = _server(call, view.id).ranges[view.type]
-    if ranges.touches(view.start, view.end):
+    wanted = call.view.u.map_io_range_to_ioreq_server
+    ranges = _ranges(call, wanted)
+    if ranges.touches(wanted.start, wanted.end):
         raise XenError("EEXIST")
-    ranges.add(view.start, view.end)
+    ranges.add(wanted.start, wanted.end)
 
 
 @command("XEN_DMOP_unmap_io_range_from_ioreq_server")
 def unmap_io_range_from_ioreq_server(call: Call) -> None:
     """Give it back."""
-    view = call.view.u.unmap_io_range_from_ioreq_server
-    if view.start > view.end:
-        raise XenError("EINVAL")
-    ranges = _server(call, view.id).ranges[view.type]
-    if not ranges.contains(view.start, view.end):
+    wanted = call.view.u.unmap_io_range_from_ioreq_server
+    ranges = _ranges(call, wanted)
+    if not ranges.contains(wanted.start, wanted.end):
         raise XenError("ENOENT")
-    ranges.remove(view.start, view.end)
+    ranges.remove(wanted.start, wanted.end)
 
 
 @command("XEN_DMOP_map_mem_type_to_ioreq_server")
