@@ -65,3 +65,9 @@ void console_ring_relay(struct xencons_interface *ring, domid_t domain)
         take(ring->out[at % sizeof(ring->out)], domain);
     store(&ring->out_cons, end);
 }
+
+void console_ring_end(domid_t domain)
+{
+    if (length)
+        take('\n', domain);
+}

@@ -42,13 +42,11 @@ const char *command_line_option(const char *name)
     return NULL;
 }
 
-const char *command_line_rest(void)
+const char *command_line_after(const char *words)
 {
-    const char *word = boot_info.command_line;
-
-    while (*word && !is_end(word))
-        word = next_word(word);
-    return *word ? next_word(word) : "";
+    while (*words && !is_end(words))
+        words = next_word(words);
+    return *words ? next_word(words) : NULL;
 }
 
 bool command_line_number(const char *name, unsigned long *number)

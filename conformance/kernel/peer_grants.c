@@ -2,6 +2,7 @@
 #include <grants.h>
 #include <hypercall.h>
 #include <peer.h>
+#include <string.h>
 
 #include "runtime.h"
 
@@ -29,13 +30,20 @@ static void grant(volatile struct grant_entry_v1 *entry, domid_t domain, const p
     __atomic_store_n(&entry->flags, (uint16_t)(GTF_permit_access | flags), __ATOMIC_SEQ_CST);
 }
 
+/* What a client may have changed, or been told. */
+static void start_pages(void)
+{
+    *peer_page() = (struct peer_page){.mark = PEER_MARK};
+    memset(writable_page, 0, sizeof(writable_page));
+}
+
 void peer_grant(domid_t client)
 {
     volatile struct grant_entry_v1 *table = arch_grant_table(table_page, 0);
 
     if (!table)
         return;
-    peer_page()->mark = PEER_MARK;
+    start_pages();
     grant(&table[PEER_REF_READONLY], client, &readonly_page, GTF_readonly);
     grant(&table[PEER_REF], client, &writable_page, 0);
     grant(&table[PEER_REF_FOREIGN], NOBODY, &writable_page, 0);
@@ -75,4 +83,11 @@ void peer_map(domid_t client)
         unmap();
     else if (place_is_free)
         map(client);
+}
+
+void peer_renew_client(void)
+{
+    if (is_mapped)
+        unmap();
+    start_pages();
 }

@@ -10,8 +10,8 @@
 struct peer_page;
 struct test;
 
-/* What stands behind the lone "--" of the command line; "" if there is none. */
-const char *command_line_rest(void);
+/* What stands behind the first lone "--" of the words of a command line; NULL if there is none. */
+const char *command_line_after(const char *words);
 
 /* The catalogue, in the order of the section, and running one test of it, which prints its lines. */
 unsigned int test_count(void);
@@ -42,9 +42,13 @@ volatile struct peer_page *peer_page(void);
 void peer_grant(domid_t client);
 void peer_map(domid_t client);
 
+/* The client is gone: lets go of what is mapped of it, and is for the next one as it was for the first. */
+void peer_renew_client(void);
+
 /*
- * Builds domain 1 if the command line says build=KIND, passes on what it writes to its console, waits
- * until it is shut down, and tells on the console how.
+ * Waits until domain 1 is shut down, and tells on the console how. If the command line says build=KIND,
+ * builds it before, and passes on what it writes to its console; once for each lone "--" there, what
+ * stands behind it, up to the next, being the domain's own command line.
  */
 void supervise(void);
 

@@ -14,10 +14,12 @@
 #include <peer.h>
 #include <print.h>
 #include <string.h>
+#include <timing.h>
 
 #include "runtime.h"
 
 #define WATCHED 1
+#define DESTROY_LIMIT SECONDS(5)
 
 /* By SHUTDOWN_ code. */
 static const char *const codes[] = {
@@ -101,24 +103,6 @@ static bool bring_back(unsigned int code)
     return rc == 0;
 }
 
-/* Its console, if that is for us to pass on. Ends with a crash where a domain should be built and is not. */
-static struct xencons_interface *build(void)
-{
-    const char *kind = command_line_option("build");
-    struct xencons_interface *console = NULL;
-
-    if (!kind)
-        return NULL;
-#ifdef arch_domain_build
-    console = arch_domain_build(WATCHED, kind, command_line_rest());
-#else
-    print_line("# domain %u cannot be built: not on this architecture", WATCHED);
-#endif
-    if (!console)
-        boot_shutdown(SHUTDOWN_crash);
-    return console;
-}
-
 /* Until there may be something to do: the end of a domain, or a line for its console, which only a look tells. */
 static void wait(const struct xencons_interface *console)
 {
@@ -133,13 +117,11 @@ static void wait(const struct xencons_interface *console)
     count_event();
 }
 
-void supervise(void)
+/* Until it is shut down for good. */
+static void watch(struct xencons_interface *console)
 {
-    struct xencons_interface *console = build();
     const struct xen_domctl_getdomaininfo *info = &request.u.getdomaininfo;
 
-    if (event_bind_virq(VIRQ_DOM_EXC, &ended) != 0)
-        ended = 0;
     /* Without a limit of its own: how long the domain may run is the business of who started us. */
     for (;;) {
         long rc = domctl(XEN_DOMCTL_getdomaininfo);
@@ -159,10 +141,68 @@ void supervise(void)
             unsigned int code = info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
 
             if (!bring_back(code)) {
+                console_ring_end(WATCHED);
                 report(code);
                 return;
             }
         }
         wait(console);
     }
+}
+
+#ifdef arch_domain_build
+static bool is_gone(void)
+{
+    /* Where there is none, some releases tell of the next one. */
+    return domctl(XEN_DOMCTL_getdomaininfo) != 0 || request.domain != WATCHED;
+}
+
+/* Makes room for another domain of the same number. Xen keeps one until nothing of it is in use. */
+static void destroy(void)
+{
+    arch_domain_release();
+    peer_renew_client();
+    domctl(XEN_DOMCTL_destroydomain);
+    if (!WAIT_UNTIL(is_gone(), DESTROY_LIMIT)) {
+        print_line("# domain %u is destroyed and does not go", WATCHED);
+        boot_shutdown(SHUTDOWN_crash);
+    }
+    if (ended)
+        event_clear(ended);
+}
+
+/* One domain for each command line behind a "--"; those of the ones after it are behind its own "--". */
+static void build_and_watch(const char *kind)
+{
+    const char *words = command_line_after(boot_info.command_line);
+
+    while (words) {
+        const char *next = command_line_after(words);
+        struct xencons_interface *console = arch_domain_build(WATCHED, kind, words);
+
+        if (console)
+            watch(console);
+        if (next)
+            destroy();
+        words = next;
+    }
+}
+#else
+static void build_and_watch(const char *kind)
+{
+    (void)kind;
+    print_line("# domain %u cannot be built: not on this architecture", WATCHED);
+}
+#endif
+
+void supervise(void)
+{
+    const char *kind = command_line_option("build");
+
+    if (event_bind_virq(VIRQ_DOM_EXC, &ended) != 0)
+        ended = 0;
+    if (kind)
+        build_and_watch(kind);
+    else
+        watch(NULL);
 }

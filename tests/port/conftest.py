@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_machine import FAKE_QEMU, MULTIBOOT, PORT, Kernel, marked_processes
+from fake_machine import BUILT, FAKE_QEMU, MULTIBOOT, PORT, Kernel, marked_processes
 
 from xenport import port as ports
 from xenport.port import Driver
@@ -65,6 +65,7 @@ def fake(
     tmp_path: Path, port_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Driver]:
     """Makes a driver whose QEMU behaves as named; see fake_qemu.py."""
+    port_file.write_text(PORT + BUILT)
     programs = tmp_path / "bin"
     programs.mkdir()
     program = programs / "qemu-system-x86_64"

@@ -27,6 +27,18 @@ environments:
   dom0: {doc: dom0, guest: pv, provides: [dom0], machine: pc, hypervisor_args: [dom0=pv]}
 """
 
+# One more environment.
+BUILT = """\
+  built:
+    doc: a domain that dom0 builds, again and again
+    guest: pv
+    machine: pc
+    domain: {console: "(d1) ", supervisor: build=pv}
+    ends:
+      - {kind: poweroff, supervisor: "gone: poweroff"}
+      - {kind: crash, supervisor: "gone: crash"}
+"""
+
 
 @dataclass(frozen=True)
 class Kernel:

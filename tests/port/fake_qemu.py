@@ -137,6 +137,9 @@ def behave(what):
         case "shuts down":
             monitor.event("SHUTDOWN", guest=True, reason="guest-shutdown")
             raise SystemExit(0)
+        case "builds domains":
+            say("(d1) one", "gone: poweroff", "(d1) two", "gone: crash", "(d1) three")
+            say("gone: poweroff", "(d1) four")
         case "panics":
             say("(XEN) Panic on CPU 0:", "(XEN) Out of luck", "(XEN) ****")
     monitor.until_quit()

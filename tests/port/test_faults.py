@@ -74,6 +74,31 @@ def test_a_machine_that_sleeps_is_woken(fake: Fake, kernel: Kernel, tmp_path: Pa
     assert end(events).events == ("SUSPEND", "WAKEUP", "SHUTDOWN guest-reset")
 
 
+def in_turn(driver: Driver, kernel: Kernel, log: Path, again: list[str]) -> list[tuple[str, str]]:
+    """What was said by domains, and their ends."""
+    with driver.boot("built", kernel, "a", log, PATIENT, again=again) as boot:
+        events = list(boot.events())
+    told = [(one.kind, one.detail) if isinstance(one, Ended) else ("", one.text) for one in events]
+    return [one for one in told if one[1] in ("one", "two", "three", "four") or one[0]]
+
+
+def test_domains_follow_each_other(fake: Fake, kernel: Kernel, tmp_path: Path) -> None:
+    driver = fake("builds domains")
+    assert driver.restarts("built") and not driver.restarts("dom0")
+    first = [("", "one"), ("poweroff", "gone: poweroff")]
+    second = [("", "two"), ("crash", "gone: crash")]
+    third = [("", "three"), ("poweroff", "gone: poweroff")]
+    assert in_turn(driver, kernel, tmp_path / "log", []) == first
+    assert in_turn(driver, kernel, tmp_path / "log", ["b"]) == first + second
+    assert in_turn(driver, kernel, tmp_path / "log", ["b", "c"]) == first + second + third
+
+
+def test_no_domain_follows_the_end_of_the_machine(
+    fake: Fake, kernel: Kernel, tmp_path: Path
+) -> None:
+    assert in_turn(fake("panics"), kernel, tmp_path / "log", ["b"]) == [("crash", "Out of luck")]
+
+
 def test_a_machine_may_start_again_once(fake: Fake, kernel: Kernel, tmp_path: Path) -> None:
     driver = fake("starts again")
     with driver.boot("dom0", kernel, "", tmp_path / "log", PATIENT, survives_reset=True) as boot:

@@ -221,6 +221,9 @@ def test_multiboot_of_a_domain() -> None:
     assert multiboot_modules(payload) == [(b"kernel", supervised), (b"kernel", "")]
     other = dataclasses.replace(payload, supervisor=b"other")
     assert multiboot_modules(other) == [(b"other", supervised), (b"kernel", "")]
+    often = dataclasses.replace(payload, again=("tests=7", "tests=8"))
+    line = f"{supervised} -- tests=7 -- tests=8"
+    assert multiboot_modules(often) == [(b"kernel", line), (b"kernel", "")]
 
 
 def test_multiboot_has_no_device_tree() -> None:

@@ -67,8 +67,15 @@ class FakeDriver:
     """Boots scripts, by command line, and keeps what it was asked."""
 
     scripts: Mapping[str, Script]
+    again: bool = False
+    """Whether domains are started again. The command line is then that of all, "a -- b"."""
     command_lines: list[str] = field(default_factory=list)
     running: int = 0
+
+    def restarts(self, environment: str) -> bool:
+        """Of all of them."""
+        del environment
+        return self.again
 
     @contextmanager
     def boot(
@@ -79,10 +86,12 @@ class FakeDriver:
         log: Path,
         limits: Limits,
         *,
+        again: Sequence[str] = (),
         survives_reset: bool = False,
     ) -> Iterator[FakeBoot]:
         """One boot."""
         del environment, kernel, log, limits, survives_reset
+        command_line = " -- ".join([command_line, *again])
         script = self.scripts[command_line]
         self.command_lines.append(command_line)
         self.running += 1

@@ -194,3 +194,69 @@ def test_leaving_early_ends_the_machine(tmp_path: Path) -> None:
 def test_an_error_of_the_driver_reaches_those_who_wait(tmp_path: Path) -> None:
     with started(FakeDriver({}), tmp_path, A) as run, pytest.raises(KeyError):
         run.verdict("a")
+
+
+def in_one_boot(
+    path: Path, scripts: dict[str, Script], *tests: Any
+) -> tuple[dict[str, str], list[str]]:
+    """Outcomes, and the command lines of the boots, where a domain is started again."""
+    driver = FakeDriver(scripts, again=True)
+    with started(driver, path, *tests) as run:
+        found = {test.name: str(run.verdict(test.name).outcome) for test in tests}
+    return found, driver.command_lines
+
+
+GONE = Ended("poweroff", "")
+LATE = make_test(6, "late", ends="poweroff")
+
+
+def test_a_domain_that_can_be_started_again_needs_no_other_boot(tmp_path: Path) -> None:
+    ending = [*HEADER, "# start off", GONE]
+    script = [*HEADER, *passing("a", "b"), "# end", GONE, *ending, *HEADER, "# start late", GONE]
+    found, boots = in_one_boot(
+        tmp_path, {"tests=0-1 -- tests=3 -- tests=6": script}, A, B, OFF, LATE
+    )
+    assert found == {"a": "pass", "b": "pass", "off": "pass", "late": "pass"}
+    assert len(boots) == 1
+
+
+def test_a_domain_that_dies_leaves_the_others_alone(tmp_path: Path) -> None:
+    died = [*HEADER, *passing("a"), "# start b", Ended("crash", "")]
+    boots = {
+        "tests=0-2 -- tests=3": [*died, *HEADER, "# start off", GONE],
+        "tests=2": [*HEADER, *passing("c"), "# end"],
+    }
+    found, command_lines = in_one_boot(tmp_path, boots, A, B, C, OFF)
+    assert found == {"a": "pass", "b": "crash", "c": "pass", "off": "pass"}
+    assert command_lines == list(boots)
+
+
+def test_a_machine_that_dies_leaves_its_domains_to_the_next(tmp_path: Path) -> None:
+    boots = {
+        "tests=0-1 -- tests=3 -- tests=6": [*HEADER, "# start a", Ended("timeout", "")],
+        "tests=1 -- tests=3 -- tests=6": [*HEADER, *passing("b"), "# end", GONE, *HEADER],
+        "tests=6": [*HEADER, "# start late", GONE],
+    }
+    boots["tests=1 -- tests=3 -- tests=6"].append(Ended("crash", "the hypervisor's"))
+    found, command_lines = in_one_boot(tmp_path, boots, A, B, OFF, LATE)
+    assert found == {"a": "timeout", "b": "pass", "off": "crash", "late": "pass"}
+    assert command_lines == list(boots)
+
+
+def test_a_domain_that_ends_in_another_way_fails(tmp_path: Path) -> None:
+    script = [*HEADER, "# start off", Ended("reboot", ""), *HEADER, "# start late", GONE]
+    found, _ = in_one_boot(tmp_path, {"tests=3 -- tests=6": script}, OFF, LATE)
+    assert found == {"off": "fail", "late": "pass"}
+
+
+def test_a_domain_that_does_not_start_again_fails(tmp_path: Path) -> None:
+    script = [*HEADER, *passing("a"), "# end", GONE, "cannot", Ended("crash", "cannot be built")]
+    script += [*HEADER, "# start late", GONE]
+    found, _ = in_one_boot(tmp_path, {"tests=0 -- tests=3 -- tests=6": script}, A, OFF, LATE)
+    assert found == {"a": "pass", "off": "crash", "late": "pass"}
+
+
+def test_no_domain_of_another_hypervisor_passes(tmp_path: Path) -> None:
+    driver = FakeDriver({"tests=0 -- tests=3": [*HEADER, *passing("a"), "# end"]}, again=True)
+    with started(driver, tmp_path, A, OFF, shows="sched") as run:
+        assert {str(run.verdict(name).outcome) for name in ("a", "off")} == {"fail"}

@@ -27,4 +27,7 @@ void console_ring_write(struct xencons_interface *ring, const char *text, size_t
  */
 void console_ring_relay(struct xencons_interface *ring, domid_t domain);
 
+/* The domain is gone: ends the line that it began. */
+void console_ring_end(domid_t domain);
+
 #endif

@@ -89,6 +89,7 @@ _Item = _Output | _Exit | _Stop | ControlError | str | Ended
 class ProcessBoot:
     """A boot whose console is the standard output of a child process.
 
+    The supervisor starts ``domains`` domains, one after the other, unless the machine ends first.
     Everything happens in the thread that iterates over `events`: an event loop of the boot's own
     runs while the next event is awaited, and at no other time.
     """
@@ -101,19 +102,21 @@ class ProcessBoot:
         ends: Ends,
         log: Path,
         limits: Limits,
+        *,
+        domains: int = 1,
     ) -> None:
         self._child = child
         self._control = control
         self._writers = writers
         self._ends = ends
         self._limits = limits
+        self._domains = domains
         self._log: BinaryIO = log.open("wb", buffering=0)
-        self._start = self._heard = time.monotonic()
+        self._start = time.monotonic()
         self._lines = Lines()
-        self._size = 0
         self._stderr = b""
         self._ended: Ended | None = None
-        self._events: list[str] = []
+        self._begin_domain()
         self._has_reset = False  # and has not said anything since
         self._last_words = ""  # of the hypervisor or the supervisor
         self._told: tuple[EndKind, str] | None = None  # an end that was seen or reported
@@ -125,6 +128,13 @@ class ProcessBoot:
         self._loop.add_reader(child.stderr, self._on_stderr)
         self._loop.add_reader(child.pidfd, self._on_exit)
         self._listener = self._loop.create_task(self._listen())
+
+    def _begin_domain(self) -> None:
+        """What is counted of each domain by itself."""
+        self._begun = self._heard = time.monotonic()
+        self._size = 0
+        self._events: list[str] = []
+        self._ends.begin()
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +148,7 @@ class ProcessBoot:
         self.close()
 
     def events(self) -> Iterator[Event]:
-        """Yield the lines as they come, then one `Ended`."""
+        """Yield the lines as they come, then one `Ended`, of each domain."""
         while self._ended is None:
             yield from self._take(self._next())
         yield self._ended
@@ -221,7 +231,7 @@ class ProcessBoot:
     def _next(self) -> _Item | None:
         """The next item; ``None`` if a limit is reached first."""
         now = time.monotonic()
-        if now >= self._start + self._limits.total:
+        if now >= self._begun + self._limits.total:
             return None
         if not self._items.empty():
             return self._items.get_nowait()
@@ -237,13 +247,13 @@ class ProcessBoot:
         silence, total = self._limits.silence, self._limits.total
         limits: list[tuple[float, EndKind, str]] = [
             (self._heard + silence, "timeout", f"no line for {silence:g} s{self._ends.half()}"),
-            (self._start + total, "timeout", f"no end within {total:g} s{self._ends.half()}"),
+            (self._begun + total, "timeout", f"no end within {total:g} s{self._ends.half()}"),
         ]
         if self._closing is not None:
             limits.append((self._closing, *(self._told or ("exited", self._trouble))))
         return min(limits)
 
-    def _take(self, item: _Item | None) -> Iterator[Line]:
+    def _take(self, item: _Item | None) -> Iterator[Event]:
         match item:
             case None:
                 self._end(*self._limit()[1:])
@@ -264,7 +274,7 @@ class ProcessBoot:
                 if seen := self._ends.event(item):
                     self._tell(seen.kind, seen.detail)
 
-    def _output(self, data: bytes) -> Iterator[Line]:
+    def _output(self, data: bytes) -> Iterator[Event]:
         now = time.monotonic()
         self._log.write(data)
         self._size += len(data)
@@ -281,6 +291,10 @@ class ProcessBoot:
             seen = self._ends.line(source, text)
             if seen is not None and seen.by_event:
                 self._tell(seen.kind, seen.detail)
+            elif seen is not None and source == "supervisor" and self._domains > 1:
+                yield self._ending(seen.kind, seen.detail)
+                self._domains -= 1
+                self._begin_domain()
             elif seen is not None:
                 self._end(seen.kind, seen.detail)
             if self._ended is not None:
@@ -288,7 +302,7 @@ class ProcessBoot:
         if self._size > self._limits.output:
             self._end("flood", f"more than {self._limits.output} bytes of console")
 
-    def _exit(self) -> Iterator[Line]:
+    def _exit(self) -> Iterator[Event]:
         """The process is gone: take what it left behind, then tell why it ended."""
         self._run(self._listener_done())
         while self._ended is None and not self._items.empty():
@@ -334,5 +348,7 @@ class ProcessBoot:
 
     def _end(self, kind: EndKind, detail: str) -> None:
         if self._ended is None:
-            seconds = time.monotonic() - self._start
-            self._ended = Ended(kind, detail, seconds, tuple(self._events))
+            self._ended = self._ending(kind, detail)
+
+    def _ending(self, kind: EndKind, detail: str) -> Ended:
+        return Ended(kind, detail, time.monotonic() - self._start, tuple(self._events))

@@ -65,6 +65,11 @@ class Domain(Strict):
     supervisor: str  # the command line of dom0
     properties: dict[str, int | list[int] | str | bool] = {}  # of its device-tree node, if any
 
+    @property
+    def restarts(self) -> bool:
+        """Whether dom0 builds it, and so can build it again when it has ended."""
+        return any(word.startswith("build=") for word in self.supervisor.split())
+
 
 class Environment(Strict):
     """A kind of guest that a port offers."""

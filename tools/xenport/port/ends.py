@@ -22,7 +22,12 @@ class Ends:
     """Watches the lines and the machine's events of one boot."""
 
     def __init__(self, ends: Sequence[End]) -> None:
-        self._watched = [_Watched(end) for end in ends]
+        self._ends = ends
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing has been seen: a domain begins."""
+        self._watched = [_Watched(end) for end in self._ends]
         self._last: dict[Source, str] = {}
 
     def line(self, source: Source, text: str) -> Seen | None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,10 @@ class ModelDriver:
         self._record = record
         xenport.abi.load_for_model(port.architecture, port.release)
 
+    def restarts(self, environment: str) -> bool:  # noqa: ARG002
+        """See `xenport.port.session.Driver`: a new model is started as fast."""
+        return False
+
     @contextmanager
     def boot(
         self,
@@ -53,9 +57,11 @@ class ModelDriver:
         log: Path,
         limits: Limits,
         *,
+        again: Sequence[str] = (),
         survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
+        assert not again
         described = self._port.environment(environment)
         if kernel is None:
             raise InputError("a model has nothing to boot but a kernel")

@@ -47,9 +47,10 @@ def options(
     elif payload.domain.properties:
         raise InputError("machines that boot by multiboot have no device tree for `properties`")
     else:
-        # dom0 builds the domain: its kernel is dom0's module, its command line the rest of dom0's.
+        # dom0 builds the domain: its kernel is dom0's module, its command lines the rest of dom0's.
         supervisor = files.add(payload.supervisor) if payload.supervisor else kernel
-        modules = [f"{supervisor} {payload.domain.supervisor} -- {payload.command_line}", kernel]
+        words = " -- ".join([payload.domain.supervisor, payload.command_line, *payload.again])
+        modules = [f"{supervisor} {words}", kernel]
     if payload.initrd is not None:
         modules.append(files.add(payload.initrd))
     return [

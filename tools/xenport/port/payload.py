@@ -19,3 +19,4 @@ class Payload:
     domain: Domain | None
     supervisor: bytes | None = None  # dom0's kernel, where it is another one
     initrd: bytes | None = None  # dom0's initial RAM disk
+    again: tuple[str, ...] = ()  # the domain's command lines when it is started again after an end

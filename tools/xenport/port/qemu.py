@@ -4,7 +4,7 @@ import asyncio
 import copy
 import logging
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -88,6 +88,11 @@ class QemuDriver:
         other._plugin = plugin
         return other
 
+    def restarts(self, environment: str) -> bool:
+        """See `xenport.port.session.Driver`."""
+        domain = self._port.environment(environment).domain
+        return domain is not None and domain.restarts
+
     @contextmanager
     def boot(
         self,
@@ -97,6 +102,7 @@ class QemuDriver:
         log: Path,
         limits: Limits,
         *,
+        again: Sequence[str] = (),
         survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
@@ -107,6 +113,7 @@ class QemuDriver:
             hypervisor_args=" ".join([*self._port.hypervisor_args, *described.hypervisor_args]),
             kernel=kernel.image().read_bytes() if kernel else None,
             command_line=described.command_line(command_line),
+            again=tuple(described.command_line(words) for words in again),
             domain=described.domain,
             supervisor=self._supervisor.image().read_bytes() if self._supervisor else None,
             initrd=self._initrd,
@@ -144,7 +151,12 @@ class QemuDriver:
                 yield NoBoot("missing", f"{program.program}: {error.strerror}", log)
                 return
             theirs.close()
-            with child, ProcessBoot(child, _Monitor(ours), writers, ends, log, limits) as boot:
+            with (
+                child,
+                ProcessBoot(
+                    child, _Monitor(ours), writers, ends, log, limits, domains=1 + len(again)
+                ) as boot,
+            ):
                 yield boot
 
 

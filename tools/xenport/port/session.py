@@ -6,12 +6,12 @@ Every driver (the model, a hypervisor under QEMU) is used through these types an
         for event in boot.events():
             match event:
                 case Line(text=text, source="guest"): ...
-                case Ended(kind=kind, detail=detail): ...      # always the last one, always there
+                case Ended(kind=kind, detail=detail): ...      # the last one, always there
 
 Leaving the ``with`` block, on whatever path, ends every process that the boot started.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of a boot: the last event, exactly one per boot."""
+    """The end of the domain under test: the last event of a boot, or, where the domain is started
+    again, the last one before."""
 
     kind: EndKind
     detail: str
@@ -84,7 +85,7 @@ class Limits:
     silence: float = 30.0
     """Seconds without a line of the domain under test; the way to its first line counts too."""
     total: float = 300.0
-    """Seconds from start to end."""
+    """Seconds from the start of the domain to its end."""
     output: int = 16 << 20
     """Bytes of console."""
 
@@ -93,7 +94,11 @@ class Boot(Protocol):
     """A running boot, for use inside the ``with`` block of `Driver.boot`."""
 
     def events(self) -> Iterator[Event]:
-        """Yield the lines as they come, then one `Ended`. Can be used once."""
+        """Yield the lines as they come, then one `Ended`. Can be used once.
+
+        Where the domain is started again, what the next one says and how it ends follows. If the
+        machine ended with the domain, there is no next one.
+        """
         ...
 
     def stop(self) -> None:
@@ -117,6 +122,10 @@ class Bootable(Protocol):
 class Driver(Protocol):
     """Starts a port."""
 
+    def restarts(self, environment: str) -> bool:
+        """Whether one machine can start the domain of ``environment`` again when it has ended."""
+        ...
+
     def boot(
         self,
         environment: str,
@@ -125,10 +134,13 @@ class Driver(Protocol):
         log: Path,
         limits: Limits,
         *,
+        again: Sequence[str] = (),
         survives_reset: bool = False,
     ) -> AbstractContextManager[Boot]:
         """Start ``kernel`` with ``command_line`` in ``environment``; of a bare port, no kernel.
 
+        ``again`` are the command lines with which the domain is started again, after each of its
+        ends, where the environment `restarts` it. The limits are those of each.
         A machine that goes to sleep is woken. One that is reset is at its end, unless it
         ``survives_reset``: then it starts again the first time.
         The raw console goes to the file ``log``, in a folder that is there.

@@ -1,8 +1,9 @@
 """Boots an environment as often as its tests need and turns its consoles into verdicts.
 
-One boot runs many tests. A test that ends the domain has a boot of its own. When a domain dies,
-hangs or floods its console, the test that was running gets the verdict and the next boot goes on
-with the tests after it. Boots that do not depend on each other run beside each other.
+One boot runs many tests. A test that ends the domain has a domain of its own, and a boot of its
+own where the machine cannot start the domain again. When a domain dies, hangs or floods its
+console, the test that was running gets the verdict and the next boot goes on with the tests after
+it. Boots that do not depend on each other run beside each other.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from pathlib import Path
 from xenport.kernel import RESET, Kernel, Test
 from xenport.port import Boot, Driver, Ended, Limits, Line
 from xenport.suite import ktap
-from xenport.suite.plan import command_line
+from xenport.suite.plan import command_line, in_lines, in_one_line
 from xenport.suite.results import Outcome, Verdict
 
 BOOT_TEST = "boot"  # the one test that no kernel carries: the port prints anything at all
@@ -48,8 +49,8 @@ class EnvironmentRun:
 
     ``shows`` is a regular expression that a line of the hypervisor must match before the kernel
     starts; otherwise it is not the environment that was meant, and nothing in it passes.
-    ``logs`` is the folder for the raw console of each boot: ``tests-N.log``, and
-    ``NAME.log`` for the test NAME that ends the domain.
+    ``logs`` is the folder for the raw console of each boot: ``tests-N.log``, and ``NAME.log`` for
+    the test NAME that ends the domain and has a boot of its own.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class EnvironmentRun:
         self._kernel = kernel
         self._staying = [test for test in tests if not test.ends]
         self._ending = [test for test in tests if test.ends]
+        self._restarts = driver.restarts(environment)
         self._logs = logs
         self._limits = limits
         self._shows = shows
@@ -78,8 +80,8 @@ class EnvironmentRun:
 
     def start(self, pool: BootPool) -> None:
         """Hands the boots to ``pool``."""
-        if self._staying or not self._ending:
-            pool.submit(partial(self._guarded, partial(self._boot_for_staying, pool)))
+        if self._staying or not self._ending or self._restarts:
+            pool.submit(partial(self._guarded, partial(self._boot_in_turn, pool)))
         else:
             self._start_ending(pool)
 
@@ -116,39 +118,53 @@ class EnvironmentRun:
                 self._error = self._error or error
                 self._changed.notify_all()
 
-    def _boot_for_staying(self, pool: BootPool) -> None:
-        """Boots until every test that leaves the domain alive has a verdict."""
-
-        entered = partial(self._start_ending, pool)
+    def _boot_in_turn(self, pool: BootPool) -> None:
+        """Boots until there is a verdict on every test that leaves the domain alive; and on the
+        others, if one machine can start a domain after the other."""
+        domains = list(in_lines(self._staying))
+        entered = None
+        if self._restarts:
+            domains += [[test] for test in self._ending]
+        else:
+            entered = partial(self._start_ending, pool)
+        domains = domains or [[]]  # to see whether it boots
         boots = 0
-        remaining = self._staying
-        while (remaining or not boots) and not self._closed:
+        while domains and not self._closed:
             boots += 1
-            reader = self._boot(remaining, f"tests-{boots}", entered if boots == 1 else None)
-            remaining = reader.remaining
+            count = in_one_line(domains) if self._restarts else 1
+            here = entered if boots == 1 else None
+            reader = self._boot(domains[:count], f"tests-{boots}", here)
+            domains = [*reader.remaining, *domains[count:]]
             if boots == 1 and self._staying and not reader.entered:
                 # Every other boot would only wait as long as this one did.
-                for test in self._ending:
+                for test in (*self._staying, *self._ending):
                     self._publish(test.name, self._known[self._staying[0].name])
+                domains = []
 
     def _start_ending(self, pool: BootPool) -> None:
         for test in self._ending:
-            pool.submit(partial(self._guarded, partial(self._boot, [test], test.name)))
+            pool.submit(partial(self._guarded, partial(self._boot, [[test]], test.name)))
 
     def _boot(
-        self, tests: Sequence[Test], log: str, entered: Callable[[], None] | None = None
+        self,
+        domains: Sequence[Sequence[Test]],
+        log: str,
+        entered: Callable[[], None] | None = None,
     ) -> "_BootReader":
-        """One boot; calls ``entered`` when the kernel has started."""
+        """One boot, for the tests of one domain after the other; calls ``entered`` when the kernel
+        has started."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        reader = _BootReader(tests, self._shows)
+        reader = _BootReader(domains, self._shows)
+        first, *again = (command_line(tests) for tests in domains)
         with (
             self._driver.boot(
                 self._environment,
                 self._kernel,
-                command_line(tests),
+                first,
                 self._logs / f"{log}.log",
                 self._limits,
-                survives_reset=any(test.ends == RESET for test in tests),
+                again=again,
+                survives_reset=any(test.ends == RESET for tests in domains for test in tests),
             ) as boot,
             self._listed(boot),
         ):
@@ -186,21 +202,36 @@ def _boot_verdict(event: Line | Ended) -> Verdict:
 
 
 class _BootReader:
-    """Follows one boot's console."""
+    """Follows one boot's console, through one domain after the other."""
 
-    def __init__(self, tests: Sequence[Test], shows: str | None = None) -> None:
+    def __init__(self, domains: Sequence[Sequence[Test]], shows: str | None = None) -> None:
         self._wanted = shows
-        self.remaining = list(tests)
+        self._waiting = deque(list(tests) for tests in domains)
+        self._over: list[list[Test]] = []
         self.entered = False
-        """Whether the test kernel has begun to speak."""
-        self.finished = not tests
+        """Whether the test kernel has begun to speak, in any domain."""
+        self.finished = False
         """Whether nothing more is expected of this boot."""
+        self._last = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """The next domain."""
+        self._tests = self._waiting.popleft()
+        self._has_entered = False
         self._running: Test | None = None
         self._started_at = 0.0
-        self._last = 0.0
         self._console: deque[str] = deque(maxlen=CONSOLE_LINES)
-        self._lives: list[list[str]] = []  # what the running test has said, by start of the machine
+        self._starts: list[
+            list[str]
+        ] = []  # what the running test has said, by start of the machine
         self._said: list[str] = []
+        self.finished = not self._tests and not self._waiting
+
+    @property
+    def remaining(self) -> list[list[Test]]:
+        """The tests without a verdict, by domain."""
+        return [tests for tests in (*self._over, self._tests, *self._waiting) if tests]
 
     def line(self, line: Line) -> Iterator[tuple[str, Verdict]]:
         """Takes a line; yields the verdicts that come of it."""
@@ -210,51 +241,59 @@ class _BootReader:
             self._wanted = None
         match ktap.parse(line.text) if line.source == "guest" else None:
             case ktap.Header():
-                self.entered = True
+                self.entered = self._has_entered = True
                 self._said = []
                 if self._wanted:
-                    yield from self._all_fail(f"the hypervisor did not show '{self._wanted}'")
+                    reason = f"the hypervisor did not show '{self._wanted}'"
+                    yield from self._all_fail(reason)
+                    while self._waiting:
+                        self._begin()
+                        yield from self._all_fail(reason)
                     self.finished = True
             case ktap.Start(name):
-                self._running = next((test for test in self.remaining if test.name == name), None)
+                self._running = next((test for test in self._tests if test.name == name), None)
                 self._started_at = line.seconds
                 self._said = []
-                self._lives.append(self._said)
-                if len(self._lives) == 1:
+                self._starts.append(self._said)
+                if len(self._starts) == 1:
                     self._console.clear()
                     self._console.append(line.text)
             case ktap.Finish(name, outcome, message, seconds):
                 if self._running is not None and self._running.name == name:
                     yield self._finish(outcome, message, seconds)
             case ktap.End():
-                self.finished = True
+                self.finished = not self._waiting  # else the domain powers off, and the next begins
                 yield from self._all_fail("the test kernel ended without running it")
             case None if line.source == "guest":
                 self._said.append(line.text)
 
     def ended(self, end: Ended) -> Iterator[tuple[str, Verdict]]:
-        """Takes the end of the boot; yields the verdicts that come of it."""
+        """Takes the end of a domain; yields the verdicts that come of it."""
         self._last = end.seconds
-        if not self.entered:
+        if not self._has_entered:
             reason = f"the test kernel did not start: {_reason(end)}"
-            for test in list(self.remaining):
+            for test in list(self._tests):
                 self._running = test
                 yield self._finish(_outcome_of(end), reason)
         elif self._running is not None and _end_of(self._running) == end.kind:
-            wrong = _wrong(self._running, end, self._lives)
+            wrong = _wrong(self._running, end, self._starts)
             yield self._finish(Outcome.FAIL if wrong else Outcome.PASS, wrong)
         elif self._running is not None and self._running.ends and _outcome_of(end) is Outcome.CRASH:
             expected = _end_of(self._running)
             yield self._finish(Outcome.FAIL, f"expected {expected}, seen: {_reason(end)}")
-        elif self.remaining:
+        elif self._tests:
             during = self._running is not None
-            self._running = self._running or self.remaining[0]
+            self._running = self._running or self._tests[0]
             when = "" if during else "before the test began: "
             yield self._finish(_outcome_of(end), when + _reason(end))
-        self.finished = True
+        if self._waiting:
+            self._over.append(self._tests)
+            self._begin()
+        else:
+            self.finished = True
 
     def _all_fail(self, reason: str) -> Iterator[tuple[str, Verdict]]:
-        for test in list(self.remaining):
+        for test in list(self._tests):
             self._running = test
             yield self._finish(Outcome.FAIL, reason)
 
@@ -264,8 +303,8 @@ class _BootReader:
         test = self._running
         assert test is not None
         self._running = None
-        self.remaining.remove(test)
-        self._lives.clear()
+        self._tests.remove(test)
+        self._starts.clear()
         spent = self._last - self._started_at if seconds is None else seconds
         return test.name, Verdict(outcome, message, max(spent, 0.0), tuple(self._console))
 
@@ -275,15 +314,15 @@ def _end_of(test: Test) -> str:
     return "reboot" if test.ends == RESET else test.ends
 
 
-def _wrong(test: Test, end: Ended, lives: Sequence[Sequence[str]]) -> str:
+def _wrong(test: Test, end: Ended, starts: Sequence[Sequence[str]]) -> str:
     """What is wrong with a test that ended its domain in the way it should; empty: nothing.
 
-    ``lives`` are the lines that it printed, by start of the machine.
+    ``starts`` are the lines that it printed, by start of the machine.
     """
     if test.ends == RESET:
-        if len(lives) < 2:
+        if len(starts) < 2:
             return "the machine did not start again"
-        for before, after in itertools.pairwise(lives):
+        for before, after in itertools.pairwise(starts):
             if before != after:
                 return f"before the reset it said {before}, and after it {after}"
     seen = iter(end.events)

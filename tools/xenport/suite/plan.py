@@ -1,11 +1,18 @@
 """Which tests an environment gets, and how a boot is told which of them to run."""
 
-from collections.abc import Iterable, Sequence
+import bisect
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from xenport.kernel import Test
 
 SLOW = "slow"  # the need that a person provides, by asking for tests that take long
+
+_ROOM = 900
+_WORDS = 30
+"""Characters that tests may take of a command line, and that an environment adds to those of each
+domain. Xen cuts what it hands to a guest after 1,023 (``MAX_GUEST_CMDLINE``)."""
 
 
 def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
@@ -50,3 +57,18 @@ def command_line(tests: Sequence[Test]) -> str:
     return "tests=" + ",".join(
         str(first) if first == last else f"{first}-{last}" for first, last in ranges
     )
+
+
+def in_lines(tests: Sequence[Test]) -> Iterator[Sequence[Test]]:
+    """``tests`` in parts whose command lines are short enough."""
+    while tests:
+        sizes = range(1, len(tests) + 1)
+        size = bisect.bisect_right(sizes, _ROOM, key=lambda size: len(command_line(tests[:size])))
+        yield tests[:size]
+        tests = tests[size:]
+
+
+def in_one_line(domains: Sequence[Sequence[Test]]) -> int:
+    """How many of ``domains`` have room in one command line, from the first on; at least one."""
+    lengths = itertools.accumulate(len(command_line(tests)) + _WORDS for tests in domains)
+    return max(1, sum(length <= _ROOM + _WORDS for length in lengths))

@@ -5,7 +5,7 @@ Each boot writes parts of a trace of its own into the folder of parts; at the en
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -115,6 +115,10 @@ class _Driver:
         self._running = 0
         self._changed = threading.Condition()
 
+    def restarts(self, environment: str) -> bool:  # noqa: ARG002
+        """See `xenport.port.session.Driver`: a trace tells domains apart by their numbers."""
+        return False
+
     @contextmanager
     def boot(
         self,
@@ -124,9 +128,11 @@ class _Driver:
         log: Path,
         limits: Limits,
         *,
+        again: Sequence[str] = (),
         survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
+        assert not again
         name = f"{self._folder.name}/{log.stem}"
         driver = self._wrap(self._driver, self._folder / log.stem, name)
         with self._changed:

@@ -83,6 +83,11 @@ long domain_map(const struct domain *of, void *at, xen_pfn_t frame)
     return map(at, frame * PAGE_SIZE | PTE_DATA, of->id);
 }
 
+long domain_unmap(const void *at)
+{
+    return map(at, 0, DOMID_SELF);
+}
+
 bool domain_write(const struct domain *to, uint64_t address, const void *data, size_t size)
 {
     const char *from = data;
@@ -105,7 +110,7 @@ bool domain_write(const struct domain *to, uint64_t address, const void *data, s
         size -= part;
     }
     /* Xen refuses a page table that is still mapped somewhere else. */
-    return domain_step("update_va_mapping", map(window, 0, DOMID_SELF));
+    return domain_step("update_va_mapping", domain_unmap(window));
 }
 
 bool domain_take_pages(struct domain *of, unsigned long count, unsigned long *first)
@@ -242,4 +247,10 @@ struct xencons_interface *arch_domain_build(domid_t id, const char *kind, const 
         return NULL;
     }
     return build(&domain, found) ? (struct xencons_interface *)console_window : NULL;
+}
+
+void arch_domain_release(void)
+{
+    domain_unmap(window);
+    domain_unmap(console_window);
 }

@@ -48,6 +48,9 @@ bool domain_step(const char *what, long rc);
 /* Makes a frame of the domain visible at `window`, a page of this kernel; 0 or an error number. */
 long domain_map(const struct domain *domain, void *window, xen_pfn_t frame);
 
+/* Takes that away again. */
+long domain_unmap(const void *window);
+
 /* Copies to the domain's memory; zeroes instead with data NULL. */
 bool domain_write(const struct domain *domain, uint64_t address, const void *data, size_t size);
 

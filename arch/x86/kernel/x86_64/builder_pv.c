@@ -50,7 +50,7 @@ static bool start_shared_info(const struct domain *domain, unsigned long *frame)
     if (!domain_step("shared_info", domain_map(domain, window, *frame)))
         return false;
     shared->vcpu_info[0].evtchn_upcall_mask = 1;
-    return true;
+    return domain_step("shared_info", domain_unmap(window));
 }
 
 static uint64_t entry(const struct domain *domain, unsigned long page, uint64_t flags)

@@ -71,6 +71,7 @@ void arch_child_unmap(void);
 
 struct xencons_interface;
 struct xencons_interface *arch_domain_build(domid_t id, const char *kind, const char *command_line);
+void arch_domain_release(void);
 #define arch_domain_build arch_domain_build
 
 #endif
