@@ -258,38 +258,4 @@ TEST(domctl_paging_mempool_size, CONTROL, "the pool for a domain's page tables h
 }
 #endif
 
-/*
- * Background: Pages that are the same may be shared by HVM domains, where Xen was built for that.
- * Provoked by: how many pages that saves, and how many are shared.
- * Expected: none.
- * Source: memory.h (XENMEM_get_sharing_freed_pages); common or x86 mm.c.
- */
-TEST(memory_sharing_counts, MEMORY, "no page is shared")
-{
-    CHECK_EQ(hypercall_memory_op(XENMEM_get_sharing_freed_pages, NULL), 0);
-    CHECK_EQ(hypercall_memory_op(XENMEM_get_sharing_shared_pages, NULL), 0);
-}
-
-/*
- * Background: Some devices use memory at addresses of their own; an IOMMU's tables tell of it.
- * Provoked by: all of it, with room for none and for some; an unknown flag; an argument at no address.
- * Expected: at most as many as Xen says there are; -EINVAL; -EFAULT.
- * Source: memory.h (XENMEM_reserved_device_memory_map); common/memory.c.
- */
-TEST(memory_reserved_device_memory_map, MEMORY, "the memory that devices reserve can be asked for")
-{
-    static struct xen_reserved_device_memory found[8];
-    struct xen_reserved_device_memory_map map = {.flags = XENMEM_RDM_ALL};
-
-    CHECK_EQ(hypercall_memory_op(XENMEM_reserved_device_memory_map, &map), 0);
-    CHECK_EQ(map.nr_entries, 0);
-    map.nr_entries = 8;
-    handle_set(map.buffer, found);
-    CHECK_EQ(hypercall_memory_op(XENMEM_reserved_device_memory_map, &map), 0);
-    CHECK_EQ(map.nr_entries, 0);
-    map.flags = XENMEM_RDM_ALL << 1;
-    CHECK_ERRNO(hypercall_memory_op(XENMEM_reserved_device_memory_map, &map), EINVAL);
-    CHECK_ERRNO(hypercall_memory_op(XENMEM_reserved_device_memory_map, arch_unmapped_pointer()), EFAULT);
-}
-
 #endif

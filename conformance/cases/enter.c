@@ -377,8 +377,7 @@ TEST(console_unknown_command, ENTER, "an unknown console_io command is refused w
 }
 
 /*
- * Background: On x86 Xen's console is dom0's; a domU has a ring that it shares with its toolstack. A Xen
- * that was built to debug lets a domU write all the same, which is why writing is not tried here.
+ * Background: On x86 Xen's console is dom0's; a domU has a ring that it shares with its toolstack.
  * Provoked by: reading, and a command that console_io does not have.
  * Expected: -EPERM both times, before the command is looked at.
  * Source: include/xsm/dummy.h, xsm_console_io().
@@ -389,6 +388,21 @@ TEST(console_refused, ENTER, "a domU on x86 is refused the console with EPERM", 
 
     CHECK_ERRNO(hypercall_console_io(CONSOLEIO_read, sizeof(text), text), EPERM);
     CHECK_ERRNO(hypercall_console_io(NO_COMMAND, 0, NULL), EPERM);
+}
+
+/*
+ * Background: A Xen that was built to debug itself lets every domain write; others keep the console for dom0.
+ * Provoked by: a domU writes a line, and nothing.
+ * Expected: -EPERM both times.
+ * Source: include/xsm/dummy.h, xsm_console_io() (CONFIG_VERBOSE_DEBUG).
+ */
+TEST(console_write_refused, ENTER, "a domU on x86 is refused to write to the console: EPERM",
+     .needs = "pv|hvm domu no-verbose")
+{
+    static const char line[] = "# written by a domain that may not\n";
+
+    CHECK_ERRNO(hypercall_console_io(CONSOLEIO_write, sizeof(line) - 1, line), EPERM);
+    CHECK_ERRNO(hypercall_console_io(CONSOLEIO_write, 0, line), EPERM);
 }
 
 /*

@@ -687,3 +687,79 @@ TEST(memory_machphys_not_for_others, MEMORY,
 
     CHECK_ERRNO(hypercall_memory_op(XENMEM_machphys_mapping, &mapping), ENOSYS);
 }
+
+#ifdef XENMEM_get_sharing_shared_pages
+/*
+ * Background: Pages that are the same may be shared by HVM domains, where Xen was built for that.
+ * Provoked by: how many pages that saves, and how many are shared.
+ * Expected: none.
+ * Source: memory.h (XENMEM_get_sharing_freed_pages); common or x86 mm.c.
+ */
+TEST(memory_sharing_counts, MEMORY, "no page is shared", .needs = "pv|hvm|arm")
+{
+    CHECK_EQ(hypercall_memory_op(XENMEM_get_sharing_freed_pages, NULL), 0);
+    CHECK_EQ(hypercall_memory_op(XENMEM_get_sharing_shared_pages, NULL), 0);
+}
+#endif
+
+#ifdef XENMEM_reserved_device_memory_map
+/*
+ * Background: Some devices use memory at addresses of their own; an IOMMU's tables tell of it.
+ * Provoked by: all of it, with room for none and for some; an unknown flag; an argument at no address.
+ * Expected: at most as many as Xen says there are; -EINVAL; -EFAULT.
+ * Source: memory.h (XENMEM_reserved_device_memory_map); common/memory.c.
+ */
+TEST(memory_reserved_device_memory_map, MEMORY, "the memory that devices reserve can be asked for",
+     .needs = "pv|hvm|arm")
+{
+    static struct xen_reserved_device_memory found[8];
+    struct xen_reserved_device_memory_map map = {.flags = XENMEM_RDM_ALL};
+
+    CHECK_EQ(hypercall_memory_op(XENMEM_reserved_device_memory_map, &map), 0);
+    CHECK_EQ(map.nr_entries, 0);
+    map.nr_entries = 8;
+    handle_set(map.buffer, found);
+    CHECK_EQ(hypercall_memory_op(XENMEM_reserved_device_memory_map, &map), 0);
+    CHECK_EQ(map.nr_entries, 0);
+    map.flags = XENMEM_RDM_ALL << 1;
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_reserved_device_memory_map, &map), EINVAL);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_reserved_device_memory_map, arch_unmapped_pointer()), EFAULT);
+}
+#endif
+
+#ifdef XENMEM_access_op_get_access
+static long ask_access(domid_t domain)
+{
+    struct xen_mem_access_op access = {.op = XENMEM_access_op_get_access, .domid = domain};
+
+    return hypercall_memory_op(XENMEM_access_op, &access);
+}
+
+/*
+ * Background: Only a monitor may restrict what a guest does with its pages, and not its own.
+ * Provoked by: the rights of a page of one's own domain; the same under the name that stands for it elsewhere; of a
+ * domain that does not exist; an argument at no address.
+ * Expected: -EPERM; -ESRCH; -ESRCH; -EFAULT.
+ * Source: memory.h (XENMEM_access_op); common/mem_access.c, mem_access_memop().
+ */
+TEST(memory_access_refused, MEMORY, "rights of one's own pages are not one's own to ask for: EPERM",
+     .needs = "pv|hvm|arm !no-memaccess")
+{
+    CHECK_ERRNO(ask_access(own_domain()), EPERM);
+    CHECK_ERRNO(ask_access(DOMID_SELF), ESRCH);
+    CHECK_ERRNO(ask_access(NO_DOMAIN), ESRCH);
+    CHECK_ERRNO(hypercall_memory_op(XENMEM_access_op, arch_unmapped_pointer()), EFAULT);
+}
+
+/*
+ * Background: A domU monitors nobody unless it is told to.
+ * Provoked by: the rights of a page of domain 0.
+ * Expected: on Arm -EPERM. (On x86 it matters first what kind of domain that is, and of processor.)
+ * Source: memory.h (XENMEM_access_op); xsm/dummy.h, xsm_mem_access().
+ */
+TEST(memory_access_of_another_domain, MEMORY, "rights of dom0's pages are no domU's to ask for: EPERM",
+     .needs = "arm domu !no-memaccess")
+{
+    CHECK_ERRNO(ask_access(0), EPERM);
+}
+#endif

@@ -111,15 +111,25 @@ TEST(pv_free_pirq, EVENTS, "a PV guest reserves numbers for interrupts", .needs 
 
 /*
  * Background: The first form of PHYSDEVOP_eoi was for all interrupts at once.
- * Provoked by: it; numbers that were once allocated and freed by hypercall.
- * Expected: 0; the vector is the interrupt's number, -ENOSYS.
- * Source: physdev.h (PHYSDEVOP_IRQ_UNMASK_NOTIFY, PHYSDEVOP_alloc_irq_vector); arch/x86/physdev.c.
+ * Provoked by: it, while no interrupt of a device waits.
+ * Expected: 0.
+ * Source: physdev.h (PHYSDEVOP_IRQ_UNMASK_NOTIFY); arch/x86/irq.c, pirq_guest_unmask().
+ */
+TEST(pv_irq_unmask_notify, EVENTS, "a PV guest ends all interrupts at once", .needs = "pv")
+{
+    CHECK_EQ(physdev_op(PHYSDEVOP_IRQ_UNMASK_NOTIFY, NULL), 0);
+}
+
+/*
+ * Background: Vectors were once allocated and freed by hypercall.
+ * Provoked by: a vector for an interrupt; the same with the argument at no address; the vector freed.
+ * Expected: the vector is the interrupt's number; -EFAULT; -ENOSYS.
+ * Source: physdev.h (PHYSDEVOP_alloc_irq_vector); arch/x86/physdev.c.
  */
 TEST(pv_old_irq_commands, EVENTS, "commands for interrupts of long ago", .needs = "pv dom0")
 {
     struct physdev_irq irq = {.irq = 77};
 
-    CHECK_EQ(physdev_op(PHYSDEVOP_IRQ_UNMASK_NOTIFY, NULL), 0);
     CHECK_EQ(physdev_op(PHYSDEVOP_alloc_irq_vector, &irq), 0);
     CHECK_EQ(irq.vector, 77);
     CHECK_ERRNO(physdev_op(PHYSDEVOP_alloc_irq_vector, arch_unmapped_pointer()), EFAULT);

@@ -296,9 +296,9 @@ TEST(pv_base_pointers, MEMORY, "only page tables can become the ones in use: EIN
  * Background: What flushes do cannot be seen from inside, only that they are taken.
  * Provoked by: each of them, those for several vcpus with a mask of vcpu 0 and with no mask.
  * Expected: 0; -EINVAL without a mask.
- * Source: xen.h (MMUEXT_TLB_FLUSH_LOCAL, ... MMUEXT_FLUSH_CACHE_GLOBAL); arch/x86/mm.c.
+ * Source: xen.h (MMUEXT_TLB_FLUSH_LOCAL, ... MMUEXT_INVLPG_ALL); arch/x86/mm.c, do_mmuext_op().
  */
-TEST(pv_flushes, MEMORY, "all kinds of flushes are taken", .needs = "pv dom0")
+TEST(pv_flushes, MEMORY, "all kinds of flushes of translations are taken", .needs = "pv")
 {
     static page_t page;
     unsigned long vcpus = 1, address = (unsigned long)page;
@@ -313,8 +313,34 @@ TEST(pv_flushes, MEMORY, "all kinds of flushes are taken", .needs = "pv dom0")
     CHECK_EQ(mmuext(MMUEXT_INVLPG_MULTI, address, mask), 0);
     CHECK_ERRNO(mmuext(MMUEXT_TLB_FLUSH_MULTI, 0, nowhere), EINVAL);
     CHECK_ERRNO(mmuext(MMUEXT_INVLPG_MULTI, address, nowhere), EINVAL);
+}
+
+/*
+ * Background: What stands in caches concerns only who has devices.
+ * Provoked by: dom0 empties the caches of its processor, and of all.
+ * Expected: 0.
+ * Source: xen.h (MMUEXT_FLUSH_CACHE, MMUEXT_FLUSH_CACHE_GLOBAL); arch/x86/mm.c, do_mmuext_op().
+ */
+TEST(pv_cache_flushes, MEMORY, "dom0 empties caches", .needs = "pv dom0")
+{
     CHECK_EQ(mmuext(MMUEXT_FLUSH_CACHE, 0, 0), 0);
     CHECK_EQ(mmuext(MMUEXT_FLUSH_CACHE_GLOBAL, 0, 0), 0);
+}
+
+/*
+ * Background: A domain without devices could only slow others down with it.
+ * Provoked by: a domU empties the caches of its processor, and of all.
+ * Expected: -EACCES; -EINVAL, since 4.20 -EACCES too.
+ * Source: xen.h (MMUEXT_FLUSH_CACHE, MMUEXT_FLUSH_CACHE_GLOBAL); arch/x86/mm.c, do_mmuext_op().
+ */
+TEST(pv_cache_flushes_denied, MEMORY, "a domU without devices does not empty caches: EACCES",
+     .needs = "pv domu")
+{
+    CHECK_ERRNO(mmuext(MMUEXT_FLUSH_CACHE, 0, 0), EACCES);
+    if (RELEASE_IS_AT_LEAST(4, 20))
+        CHECK_ERRNO(mmuext(MMUEXT_FLUSH_CACHE_GLOBAL, 0, 0), EACCES);
+    else
+        CHECK_ERRNO(mmuext(MMUEXT_FLUSH_CACHE_GLOBAL, 0, 0), EINVAL);
 }
 
 /*

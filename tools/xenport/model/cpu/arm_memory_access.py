@@ -23,9 +23,7 @@ def access_op(call: Call) -> None:
     """Set the access to pages, or ask for it."""
     view = call.view
     abi = call.domain.abi
-    domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
-    if domain is call.domain:
-        raise XenError("EPERM")
+    domain = call.hypervisor.domain(view.domid)
     if not domain.settings.monitor_port:
         raise XenError("ENODEV")
     known = {abi.constant(f"XENMEM_access_op_{op}_access"): op for op in ("set", "get")}

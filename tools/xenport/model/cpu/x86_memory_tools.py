@@ -32,6 +32,7 @@ def pod_target(call: Call) -> None:
 
 
 @command("XENMEM_access_op")
-def access_op(_call: Call) -> None:
-    """Only Intel's nested paging has rights of pages."""
+def access_op(call: Call) -> None:
+    """Only Intel's nested paging has rights of pages, so no domain does."""
+    call.hypervisor.domain(call.view.domid)
     raise XenError("EINVAL")

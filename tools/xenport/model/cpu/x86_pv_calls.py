@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from xenport.abi.releases import rank
 from xenport.model import livepatch
 from xenport.model.cpu import (
     x86_core,
@@ -540,9 +541,10 @@ def flush_cache(call: Call) -> None:
 
 @command("MMUEXT_FLUSH_CACHE_GLOBAL")
 def flush_cache_global(call: Call) -> None:
-    """The same on all processors, with another errno."""
+    """The same on all processors, with another errno up to 4.19."""
     if not call.domain.is_control:
-        raise XenError("EINVAL")
+        is_newer = rank(call.domain.abi.release) >= rank("4.20")
+        raise XenError("EACCES" if is_newer else "EINVAL")
 
 
 @command("MMUEXT_SET_LDT")
