@@ -11,12 +11,19 @@ struct cpuid {
     uint32_t a, b, c, d;
 };
 
-static inline struct cpuid cpuid(uint32_t leaf)
+static inline struct cpuid cpuid_sub(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid r;
 
-    __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(0));
+    __asm__ volatile("cpuid"
+                     : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d)
+                     : "0"(leaf), "2"(subleaf));
     return r;
+}
+
+static inline struct cpuid cpuid(uint32_t leaf)
+{
+    return cpuid_sub(leaf, 0);
 }
 
 #endif

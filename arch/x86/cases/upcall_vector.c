@@ -6,6 +6,7 @@
 #include <timing.h>
 
 #include "common.h"
+#include "msr.h"
 #include "shutdown.h"
 #include "x86.h"
 
@@ -14,22 +15,6 @@
 #define MSR_APIC_EOI 0x80b
 #define MSR_APIC_SPURIOUS 0x80f
 #define SPURIOUS_ON 0x1ff          /* with the highest vector */
-
-static uint64_t read_msr(uint32_t msr)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
-    return low | (uint64_t)high << 32;
-}
-
-static void write_msr(uint32_t msr, uint64_t value)
-{
-    __asm__ volatile("wrmsr"
-                     :
-                     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-                     : "memory");
-}
 
 /*
  * Background: A guest can ask that a vcpu's local APIC brings its upcalls, at a vector of its own.

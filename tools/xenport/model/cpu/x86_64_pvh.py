@@ -21,6 +21,7 @@ from xenport.model.cpu.x86_core import (
     FLAG_RF,
     FLAG_TF,
     FLAG_VM,
+    GP,
     HYPERCALL_PAGE_MSR,
     NMI,
     RAX,
@@ -31,8 +32,8 @@ from xenport.model.cpu.x86_core import (
     Fault,
     Processor,
     arguments,
-    cpuid,
 )
+from xenport.model.cpu.x86_leaves import guest_cpuid, hypercall_page_frame, is_xen_msr
 from xenport.model.cpu.x86_time import TimeRecord
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -142,6 +143,7 @@ class PvhCpu(Cpu):
         code = built.kernel.code
         processor.trap(code, rb"\x0f\x31", self._rdtsc)
         processor.trap(code, rb"\x0f\x30", self._wrmsr)
+        processor.trap(code, rb"\x0f\x32", self._rdmsr)
         processor.trap(code, rb"\xfb", self._sti)
         processor.trap(code, rb"\x9d", self._popf)
         processor.trap(code, self.return_instruction, self.return_from_exception)
@@ -215,8 +217,8 @@ class PvhCpu(Cpu):
 
     def _cpuid(self, _uc: int, _data: int) -> int:
         processor = self.processor
-        leaf = processor.rax.get() & 0xFFFF_FFFF
-        values = cpuid(leaf, self.hypervisor.version)
+        leaf, subleaf = (one.get() & 0xFFFF_FFFF for one in (processor.rax, processor.rcx))
+        values = guest_cpuid(self.vcpu, leaf, subleaf)
         registers = (processor.rax, processor.rbx, processor.rcx, processor.rdx)
         for register, value in zip(registers, values, strict=True):
             register.set(value)
@@ -227,18 +229,35 @@ class PvhCpu(Cpu):
         self.processor.rip.set(address + 2)
         self.after_trap()
 
-    def _wrmsr(self, address: int) -> None:
-        """Only Xen's own MSR is dealt with here; the processor does the others."""
+    # The processor itself deals with MSRs that are not Xen's.
+
+    def _rdmsr(self, address: int) -> None:
         processor = self.processor
-        if processor.rcx.get() & 0xFFFF_FFFF != HYPERCALL_PAGE_MSR:
+        msr = processor.rcx.get() & 0xFFFF_FFFF
+        if msr == HYPERCALL_PAGE_MSR:
+            processor.rax.set(0)
+            processor.rdx.set(0)
+            processor.rip.set(address + 2)
+        elif is_xen_msr(msr):
+            processor.raise_fault(GP)
+
+    def _wrmsr(self, address: int) -> None:
+        processor = self.processor
+        msr, value = processor.msr_write()
+        if not is_xen_msr(msr):
             return
-        page = (processor.rdx.get() << 32 | processor.rax.get() & 0xFFFF_FFFF) & ~0xFFF
+        frame = hypercall_page_frame(msr, value)
+        if frame is None or not self._fill(frame):
+            processor.raise_fault(GP)
+        else:
+            processor.rip.set(address + 2)
+
+    def _fill(self, frame: int) -> bool:
         try:
-            self.vcpu.domain.memory.write(page, x86_pvh_builder.hypercall_page())
+            self.vcpu.domain.memory.write(frame * PAGE_SIZE, x86_pvh_builder.hypercall_page())
         except MemoryFault:
-            processor.raise_fault(13)
-            return
-        processor.rip.set(address + 2)
+            return False
+        return True
 
     # Unicorn tells nobody when interrupts go on, so the instructions that do it are carried out
     # here while an event waits.

@@ -248,6 +248,11 @@ class Processor:
         """Call ``handler(address)`` before each instruction of the kernel that matches."""
         code_traps.trap(self.core, segments, pattern, handler)
 
+    def msr_write(self) -> tuple[int, int]:
+        """The MSR, and what wrmsr is about to write to it."""
+        low = self.rax.get() & 0xFFFF_FFFF
+        return self.rcx.get() & 0xFFFF_FFFF, (self.rdx.get() & 0xFFFF_FFFF) << 32 | low
+
     # ---- Memory ----
 
     def walk(self, root: int, address: int, write: bool, user: bool) -> int | None:
@@ -280,23 +285,13 @@ class Processor:
         self.rdx.set(ticks >> 32 & 0xFFFF_FFFF)
 
 
-def cpuid(leaf: int, xen_version: int) -> tuple[int, int, int, int]:
-    """eax, ebx, ecx, edx of a leaf; those from 0x40000000 are Xen's."""
+def cpuid(leaf: int) -> tuple[int, int, int, int]:
+    """eax, ebx, ecx, edx of a leaf of the processor's own."""
     if leaf == 0:
         ebx, edx, ecx = struct.unpack("<3I", _VENDOR)
         return 1, ebx, ecx, edx
     if leaf == 1:
         return _SIGNATURE, 0, _FEATURES_ECX, _FEATURES_EDX
-    if leaf == 0x40000000:
-        ebx, ecx, edx = struct.unpack("<3I", b"XenVMMXenVMM")
-        return 0x40000005, ebx, ecx, edx
-    if leaf == 0x40000001:
-        return xen_version, 0, 0, 0
-    if leaf == 0x40000002:
-        return 1, HYPERCALL_PAGE_MSR, 0, 0
-    if leaf == 0x40000003:
-        # Subleaf 0: no emulated counter, its frequency in kHz.
-        return 0, 0, TICKS_PER_NS * 1_000_000, 0
     if leaf == 0x80000000:
         return 0x80000001, 0, 0, 0
     if leaf == 0x80000001:

@@ -41,9 +41,9 @@ def get_cpu_version(call: Call) -> None:
     info = call.view.u.pcpu_version
     vendor, signature = bytes(12), 0
     if info.xen_cpuid <= _LAST:
-        _, b, c, d = cpuid(0, call.hypervisor.version)
+        _, b, c, d = cpuid(0)
         vendor = struct.pack("<3I", b, d, c)
-        signature = cpuid(1, call.hypervisor.version)[0]
+        signature = cpuid(1)[0]
     info.vendor_id[:] = vendor
     info.family = signature >> 8 & 0xF
     info.model = signature >> 4 & 0xF | signature >> 12 & 0xF0

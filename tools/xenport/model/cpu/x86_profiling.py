@@ -61,7 +61,7 @@ def _processor(call: Call) -> bytearray:
     abi = call.domain.abi
     buffer = bytearray(abi.sizeof("mcinfo_logical_cpu"))
     view: Any = abi.view("mcinfo_logical_cpu", buffer)
-    _, b, c, d = cpuid(0, call.hypervisor.version)
+    _, b, c, d = cpuid(0)
     view.mc_ncores = view.mc_ncores_active = view.mc_nthreads = 1
     view.mc_vendorid[:12] = struct.pack("<3I", b, d, c)
     return buffer

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xenport.model.cpu.x86_core import GP, UD, Fault, cpuid
+from xenport.model.cpu.x86_core import GP, HYPERCALL_PAGE_MSR, UD, Fault
+from xenport.model.cpu.x86_leaves import guest_cpuid, hypercall_page_frame
 from xenport.model.errors import XenError
+from xenport.model.memory import PAGE_SIZE
 
 if TYPE_CHECKING:
     from xenport.model.cpu.x86_64_pv import PvCpu
@@ -15,6 +17,7 @@ _CPUID = b"\x0f\xa2"
 #: ud2 and "xen": the next instruction is to be emulated whether or not it faults.
 _FORCED = b"\x0f\x0bxen"
 _CLTS = b"\x0f\x06"
+_WRMSR, _RDMSR = b"\x0f\x30", b"\x0f\x32"
 
 
 def emulate(cpu: PvCpu, fault: Fault) -> bool:
@@ -37,19 +40,46 @@ def emulate(cpu: PvCpu, fault: Fault) -> bool:
         return True
     if code[:2] == _CLTS:
         cpu.set_task_switched(False)
-        processor.rip.set(rip + 2)
-        return True
-    return False
+    elif code[:2] == _RDMSR:
+        if not _do_rdmsr(cpu):
+            return False
+    elif code[:2] == _WRMSR:
+        if not _do_wrmsr(cpu):
+            return False
+    else:
+        return False
+    processor.rip.set(rip + 2)
+    return True
 
 
 def do_cpuid(cpu: PvCpu) -> None:
     """Answer with the processor's and Xen's leaves."""
     processor = cpu.processor
-    leaf = processor.rax.get() & 0xFFFF_FFFF
-    values = cpuid(leaf, cpu.hypervisor.version)
+    leaf, subleaf = (register.get() & 0xFFFF_FFFF for register in (processor.rax, processor.rcx))
+    values = guest_cpuid(cpu.vcpu, leaf, subleaf)
     registers = (processor.rax, processor.rbx, processor.rcx, processor.rdx)
     for register, value in zip(registers, values, strict=True):
         register.set(value)
+
+
+def _do_rdmsr(cpu: PvCpu) -> bool:
+    """Only Xen's own register can be read."""
+    processor = cpu.processor
+    if processor.rcx.get() & 0xFFFF_FFFF != HYPERCALL_PAGE_MSR:
+        return False
+    processor.rax.set(0)
+    processor.rdx.set(0)
+    return True
+
+
+def _do_wrmsr(cpu: PvCpu) -> bool:
+    """Only Xen's own register can be written."""
+    frame = hypercall_page_frame(*cpu.processor.msr_write())
+    machine = cpu.start.machine
+    if frame is None or not machine.is_writable(frame):
+        return False
+    machine.memory.write(frame * PAGE_SIZE, cpu.hypercall_page(cpu.vcpu.domain.abi))
+    return True
 
 
 def _fetch(cpu: PvCpu, address: int, length: int) -> bytes:

@@ -32,10 +32,9 @@ def get_cpu_levelling_caps(call: Call) -> None:
     call.view.u.cpu_levelling_caps.caps = 0
 
 
-def _features(call: Call) -> list[int]:
+def _features() -> list[int]:
     """The words of the one set of features that there is: leaf 1's, then leaf 0x80000001's."""
-    version = call.hypervisor.version
-    words = [cpuid(leaf, version)[i] for leaf in (1, 0x80000001) for i in (3, 2)]
+    words = [cpuid(leaf)[i] for leaf in (1, 0x80000001) for i in (3, 2)]
     return words + [0] * (_FEATURE_WORDS - len(words))
 
 
@@ -49,7 +48,7 @@ def get_cpu_featureset(call: Call) -> None:
     if asked.index > call.domain.abi.constant("XEN_SYSCTL_cpu_featureset_hvm_max"):
         raise XenError("EINVAL")
     asked.nr_features = min(asked.nr_features, _FEATURE_WORDS)
-    for index, word in enumerate(_features(call)[: asked.nr_features]):
+    for index, word in enumerate(_features()[: asked.nr_features]):
         call.vcpu.write_word("uint32", word, asked.features, index)
     if asked.nr_features < _FEATURE_WORDS:
         call.finish()
@@ -68,7 +67,7 @@ def get_cpu_policy(call: Call) -> None:
         if asked.nr_leaves < len(_LEAVES):
             raise XenError("ENOBUFS")
         for index, leaf in enumerate(_LEAVES):
-            a, b, c, d = cpuid(leaf, call.hypervisor.version)
+            a, b, c, d = cpuid(leaf)
             call.vcpu.write_struct(
                 "xen_cpuid_leaf",
                 asked.leaves,

@@ -180,7 +180,7 @@ def get_cpu_policy(call: Call) -> None:
         view.nr_leaves = _MOST_LEAVES
     else:
         size = abi.sizeof("xen_cpuid_leaf")
-        highest = cpuid(0, 0)[0]
+        highest = cpuid(0)[0]
         if view.nr_leaves <= highest:
             raise XenError("ENOBUFS")
         for leaf in range(highest + 1):
@@ -188,7 +188,7 @@ def get_cpu_policy(call: Call) -> None:
             entry = abi.view("xen_cpuid_leaf", buffer)
             entry.leaf = leaf
             entry.subleaf = abi.constant("XEN_CPUID_NO_SUBLEAF")
-            entry.a, entry.b, entry.c, entry.d = cpuid(leaf, 0)
+            entry.a, entry.b, entry.c, entry.d = cpuid(leaf)
             call.vcpu.copy_out(view.leaves, buffer, leaf * size)
         view.nr_leaves = highest + 1
     if view.msrs:
