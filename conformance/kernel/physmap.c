@@ -1,4 +1,5 @@
-/* Where a guest's memory is what Xen puts into it: a grant table, or nothing, in place of a page. */
+/* Where a guest's memory is what Xen puts into it: a grant table, another
+ * domain's page, or nothing, in place of a page. */
 #include <grants.h>
 #include <hypercall.h>
 
@@ -33,4 +34,33 @@ long physmap_vacate(const volatile void *page)
 long physmap_occupy(const volatile void *page)
 {
     return reservation(XENMEM_populate_physmap, page);
+}
+
+long physmap_map_foreign(const volatile void *page, domid_t owner, xen_pfn_t frame)
+{
+    struct xen_add_to_physmap_batch batch = {
+        .domid = DOMID_SELF, .space = XENMAPSPACE_gmfn_foreign, .size = 1, .u.foreign_domid = owner};
+    xen_ulong_t from = frame;
+    xen_pfn_t to = arch_frame(page);
+    int error = 0;
+    long rc = physmap_vacate(page);
+
+    handle_set(batch.idxs, &from);
+    handle_set(batch.gpfns, &to);
+    handle_set(batch.errs, &error);
+    if (rc == 0)
+        rc = hypercall_memory_op(XENMEM_add_to_physmap_batch, &batch);
+    if (rc == 0)
+        rc = error;
+    if (rc != 0)
+        physmap_occupy(page);
+    return rc;
+}
+
+void physmap_unmap_foreign(const volatile void *page)
+{
+    struct xen_remove_from_physmap remove = {.domid = DOMID_SELF, .gpfn = arch_frame(page)};
+
+    hypercall_memory_op(XENMEM_remove_from_physmap, &remove);
+    physmap_occupy(page);
 }

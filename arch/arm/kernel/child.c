@@ -64,36 +64,18 @@ void arch_child_context(struct vcpu_guest_context *context)
 
 long arch_child_map(domid_t child, xen_pfn_t frame, void **page)
 {
-    struct xen_add_to_physmap_batch batch = {
-        .domid = DOMID_SELF, .space = XENMAPSPACE_gmfn_foreign, .size = 1, .u.foreign_domid = child};
-    xen_ulong_t from = frame;
-    xen_pfn_t to = arch_frame(window);
-    int error = 0;
     long rc;
 
     arch_child_unmap();
-    rc = arch_vacate(window);
-    handle_set(batch.idxs, &from);
-    handle_set(batch.gpfns, &to);
-    handle_set(batch.errs, &error);
-    if (rc == 0)
-        rc = hypercall_memory_op(XENMEM_add_to_physmap_batch, &batch);
-    if (rc == 0)
-        rc = error;
+    rc = physmap_map_foreign(window, child, frame);
     mapped = rc == 0;
-    if (!mapped)
-        arch_occupy(window);
     *page = window;
     return rc;
 }
 
 void arch_child_unmap(void)
 {
-    struct xen_remove_from_physmap remove = {.domid = DOMID_SELF, .gpfn = arch_frame(window)};
-
-    if (!mapped)
-        return;
+    if (mapped)
+        physmap_unmap_foreign(window);
     mapped = false;
-    hypercall_memory_op(XENMEM_remove_from_physmap, &remove);
-    arch_occupy(window);
 }

@@ -43,4 +43,8 @@ volatile void *physmap_grant_table(void *page, unsigned long index);
 long physmap_vacate(const volatile void *page);
 long physmap_occupy(const volatile void *page);
 
+/* And a frame of another domain's in place of the page, until it is taken away again; 0 or an error number. */
+long physmap_map_foreign(const volatile void *page, domid_t owner, xen_pfn_t frame);
+void physmap_unmap_foreign(const volatile void *page);
+
 #endif

@@ -37,27 +37,10 @@ void arch_child_context(struct vcpu_guest_context *context)
     context->user_regs.rflags = 0x2;
 }
 
-static long map_machine_frame(unsigned long entry, domid_t owner)
+static long pv_map_foreign(domid_t owner, xen_pfn_t frame)
 {
-    return arch_hypercall(__HYPERVISOR_update_va_mapping_otherdomain, (unsigned long)window, entry,
-                          UVMF_INVLPG, owner, 0);
-}
-
-static long map_guest_frame(domid_t owner, xen_pfn_t frame)
-{
-    struct xen_add_to_physmap_batch batch = {
-        .domid = DOMID_SELF, .space = XENMAPSPACE_gmfn_foreign, .size = 1, .u.foreign_domid = owner};
-    xen_ulong_t from = frame;
-    xen_pfn_t to = arch_frame(window);
-    int error = 0;
-    long rc = arch_vacate(window);
-
-    handle_set(batch.idxs, &from);
-    handle_set(batch.gpfns, &to);
-    handle_set(batch.errs, &error);
-    if (rc == 0)
-        rc = hypercall_memory_op(XENMEM_add_to_physmap_batch, &batch);
-    return rc ? rc : error;
+    return arch_hypercall(__HYPERVISOR_update_va_mapping_otherdomain, (unsigned long)window,
+                          frame * PAGE_SIZE | PTE_DATA, UVMF_INVLPG, owner, 0);
 }
 
 long arch_child_map(domid_t child, xen_pfn_t frame, void **page)
@@ -65,28 +48,17 @@ long arch_child_map(domid_t child, xen_pfn_t frame, void **page)
     long rc;
 
     arch_child_unmap();
-    if (arch_is_pv())
-        rc = map_machine_frame(frame * PAGE_SIZE | PTE_DATA, child);
-    else
-        rc = map_guest_frame(child, frame);
+    rc = arch_is_pv() ? pv_map_foreign(child, frame) : physmap_map_foreign(window, child, frame);
     mapped = rc == 0;
-    if (!mapped)
-        arch_occupy(window);
     *page = window;
     return rc;
 }
 
 void arch_child_unmap(void)
 {
-    if (!mapped)
-        return;
+    if (mapped && arch_is_pv())
+        arch_occupy(window);
+    else if (mapped)
+        physmap_unmap_foreign(window);
     mapped = false;
-    if (arch_is_pv()) {
-        arch_occupy(window);
-    } else {
-        struct xen_remove_from_physmap remove = {.domid = DOMID_SELF, .gpfn = arch_frame(window)};
-
-        hypercall_memory_op(XENMEM_remove_from_physmap, &remove);
-        arch_occupy(window);
-    }
 }
