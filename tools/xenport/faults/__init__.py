@@ -9,5 +9,5 @@ kinds.py      what can be wrong with a command, and which of it is worth trying
 injection.py  the model with one fault
 survey.py     which faults the tests notice
 reasons.py    why some cannot be noticed
-table.py      the figures, by hypercall
+figures.py    the figures, by hypercall
 """

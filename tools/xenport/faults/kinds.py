@@ -1,10 +1,11 @@
 """What can be wrong with a command."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from xenport.abi import Command, Hypercall, Layout
+from xenport.abi.schema import Direction
 
 Kind = Literal["idle", "missing", "result", "errno", "allowed", "reads", "answers"]
 
@@ -60,11 +61,11 @@ def faults_of(
             yield fault("result")
         if command and command.arg:
             prefix = f"{command.arg.member}." if command.arg.member else ""
-            for path, direction in _numbers(command.arg.layout):
-                if direction != "out":
-                    yield fault("reads", prefix + path)
-                if direction != "in":
-                    yield fault("answers", prefix + path)
+            numbers = list(_numbers(command.arg.layout))
+            for number in _widest(one for one in numbers if one.direction != "out"):
+                yield fault("reads", prefix + number.path)
+            for number in _widest(one for one in numbers if one.direction != "in"):
+                yield fault("answers", prefix + number.path)
     for errno in sorted(results - {""}):
         yield fault("errno", errno)
         yield fault("allowed", errno)
@@ -75,16 +76,39 @@ def _is_by_element(hypercall: Hypercall) -> bool:
     return hypercall.selector is not None and any(arg.count for arg in hypercall.args)
 
 
-def _numbers(layout: Layout, prefix: str = "", outer: str = "") -> Iterator[tuple[str, str]]:
-    """Path and direction of each number in a structure; what is in a part that only goes out
-    (``outer``) goes out too. What is different each time is left out, and so are unions, of which
-    nothing here says what they hold."""
+class _Number(NamedTuple):
+    """A number in a structure, and the bits of the structure that it is in."""
+
+    path: str
+    direction: Direction
+    begin: int
+    end: int
+
+
+def _numbers(
+    layout: Layout, prefix: str = "", outer: Direction = "in", base: int = 0
+) -> Iterator[_Number]:
+    """Each number in a structure; what is in a part that only goes out (``outer``) goes out too.
+    What is different each time is left out, and so are unions with a name, of which nothing here
+    says what they hold."""
     for field in layout.fields:
         path = prefix + field.name
         direction = "out" if outer == "out" else field.direction
         if field.varies:
             continue
         if field.layout.kind == "struct":
-            yield from _numbers(field.layout, f"{path}.", direction)
+            yield from _numbers(field.layout, f"{path}.", direction, base + field.offset)
         elif field.layout.kind == "int":
-            yield path, direction
+            begin = 8 * (base + field.offset) + (field.bit_offset or 0)
+            bits = 8 * field.size if field.bits is None else field.bits
+            yield _Number(path, direction, begin, begin + bits)
+
+
+def _widest(numbers: Iterable[_Number]) -> list[_Number]:
+    """Those that are not part of another one: a register that has narrower names too, such as al
+    and eax beside rax, is one thing that can be wrong, under the first of its widest names."""
+    found: list[_Number] = []
+    for number in sorted(numbers, key=lambda one: one.begin - one.end):
+        if not any(one.begin <= number.begin and number.end <= one.end for one in found):
+            found.append(number)
+    return found
