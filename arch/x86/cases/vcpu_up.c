@@ -45,10 +45,42 @@ static void count_until_stopped(void *unused)
         rounds++;
 }
 
+/* Refused with one word of the right argument changed, which is put back. */
+static void check_refused(struct vcpu_guest_context *context, unsigned long *word, unsigned long wrong)
+{
+    unsigned long right = *word;
+
+    *word = wrong;
+    CHECK_ERRNO(second(VCPUOP_initialise, context), EINVAL);
+    *word = right;
+}
+
+static void check_pv_refused(struct vcpu_guest_context *context)
+{
+    unsigned long *addresses[] = {
+        &context->user_regs.rip, &context->user_regs.rsp,
+        &context->kernel_sp, &context->ldt_base,
+        &context->fs_base, &context->gs_base_kernel, &context->gs_base_user,
+        &context->event_callback_eip, &context->failsafe_callback_eip, &context->syscall_callback_eip,
+        &context->trap_ctxt[3].address,
+    };
+
+    for (unsigned int i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+        check_refused(context, addresses[i], 1ul << 47);
+    check_refused(context, &context->ldt_base, context->ldt_base + 8);
+    check_refused(context, &context->ldt_ents, context->ldt_ents + 1);
+    check_refused(context, &context->gdt_ents, FIRST_RESERVED_GDT_ENTRY + 1);
+    check_refused(context, &context->gdt_ents, context->gdt_ents + 1);
+    check_refused(context, &context->flags, 0);
+    check_refused(context, &context->ctrlreg[3], xen_pfn_to_cr3(~0ul >> 12));
+}
+
 /*
  * Background: A vcpu without registers has nowhere to run.
  * Provoked by: VCPUOP_up before VCPUOP_initialise; VCPUOP_initialise with no argument, and with registers that
- * cannot be: an address that is none, page tables that are none (PV), a mode that there is not (HVM).
+ * cannot be. PV: an address that is none; local descriptors that are not aligned, or more than there can be;
+ * more descriptors than there may be, or than frames for them; user mode without page tables for it; page
+ * tables that are none. HVM: a mode that there is not.
  * Expected: -EINVAL; -EFAULT; -EINVAL. The vcpu stays down.
  * Source: vcpu.h (VCPUOP_initialise, VCPUOP_up); common/domain.c, common_vcpu_op(); arch/x86/domain.c,
  * arch_set_info_guest(); arch/x86/hvm/domain.c, arch_set_info_hvm_guest().
@@ -56,17 +88,12 @@ static void count_until_stopped(void *unused)
 TEST(vcpu_up_refused, VCPUS, "a vcpu without registers cannot be taken up: EINVAL",
      .needs = "pv|hvm smp")
 {
-    static struct vcpu_guest_context context;
     static struct vcpu_hvm_context hvm_context;
 
     CHECK_ERRNO(second(VCPUOP_up, NULL), EINVAL);
     CHECK_ERRNO(second(VCPUOP_initialise, arch_unmapped_pointer()), EFAULT);
     if (arch_is_pv()) {
-        context.user_regs.rip = 1ul << 47;
-        CHECK_ERRNO(second(VCPUOP_initialise, &context), EINVAL);
-        context.user_regs.rip = 0;
-        context.ctrlreg[3] = xen_pfn_to_cr3(~0ul >> 12);
-        CHECK_ERRNO(second(VCPUOP_initialise, &context), EINVAL);
+        check_pv_refused(secondary_pv_context());
     } else {
         hvm_context.mode = 99;
         CHECK_ERRNO(second(VCPUOP_initialise, &hvm_context), EINVAL);
@@ -74,12 +101,34 @@ TEST(vcpu_up_refused, VCPUS, "a vcpu without registers cannot be taken up: EINVA
     CHECK_EQ(second(VCPUOP_is_up, NULL), 0);
 }
 
+static void check_registers(const struct secondary_registers *found, const struct secondary_registers *given)
+{
+    for (unsigned int i = 0; i < (arch_is_pv() ? 16 : 8); i++)
+        CHECK_EQ(found->general[i], given->general[i]);
+    CHECK_EQ(found->flags, given->flags);
+    CHECK_EQ(found->cs, given->cs);
+    CHECK_EQ(found->ss, given->ss);
+    CHECK_EQ(found->ds, given->ds);
+    CHECK_EQ(found->es, given->es);
+    CHECK_EQ(found->fs, given->fs);
+    CHECK_EQ(found->gs, given->gs);
+    CHECK_EQ(found->at_fs, given->at_fs);
+    CHECK_EQ(found->at_gs, given->at_gs);
+    CHECK_EQ(found->gs_base_user, given->gs_base_user);
+    CHECK_EQ(found->fpu_control, given->fpu_control);
+}
+
 /*
+ * Background: The second vcpu keeps the registers that it finds when it begins. Each is given its own value; in a
+ * PV guest FS and GS have bases and no selectors, and addresses that it has no use for are the highest there are.
  * Provoked by: VCPUOP_initialise and VCPUOP_up of the second vcpu; VCPUOP_initialise once more.
- * Expected: it is down at first, and after the registers too; it runs from where they say; -EEXIST.
- * Source: vcpu.h (VCPUOP_initialise, VCPUOP_up, VCPUOP_is_up); common/domain.c, common_vcpu_op().
+ * Expected: it is down at first, and after the registers too; it runs from where they say, and has them;
+ * -EEXIST.
+ * Source: vcpu.h (VCPUOP_initialise, VCPUOP_up, VCPUOP_is_up); common/domain.c, common_vcpu_op();
+ * arch/x86/domain.c, arch_set_info_guest(), load_segments(); arch/x86/hvm/domain.c, arch_set_info_hvm_guest().
  */
-TEST(vcpu_up_runs, VCPUS, "a second vcpu runs from where its registers say", .needs = "pv|hvm smp")
+TEST(vcpu_up_runs, VCPUS, "a second vcpu runs from where its registers say, and has them",
+     .needs = "pv|hvm smp")
 {
     static uint64_t context[1024]; /* more than the largest one */
 
@@ -91,6 +140,7 @@ TEST(vcpu_up_runs, VCPUS, "a second vcpu runs from where its registers say", .ne
     CHECK_EQ(secondary_start(count_one, NULL), 0);
     CHECK(WAIT_UNTIL(rounds == 1, EVENT_LIMIT));
     CHECK(secondary_wait_off());
+    check_registers(&secondary_found, &secondary_given);
     CHECK_ERRNO(second(VCPUOP_initialise, context), EEXIST);
 }
 

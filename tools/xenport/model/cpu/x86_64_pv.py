@@ -6,7 +6,7 @@ import ctypes
 import struct
 from typing import TYPE_CHECKING, Any
 
-from unicorn import x86_const as x86
+from unicorn import UcError, x86_const as x86
 
 from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.console_ring import ConsoleRing
@@ -39,6 +39,9 @@ from xenport.model.cpu.x86_core import (
     FLAG_VM,
     GP,
     MSR_EFER,
+    MSR_FS_BASE,
+    MSR_GS_BASE,
+    MSR_KERNEL_GS_BASE,
     NM,
     NMI,
     PF,
@@ -118,8 +121,11 @@ _GENERAL_NAMES = [
 _STUB_FRAME = 0x800  # where iretq's frame is in the page of Xen's code
 
 
-def _stub_frame(rflags: int, rsp: int) -> bytes:
-    return struct.pack("<5Q", STUB, FLAT_CS, rflags | 2, rsp, FLAT_SS)
+_FPU_CONTROL = 0x37F  # what a processor begins with
+
+
+def _stub_frame(rflags: int, rsp: int, cs: int, ss: int) -> bytes:
+    return struct.pack("<5Q", STUB, cs, rflags | 2, rsp, ss)
 
 
 class PvCpu(Cpu):
@@ -192,6 +198,7 @@ class PvCpu(Cpu):
         return hypercall_page(abi.hypercalls["iret"].number)
 
     def check_context(self, context: Any) -> None:
+        x86_pv_calls.check_context(self.vcpu.domain.abi, context)
         x86_tools.check_pv_registers(self.vcpu, context)
 
     @property
@@ -272,19 +279,24 @@ class PvCpu(Cpu):
         self._gdt_frames = frames
         self.start.xen.set_gdt(self.vcpu.id, frames)
 
-    def enter(self, rip: int, rsp: int, rflags: int) -> None:
+    def enter(
+        self, rip: int, rsp: int, rflags: int, cs: int = FLAT_CS, ss: int = FLAT_SS
+    ) -> None:
         """Put the processor into ring 3 at ``rip``. Unicorn changes its privilege level only by an
         instruction, so an iretq of Xen's own does it: to a page that ring 3 may not run, so that
         the processor stops there."""
         processor = self.processor
         memory = self.start.machine.memory
-        memory.write((self.start.xen.stub_frame << 12) + _STUB_FRAME, _stub_frame(rflags, rsp))
+        memory.write((self.start.xen.stub_frame << 12) + _STUB_FRAME, _stub_frame(rflags, rsp, cs | 3, ss | 3))
         uc = processor.uc
         uc.reg_write(x86.UC_X86_REG_CS, STUB_CS)
         uc.reg_write(x86.UC_X86_REG_SS, STUB_SS)
         processor.rsp.set(STUB + _STUB_FRAME)
         processor.rip.set(STUB)
         fault = processor.run()
+        if fault is not None and fault.vector == GP:
+            self.vcpu.domain.crash(f"there are no segments {cs:#x} and {ss:#x} to begin in")
+            return
         if fault is None or fault.vector != PF:
             raise ModelError(f"ring 3 was not reached: {fault}")
         for segment in (x86.UC_X86_REG_DS, x86.UC_X86_REG_ES):
@@ -523,21 +535,15 @@ class PvCpu(Cpu):
 
     def set_context(self, context: Any) -> None:
         """Registers, traps, tables and callbacks of a vcpu that comes up."""
+        x86_pv_calls.check_context(self.vcpu.domain.abi, context)
         registers = context.user_regs
-        machine = self.start.machine
         root = context.ctrlreg[3]
-        frame = root >> 12
-        for address in (registers.rip, context.event_callback_eip, context.failsafe_callback_eip):
-            if (address >> 47) not in (0, 0x1FFFF):
-                raise XenError("EINVAL")
-        entries = context.gdt_ents
-        if entries > x86_pv_calls.MAX_GDT_ENTRIES:
-            raise XenError("EINVAL")
+        frames = [context.gdt_frames[i] for i in range((context.gdt_ents + 511) // 512)]
+        x86_pv_calls.check_gdt(self, frames)
         try:
-            machine.promote(frame, 4, privileged=self.vcpu.domain.is_control)
+            self.start.machine.promote(root >> 12, 4, privileged=self.vcpu.domain.is_control)
         except (XenError, MemoryFault):
             raise XenError("EINVAL") from None
-        frames = [context.gdt_frames[i] for i in range((entries + 511) // 512)]
         self.load(root & ~0xFFF, frames)
         for entry in context.trap_ctxt:
             if entry.address:
@@ -546,11 +552,40 @@ class PvCpu(Cpu):
         self.failsafe_address = context.failsafe_callback_eip
         self.syscall_address = context.syscall_callback_eip
         self.kernel_stack = (context.kernel_ss, context.kernel_sp)
-        self.enter(registers.rip, registers.rsp, registers.rflags & ~FLAG_IOPL | FLAG_IF)
+        self.local_descriptors = (context.ldt_base, context.ldt_ents)
+        flags = registers.rflags & ~FLAG_IOPL | FLAG_IF
+        self.enter(registers.rip, registers.rsp, flags, registers.cs, registers.ss)
+        self._load_segments(context)
+        self._load_fpu(context)
         values = self._general.values
         for index, name in enumerate(_GENERAL_NAMES):
             values[index] = getattr(registers, name)
         self._general.write()
+
+    def _load_segments(self, context: Any) -> None:
+        """Selectors, then bases, which win."""
+        uc = self.processor.uc
+        registers = context.user_regs
+        for segment, selector in (
+            (x86.UC_X86_REG_DS, registers.ds),
+            (x86.UC_X86_REG_ES, registers.es),
+            (x86.UC_X86_REG_FS, registers.fs),
+            (x86.UC_X86_REG_GS, registers.gs),
+        ):
+            try:
+                uc.reg_write(segment, selector)
+            except UcError:
+                self.vcpu.domain.crash(f"there is no segment {selector:#x}")
+        uc.msr_write(MSR_FS_BASE, context.fs_base)
+        uc.msr_write(MSR_GS_BASE, context.gs_base_kernel)
+        uc.msr_write(MSR_KERNEL_GS_BASE, context.gs_base_user)
+
+    def _load_fpu(self, context: Any) -> None:
+        """Of its state the control word, the default one if the guest gives no state."""
+        control = _FPU_CONTROL
+        if context.flags & self.vcpu.domain.abi.constant("VGCF_i387_valid"):
+            control = int.from_bytes(bytes(context.fpu_ctxt.x[i] for i in range(2)), "little")
+        self.processor.uc.reg_write(x86.UC_X86_REG_FPCW, control)
 
     def time_changed(self) -> None:
         """The time record of vcpu_info."""

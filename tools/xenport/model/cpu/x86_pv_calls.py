@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from xenport.abi.releases import rank
 from xenport.model import livepatch
@@ -27,6 +27,7 @@ from xenport.model.memory import PAGE_SIZE, MemoryFault
 from xenport.model.policy import require_control
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.call import Call
     from xenport.model.cpu.x86_64_pv import PvCpu
     from xenport.model.domain import Domain
@@ -59,6 +60,36 @@ def _cpu(call: Call) -> PvCpu:
 
 def _check_canonical(address: int) -> None:
     if address >> 47 not in _CANONICAL:
+        raise XenError("EINVAL")
+
+
+_MOST_LOCAL_DESCRIPTORS = 8192
+
+_ADDRESSES = (
+    "ldt_base",
+    "kernel_sp",
+    "event_callback_eip",
+    "failsafe_callback_eip",
+    "syscall_callback_eip",
+    "fs_base",
+    "gs_base_kernel",
+    "gs_base_user",
+)
+
+
+def check_context(abi: Abi, context: Any) -> None:
+    """Can a vcpu have the registers of a ``vcpu_guest_context`` at all? XenError EINVAL."""
+    addresses = [getattr(context, name) for name in _ADDRESSES]
+    traps = [entry.address for entry in context.trap_ctxt]
+    for address in (context.user_regs.rip, context.user_regs.rsp, *addresses, *traps):
+        _check_canonical(address)
+    has_user_mode = context.flags & abi.constant("VGCF_in_kernel") or context.ctrlreg[1]
+    if (
+        context.ldt_base % PAGE_SIZE
+        or context.ldt_ents > _MOST_LOCAL_DESCRIPTORS
+        or context.gdt_ents > MAX_GDT_ENTRIES
+        or not has_user_mode
+    ):
         raise XenError("EINVAL")
 
 
@@ -270,10 +301,15 @@ def set_gdt(call: Call) -> None:
     frames = [
         call.vcpu.read_word("xen_ulong_t", call["frame_list"], index) for index in range(count)
     ]
-    if not all(_can_hold_descriptors(cpu, frame) for frame in frames):
-        raise XenError("EINVAL")
+    check_gdt(cpu, frames)
     cpu.use_gdt(frames)
     cpu.flush()
+
+
+def check_gdt(cpu: PvCpu, frames: Sequence[int]) -> None:
+    """XenError EINVAL: one of the frames cannot hold descriptors."""
+    if not all(_can_hold_descriptors(cpu, frame) for frame in frames):
+        raise XenError("EINVAL")
 
 
 def _can_hold_descriptors(cpu: PvCpu, frame: int) -> bool:

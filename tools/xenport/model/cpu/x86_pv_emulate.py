@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xenport.model.cpu.x86_core import GP, HYPERCALL_PAGE_MSR, UD, Fault
+from xenport.model.cpu.x86_core import (
+    GP,
+    HYPERCALL_PAGE_MSR,
+    MSR_FS_BASE,
+    MSR_GS_BASE,
+    MSR_KERNEL_GS_BASE,
+    UD,
+    Fault,
+)
 from xenport.model.cpu.x86_leaves import guest_cpuid, hypercall_page_frame
 from xenport.model.errors import XenError
 from xenport.model.memory import PAGE_SIZE
@@ -18,6 +26,7 @@ _CPUID = b"\x0f\xa2"
 _FORCED = b"\x0f\x0bxen"
 _CLTS = b"\x0f\x06"
 _WRMSR, _RDMSR = b"\x0f\x30", b"\x0f\x32"
+_BASES = (MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE)
 
 
 def emulate(cpu: PvCpu, fault: Fault) -> bool:
@@ -63,12 +72,17 @@ def do_cpuid(cpu: PvCpu) -> None:
 
 
 def _do_rdmsr(cpu: PvCpu) -> bool:
-    """Only Xen's own register can be read."""
+    """Only the bases of segments and Xen's own register can be read."""
     processor = cpu.processor
-    if processor.rcx.get() & 0xFFFF_FFFF != HYPERCALL_PAGE_MSR:
+    number = processor.rcx.get() & 0xFFFF_FFFF
+    if number in _BASES:
+        value = processor.uc.msr_read(number)
+    elif number == HYPERCALL_PAGE_MSR:
+        value = 0
+    else:
         return False
-    processor.rax.set(0)
-    processor.rdx.set(0)
+    processor.rax.set(value & 0xFFFF_FFFF)
+    processor.rdx.set(value >> 32)
     return True
 
 
