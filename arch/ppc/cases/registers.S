@@ -70,3 +70,28 @@ ppc_call_with:
     ld 0, 16(1)
     mtlr 0
     blr
+
+/*
+ * Where the second vcpu begins, see second.c: stores all registers in the set that r4 points to, and SRR0 and SRR1
+ * behind it, and goes on at r12.
+ */
+    .globl ppc_second_begins
+ppc_second_begins:
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, \
+            29, 30, 31
+    std \n, (\n * 8)(4)
+    .endr
+    mflr 0
+    std 0, SET_LR(4)
+    mfctr 0
+    std 0, SET_CTR(4)
+    mfxer 0
+    std 0, SET_XER(4)
+    mfcr 0
+    std 0, SET_CR(4)
+    mfsrr0 0
+    std 0, SET_SIZE(4)
+    mfsrr1 0
+    std 0, (SET_SIZE + 8)(4)
+    mtctr 12
+    bctr

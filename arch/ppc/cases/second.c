@@ -18,6 +18,15 @@
 
 volatile struct second_entry second_entry;
 
+/* In the order of ppc_second_begins(), registers.S. */
+struct second_registers {
+    unsigned long gprs[32], lr, ctr, xer, cr, srr0, srr1;
+};
+
+static struct second_registers given, found;
+
+extern const char ppc_second_begins[];
+
 static uint8_t stack[STACK_BYTES] __attribute__((aligned(16)));
 static uint8_t fault_stack[STACK_BYTES] __attribute__((aligned(16)));
 static bool is_initialised;
@@ -72,7 +81,7 @@ void second_events_disable(void)
     arch_events_disable();
 }
 
-/* Where Xen starts it, with the argument in r3. */
+/* Where ppc_second_begins() goes on, with the argument in r3. */
 static _Noreturn void second_main(unsigned long argument)
 {
     unsigned long msr;
@@ -100,12 +109,28 @@ static long initialise(void)
 {
     static struct vcpu_guest_context context;
 
+    for (unsigned int i = 0; i < 32; i++)
+        given.gprs[i] = 0x1234567800000000 + (i + 1) * 0x01010101;
+    given.gprs[1] = top_of(stack);
+    given.gprs[3] = SECOND_ARGUMENT;
+    given.gprs[4] = (unsigned long)&found;
+    given.gprs[12] = (unsigned long)second_main; /* from which it finds its data */
+    given.lr = 0x1111222233334440;
+    given.ctr = 0x5555666677778880;
+    given.xer = 0x20000005;                      /* a carry, and five bytes of a string */
+    given.cr = 0x12345678;
+    given.srr0 = 0x9999aaaabbbbccc0;
+    given.srr1 = MSR_64_BIT | ARCH_MSR_RI;
     memset(&context, 0, sizeof(context));
-    context.user_regs.pc = (unsigned long)second_main;
+    memcpy(context.user_regs.gprs, given.gprs, sizeof(given.gprs));
+    context.user_regs.lr = given.lr;
+    context.user_regs.ctr = given.ctr;
+    context.user_regs.xer = given.xer;
+    context.user_regs.cr = (uint32_t)given.cr;
+    context.user_regs.srr0 = given.srr0;
+    context.user_regs.srr1 = given.srr1;
+    context.user_regs.pc = (unsigned long)ppc_second_begins;
     context.user_regs.msr = MSR_64_BIT | MSR_ME | ARCH_MSR_RI;
-    context.user_regs.gprs[1] = top_of(stack);
-    context.user_regs.gprs[3] = SECOND_ARGUMENT;
-    context.user_regs.gprs[12] = (unsigned long)second_main; /* from which it finds its data */
     return hypercall_vcpu_op(VCPUOP_initialise, SECOND_VCPU, &context);
 }
 
@@ -156,7 +181,7 @@ static void count_up(void *counter)
  * Background: A vcpu that is down gets its registers, and then runs.
  * Provoked by: VCPUOP_up before it has registers (if no test has given it some), VCPUOP_initialise, VCPUOP_up;
  * VCPUOP_initialise again.
- * Expected: -EINVAL, and it is down; it starts where the registers say, in the state that they say; -EEXIST.
+ * Expected: -EINVAL, and it is down; it starts where the registers say, and has them all; -EEXIST.
  * Source: vcpu.h; 3.2's common/domain.c, do_vcpu_op(), boot_vcpu(); arch/powerpc/domain.c,
  * arch_set_info_guest().
  */
@@ -174,6 +199,14 @@ TEST(vcpu_second_starts, VCPUS, "a vcpu that is given registers starts with them
     CHECK_EQ(second_entry.argument, SECOND_ARGUMENT);
     CHECK_EQ(second_entry.msr, MSR_64_BIT | MSR_ME | ARCH_MSR_RI);
     CHECK(second_entry.stack > (unsigned long)stack && second_entry.stack <= top_of(stack));
+    for (unsigned int i = 0; i < 32; i++)
+        CHECK_EQ(found.gprs[i], given.gprs[i]);
+    CHECK_EQ(found.lr, given.lr);
+    CHECK_EQ(found.ctr, given.ctr);
+    CHECK_EQ(found.xer, given.xer);
+    CHECK_EQ(found.cr, given.cr);
+    CHECK_EQ(found.srr0, given.srr0);
+    CHECK_EQ(found.srr1, given.srr1);
     CHECK_ERRNO(initialise(), EEXIST);
 }
 
