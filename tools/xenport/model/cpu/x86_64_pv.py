@@ -279,15 +279,16 @@ class PvCpu(Cpu):
         self._gdt_frames = frames
         self.start.xen.set_gdt(self.vcpu.id, frames)
 
-    def enter(
-        self, rip: int, rsp: int, rflags: int, cs: int = FLAT_CS, ss: int = FLAT_SS
-    ) -> None:
+    def enter(self, rip: int, rsp: int, rflags: int, cs: int = FLAT_CS, ss: int = FLAT_SS) -> None:
         """Put the processor into ring 3 at ``rip``. Unicorn changes its privilege level only by an
         instruction, so an iretq of Xen's own does it: to a page that ring 3 may not run, so that
         the processor stops there."""
         processor = self.processor
         memory = self.start.machine.memory
-        memory.write((self.start.xen.stub_frame << 12) + _STUB_FRAME, _stub_frame(rflags, rsp, cs | 3, ss | 3))
+        memory.write(
+            (self.start.xen.stub_frame << 12) + _STUB_FRAME,
+            _stub_frame(rflags, rsp, cs | 3, ss | 3),
+        )
         uc = processor.uc
         uc.reg_write(x86.UC_X86_REG_CS, STUB_CS)
         uc.reg_write(x86.UC_X86_REG_SS, STUB_SS)
