@@ -36,6 +36,7 @@ long physmap_occupy(const volatile void *page)
     return reservation(XENMEM_populate_physmap, page);
 }
 
+#ifdef XENMAPSPACE_gmfn_foreign /* not in the ABI of old releases */
 long physmap_map_foreign(const volatile void *page, domid_t owner, xen_pfn_t frame)
 {
     struct xen_add_to_physmap_batch batch = {
@@ -64,3 +65,4 @@ void physmap_unmap_foreign(const volatile void *page)
     hypercall_memory_op(XENMEM_remove_from_physmap, &remove);
     physmap_occupy(page);
 }
+#endif
