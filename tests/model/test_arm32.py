@@ -486,7 +486,7 @@ BOTH = 1 << EVENTS | 1 << VIRTUAL_TIMER
 
 def gic(levels: int) -> arm_gicv2.GicV2:
     """That of vcpu 1 of 2, with events and the timer enabled at priorities 0xa0 and 0x80."""
-    made = arm_gicv2.GicV2(arm_gicv2.make_distributor(), 1, 2, levels=lambda: levels)
+    made = arm_gicv2.GicV2(1, 2, levels=lambda: levels)
     made.write_distributor(0, 4, 1)
     made.write_distributor(0x100, 4, BOTH)
     made.write_distributor(0x400 + EVENTS, 1, 0xA0)

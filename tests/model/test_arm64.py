@@ -410,7 +410,7 @@ def test_counters_are_virtual_time(images: list[bytes]) -> None:
 
 def gic(levels: int) -> arm_gicv3.GicV3:
     """One with group 1 on, and events and the timer enabled at priorities 0xa0 and 0x80."""
-    made = arm_gicv3.GicV3(arm_gicv3.make_distributor(), 0, 1, levels=lambda: levels)
+    made = arm_gicv3.GicV3(0, 1, levels=lambda: levels)
     made.write_distributor(0, 4, 0x12)
     private = arm_gicv3.FRAME_SIZE
     made.write(private + 0x80, 4, 0xFFFFFFFF)

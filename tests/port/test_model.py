@@ -94,9 +94,13 @@ def test_task(
         "release": "4.17",
         "guest": "arm",
         "control": control,
+        "vcpus": 2,
+        "platform": None,
         "peer": peer,
         "supervised": not control,
         "image": str(kernel.image()),
+        "guest_architecture": None,
+        "beside": None,
         "command_line": command_line,
         "survives_reset": False,
     }

@@ -28,7 +28,8 @@ def boot(fault: Fault, spec: dict[str, Any]) -> End:
     """`process.boot` of a model with ``fault``."""
     arch = architecture.load(spec["architecture"]).at(spec["release"])
     abi = xenport.abi.load_for_model(arch.name, spec["release"])
-    handlers = {**core.HANDLERS, **cpu_class(arch, spec["guest"]).handlers}
+    adapter = cpu_class(arch, spec["guest"], spec["guest_architecture"], spec["platform"])
+    handlers = {**core.HANDLERS, **adapter.handlers}
     return process.boot(
         spec, overrides=_overrides(fault, abi, handlers), watch=_Results(fault, abi)
     )

@@ -131,7 +131,7 @@ def _failures(fault: Fault, place: Place, tests: list[Test], pool: BootPool) -> 
     main = functools.partial(process.main, functools.partial(injection.boot, fault))
     with tempfile.TemporaryDirectory(prefix="xenport-") as logs:
         run = EnvironmentRun(
-            ModelDriver(place.port, main),
+            ModelDriver(place.port, main, supervisor=build(place.port.arch, place.port.release)),
             place.environment,
             place.kernel,
             tests,

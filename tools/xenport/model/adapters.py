@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from xenport.model.cpu.base import Cpu
 
 
-def cpu_class(architecture: Architecture, guest: str) -> type[Cpu]:
-    """The adapter for a kind of guest. Raises InputError for one that the model does not have."""
+def cpu_class(
+    architecture: Architecture,
+    guest: str,
+    guest_architecture: str | None = None,
+    platform: str | None = None,
+) -> type[Cpu]:
+    """The adapter for a kind of guest of Xen on ``architecture``: of another architecture, and with
+    another platform than usual, if they are given. Raises InputError for one that the model does
+    not have."""
     name = architecture.model.get("cpu")
     if name is None:
         raise InputError(f"the model does not run {architecture.name}")
     module = importlib.import_module(f"xenport.model.cpu.{name}")
     cpus: Mapping[str, type[Cpu]] = module.CPUS
-    if guest not in cpus:
+    kind = " ".join(word for word in (guest_architecture, guest, platform) if word)
+    if kind not in cpus:
         raise InputError(
-            f"the model runs no '{guest}' guests on {architecture.name}; it runs {', '.join(cpus)}"
+            f"the model runs no '{kind}' guests on {architecture.name}; it runs {', '.join(cpus)}"
         )
-    return cpus[guest]
+    return cpus[kind]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: How domains that are not the control domain are limited, as a tool stack does it.
 DOMU_MAX_PORT = 1023
 
-VCPUS = 2  #: of the domain under test; all but the first are offline at first
+VCPUS = 2  #: of the domain under test, unless it is said
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,20 @@ class Guest:
     is domain 1, and a domain 0 without vcpus exists beside it.
 
     ``peer`` is the number of another domain, which runs the same kernel and serves the domain under
-    test; None: there is none. ``supervised``: domain 0 runs the kernel too, as its supervisor.
+    test; None: there is none. ``supervised``: domain 0 runs the kernel too, as its supervisor. If
+    the domain is of another ``architecture`` than Xen, these have a kernel of their own, whose
+    image is ``beside``. ``platform`` is what it finds around its processor, where that is not the
+    usual. All ``vcpus`` but the first are offline at first.
     """
 
     kind: str
     control: bool
     peer: int | None = None
     supervised: bool = False
+    vcpus: int = VCPUS
+    platform: str | None = None
+    architecture: str | None = None
+    beside: bytes | None = None
 
 
 SLICE_NS = 1_000_000  #: how long a vcpu runs before others of the domain get their turn
@@ -86,7 +93,10 @@ class Machine:
         watch: Watch | None = None,
         tap: Tap | None = None,
     ) -> None:
-        adapter = (host.cpu_class if host else cpu_class)(architecture, guest.kind)
+        if host:
+            adapter = host.cpu_class(architecture, guest.kind)
+        else:
+            adapter = cpu_class(architecture, guest.kind, guest.architecture, guest.platform)
         self.hypervisor = Hypervisor(
             abi,
             architecture,
@@ -111,15 +121,17 @@ class Machine:
         beside = {} if guest.peer is None else {guest.peer: "serve=1"}
         if guest.supervised:
             beside[0] = " ".join(["supervise=1", *beside.values()])
+        others = adapter.beside or adapter
         if not guest.control and 0 not in beside:
-            self._add(adapter, guest, 0, vcpus=0)
+            self._add(others, guest, 0, vcpus=0)
         number = 0 if guest.control else 1
         is_console = not guest.control and not adapter.built_by_tools
-        domain = self._add(adapter, guest, number, vcpus=VCPUS, is_console=is_console)
+        domain = self._add(adapter, guest, number, vcpus=guest.vcpus, is_console=is_console)
         domain.is_watched = True
         adapter.build_domain(domain, image, command_line)
         for other, words in beside.items():
-            adapter.build_domain(self._add(adapter, guest, other, vcpus=1), image, words)
+            made = self._add(others, guest, other, vcpus=1)
+            others.build_domain(made, guest.beside or image, words)
         self._supervised = guest.supervised
         return domain
 

@@ -6,9 +6,13 @@ Standard input holds one JSON object:
      "release": "4.17",
      "guest": "pv",                 kind of guest: pv, hvm, arm, ppc
      "control": true,               domain 0, the control domain; false: domain 1
+     "vcpus": 2,                    of the domain under test
+     "platform": null,              what it finds around its processor, "gicv2"; null: the usual
      "peer": null,                  number of another domain with the same kernel; null: none
      "supervised": false,           domain 0 runs the kernel too, as supervisor
      "image": "/path",              what the domain builder loads (Kernel.image())
+     "guest_architecture": null,    of the domain under test; null: the same
+     "beside": null,                the image for the other domains; null: the same
      "command_line": "tests=1-9",
      "survives_reset": false,       the machine starts again at its first reset
      "record": "/path"}             optional: a file to write the commands to (`recording`)
@@ -82,6 +86,10 @@ def _life(
             control=spec["control"],
             peer=spec["peer"],
             supervised=spec["supervised"],
+            vcpus=spec["vcpus"],
+            platform=spec["platform"],
+            architecture=spec["guest_architecture"],
+            beside=Path(spec["beside"]).read_bytes() if spec["beside"] else None,
         )
         recording = Recording(abi, Path(spec["record"])) if "record" in spec else None
         write = recording.before(_write) if recording else _write

@@ -57,5 +57,5 @@ def open(
         if not port.arch.model:
             where = f"{port.architecture} {port.release}"
             raise InputError(f"{port.name}: the model runs no guests of {where} by itself")
-        return ModelDriver(port)
+        return ModelDriver(port, supervisor=supervisor)
     return QemuDriver(port, hypervisor or require_hypervisor(port), supervisor)

@@ -71,6 +71,14 @@ class Domain(Strict):
         return any(word.startswith("build=") for word in self.supervisor.split())
 
 
+class Modelled(Strict):
+    """What is particular about the domain under test on the reference model: other hypervisors hear
+    of it in words of their own."""
+
+    vcpus: Annotated[int, Field(gt=0)] = 2
+    platform: Name | None = None  # what it finds around its processor: "gicv2", "pc"
+
+
 class Environment(Strict):
     """A kind of guest that a port offers."""
 
@@ -87,6 +95,7 @@ class Environment(Strict):
     kernel_args: list[str] = []  # words of the command line of what is under test
     shows: Pattern | None = None  # what a line of the hypervisor has before a kernel starts
     domain: Domain | None = None
+    model: Modelled = Modelled()
     peer: int | None = None  # number of a domain beside that under test, which serves it
     ends: list[End] = []  # looked at before the port's own
 
@@ -354,6 +363,8 @@ def _check_hypervisor(document: Document, port: Port) -> None:
 def _check_machine(
     document: Document, port: Port, environment: Environment, where: tuple[str, str]
 ) -> None:
+    if port.kind != "model" and "model" in environment.model_fields_set:
+        raise document.error("this is no model", *where, "model", key=True)
     if port.is_model:
         for key in ("machine", "domain"):
             if getattr(environment, key) is not None:

@@ -1,6 +1,7 @@
 """Driver of the reference model: a child process, so that nothing it does can hold us up."""
 
 import asyncio
+import copy
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,20 +34,32 @@ class ModelDriver:
 
     The process is a copy of this one (``main`` runs in it), so the model and the description of the
     ABI are loaded once, not for each boot. With ``record`` every boot writes beside its log which
-    commands were called (`record_path`).
+    commands were called (`record_path`). ``supervisor`` is as for `xenport.port.open`.
     """
 
     def __init__(
-        self, port: Port, main: Callable[[], int] = process.main, *, record: bool = False
+        self,
+        port: Port,
+        main: Callable[[], int] = process.main,
+        *,
+        record: bool = False,
+        supervisor: Bootable | None = None,
     ) -> None:
         self._port = port
         self._main = main
         self._record = record
+        self._supervisor = supervisor
         xenport.abi.load_for_model(port.architecture, port.release)
 
     def restarts(self, environment: str) -> bool:  # noqa: ARG002
         """See `xenport.port.session.Driver`: a new model is started as fast."""
         return False
+
+    def with_main(self, main: Callable[[], int]) -> "ModelDriver":
+        """A driver that does the same, with another ``main``."""
+        other = copy.copy(self)
+        other._main = main
+        return other
 
     @contextmanager
     def boot(
@@ -63,6 +76,7 @@ class ModelDriver:
         """See `xenport.port.session.Driver`."""
         assert not again
         described = self._port.environment(environment)
+        beside = self._supervisor if described.architecture else None
         if kernel is None:
             raise InputError("a model has nothing to boot but a kernel")
         task = {
@@ -70,9 +84,13 @@ class ModelDriver:
             "release": self._port.release,
             "guest": described.guest,
             "control": "dom0" in described.provides,
+            "vcpus": described.model.vcpus,
+            "platform": described.model.platform,
             "peer": described.peer,
             "supervised": "supervised" in described.provides,
             "image": str(kernel.image()),
+            "guest_architecture": described.architecture,
+            "beside": str(beside.image()) if beside else None,
             "command_line": described.command_line(command_line),
             "survives_reset": survives_reset,
         }

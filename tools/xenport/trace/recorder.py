@@ -16,6 +16,7 @@ from rich.console import Console
 
 from xenport import port as ports
 from xenport.port import Boot, Bootable, Driver, Limits, Port
+from xenport.port.model import ModelDriver
 from xenport.port.qemu import QemuDriver
 from xenport.suite import session
 from xenport.suite.plugin import ConformanceItem
@@ -66,7 +67,11 @@ def record(
 
 
 def _of_model(port: Port) -> Wrap:
-    return lambda _, path, boot: tap.driver(port, path, boot)
+    def wrap(driver: Driver, path: Path, boot: str) -> Driver:
+        assert isinstance(driver, ModelDriver)
+        return tap.driver(port, driver, path, boot)
+
+    return wrap
 
 
 def _of_qemu(recorder: Recorder) -> Wrap:

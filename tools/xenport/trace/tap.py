@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from xenport.model.vcpu import Vcpu
 
 
-def driver(port: Port, path: Path, boot: str) -> Driver:
-    """A driver of the model's ``port`` whose boot, of the name ``boot``, writes parts of a trace at
-    ``path``."""
+def driver(port: Port, untapped: ModelDriver, path: Path, boot: str) -> Driver:
+    """The driver ``untapped`` of the model's ``port``, but its boot, of the name ``boot``, writes
+    parts of a trace at ``path``."""
     run = hosted.boot if port.kind == "hosted" else process.boot
-    return ModelDriver(port, partial(process.main, partial(_boot, run, path, boot)))
+    return untapped.with_main(partial(process.main, partial(_boot, run, path, boot)))
 
 
 def _boot(run: Callable[..., End], path: Path, boot: str, spec: dict[str, Any]) -> End:

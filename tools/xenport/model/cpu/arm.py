@@ -38,8 +38,8 @@ from xenport.model.cpu.arm_core import (
     IRQ_MASK,
     ArmCore,
 )
-from xenport.model.cpu.arm_domain import GuestKind, Map, Region, load, memory_map
-from xenport.model.cpu.arm_gic import SPURIOUS, Distributor, Gic
+from xenport.model.cpu.arm_domain import GuestKind, load, memory_map
+from xenport.model.cpu.arm_gic import SPURIOUS, Gic
 from xenport.model.cpu.arm_timer import GenericTimer, read_counter
 from xenport.model.cpu.base import Cpu
 from xenport.model.errors import XenError
@@ -131,10 +131,13 @@ class ArmCpu(Cpu):
         self._virtual_timer = GenericTimer(self._clock, vcpu.kick)
         self._physical_timer = GenericTimer(self._clock, vcpu.kick)
         distributor = self.of(domain.vcpus[0]).gic.distributor if vcpu.id else None
-        self.gic = self._make_gic(distributor)
+        self.gic = self.kind.gic.make(vcpu.id, domain.max_vcpus, self._levels, distributor)
         self.core = self._make_core()
         self.core.map_memory(domain.memory)
-        self._hook_registers(layout)
+        regions = (layout.distributor, layout.gic_cpu)
+        for region, (read, write) in zip(regions, self.gic.in_memory(), strict=True):
+            self.core.map_registers(region.start, region.size, read, self._then_look(write))
+        self._hook_registers()
         self.core.hook_interrupt(self._exception_hook())
         self.core.hook_memory_fault(self._no_memory)
 
@@ -143,12 +146,8 @@ class ArmCpu(Cpu):
         """The core, as it is before its start."""
 
     @abstractmethod
-    def _make_gic(self, distributor: Distributor | None) -> Gic:
-        """The interrupt controller of the vcpu; the first vcpu makes the distributor too."""
-
-    @abstractmethod
-    def _hook_registers(self, layout: Map) -> None:
-        """Let Xen carry out accesses to registers of the GIC and of the timers."""
+    def _hook_registers(self) -> None:
+        """Let Xen carry out accesses to system registers of the GIC and of the timers."""
 
     @abstractmethod
     def _traps(self) -> Mapping[bytes, Callable[[int], None]]:
@@ -180,14 +179,6 @@ class ArmCpu(Cpu):
         cpu = vcpu.cpu
         assert isinstance(cpu, cls)
         return cpu
-
-    def _map_registers(
-        self,
-        region: Region,
-        read: Callable[[int, int], int],
-        write: Callable[[int, int, int], None],
-    ) -> None:
-        self.core.map_registers(region.start, region.size, read, self._then_look(write))
 
     def _count(self) -> int:
         return read_counter(self._clock)

@@ -1,4 +1,4 @@
-"""arm32: a guest in the modes of 32-bit Arm, with GICv2.
+"""arm32: a guest in the modes of 32-bit Arm.
 
 Unicorn tells of no access to coprocessor 15 and of no WFI. Such instructions are found in the
 kernel's code, those that are always executed.
@@ -23,14 +23,15 @@ from xenport.model.cpu.arm_core import (
     EXCEPTION_SVC,
     EXCEPTION_UNDEFINED,
 )
-from xenport.model.cpu.arm_domain import ARM32, Map
-from xenport.model.cpu.arm_gic import SPURIOUS, Distributor
-from xenport.model.cpu.arm_gicv2 import GicV2, make_distributor
+from xenport.model.cpu.arm_domain import ARM32
+from xenport.model.cpu.arm_gic import SPURIOUS
 from xenport.model.cpu.arm_timer import FREQUENCY
 
 # Instructions as bytes, condition "always".
 _MOVE_TIMER = rb"[\x12\x13\x32\x33][\x0f-\xff][\x0e\x1e]\xee"  # MRC, MCR: CNTP_, CNTV_TVAL, _CTL
 _MOVE_WIDE_TIMER = rb"[\x0e\x1e\x2e\x3e][\x0f-\xff][\x40-\x5f]\xec"  # MRRC, MCRR: CNT, CVAL
+_MOVE_GIC = rb"[\x1c\x3c\x5c\x7b-\x7c\x9c\xbc\xfc][\x0f-\xff][\x0c\x1c]\xee"  # MRC, MCR: ICC_
+_MOVE_PRIORITY_MASK = rb"\x16[\x0f-\xff][\x04\x14]\xee"
 _YIELD_WFE = rb"[\x01\x02]\xf0\x20\xe3"  # are undefined to Unicorn
 _WFI = rb"\x03\xf0\x20\xe3"
 
@@ -63,23 +64,13 @@ class Arm32Cpu(ArmCpu):
     _pc_at = 15
 
     core: Arm32Core
-    gic: GicV2
 
     def _make_core(self) -> Arm32Core:
         return Arm32Core(self.vcpu.id)
 
-    def _make_gic(self, distributor: Distributor | None) -> GicV2:
-        vcpu = self.vcpu
-        return GicV2(
-            distributor or make_distributor(), vcpu.id, vcpu.domain.max_vcpus, self._levels
-        )
-
-    def _hook_registers(self, layout: Map) -> None:
-        gic = self.gic
-        self._map_registers(layout.distributor, gic.read_distributor, gic.write_distributor)
-        self._map_registers(layout.gic_cpu, gic.read_interface, gic.write_interface)
-        self._readers: dict[Encoding | WideEncoding, Callable[[], int]] = {}
-        self._writers: dict[Encoding | WideEncoding, Callable[[int], None]] = {}
+    def _hook_registers(self) -> None:
+        self._readers: dict[Encoding | WideEncoding, Callable[[], int]] = {**self.gic.readers}
+        self._writers: dict[Encoding | WideEncoding, Callable[[int], None]] = {**self.gic.writers}
         self._readers |= dict.fromkeys(_COUNTERS, self._count)
         for crm, opc1, timer in ((2, 2, self._physical_timer), (3, 3, self._virtual_timer)):
             value, control, compare = (0, 14, crm, 0), (0, 14, crm, 1), (opc1, 14)
@@ -98,6 +89,8 @@ class Arm32Cpu(ArmCpu):
         return {
             _MOVE_TIMER: self._access_coprocessor,
             _MOVE_WIDE_TIMER: self._access_coprocessor,
+            _MOVE_GIC: self._access_coprocessor,
+            _MOVE_PRIORITY_MASK: self._access_coprocessor,
             _YIELD_WFE: self._go_on,
             _WFI: self._wait_at,
             _CPSIE: self._unmask,

@@ -1,14 +1,16 @@
-"""arm64: a guest at EL1 with GICv3."""
+"""arm64: a guest at EL1, and what Xen for it has of guests: those of 32 bits too."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from unicorn import arm64_const
 
 from xenport.model.cpu.arm import INSTRUCTION_SIZE, ArmCpu
+from xenport.model.cpu.arm32 import Arm32Cpu
 from xenport.model.cpu.arm64_core import (
     CLASS_SHIFT,
     CLASS_WAIT,
@@ -19,9 +21,8 @@ from xenport.model.cpu.arm64_core import (
     system_register,
 )
 from xenport.model.cpu.arm_core import EXCEPTION_UNDEFINED
-from xenport.model.cpu.arm_domain import ARM64, Map
-from xenport.model.cpu.arm_gic import SPURIOUS, Distributor
-from xenport.model.cpu.arm_gicv3 import REDISTRIBUTOR_SIZE, GicV3, make_distributor
+from xenport.model.cpu.arm_domain import ARM32, ARM64, GICV2, GICV3
+from xenport.model.cpu.arm_gic import SPURIOUS
 from xenport.model.cpu.arm_timer import FREQUENCY
 
 # Instructions that may unmask interrupts, as bytes.
@@ -51,21 +52,13 @@ class Arm64Cpu(ArmCpu):
     _pc_at = 32  # behind x0 to x30 and SP
 
     core: Arm64Core
-    gic: GicV3
 
     def _make_core(self) -> Arm64Core:
         return Arm64Core(self.vcpu.id)
 
-    def _make_gic(self, distributor: Distributor | None) -> GicV3:
-        vcpu = self.vcpu
-        return GicV3(
-            distributor or make_distributor(), vcpu.id, vcpu.domain.max_vcpus, self._levels
-        )
-
-    def _hook_registers(self, layout: Map) -> None:
-        gic = self.gic
-        self._map_registers(layout.distributor, gic.read_distributor, gic.write_distributor)
-        self._map_registers(layout.gic_cpu, self._read_redistributor, self._write_redistributor)
+    def _hook_registers(self) -> None:
+        self._gic_readers = {system_register(3, *at): read for at, read in self.gic.readers.items()}
+        self._gic_writers = {system_register(3, *at): do for at, do in self.gic.writers.items()}
         readers: dict[int, Callable[[], int]] = dict.fromkeys(_COUNTERS, self._count)
         writers: dict[int, Callable[[int], None]] = {DAIF: self._write_daif}
         for kind, timer in ((_VIRTUAL, self._virtual_timer), (_PHYSICAL, self._physical_timer)):
@@ -155,30 +148,46 @@ class Arm64Cpu(ArmCpu):
         register = word >> 5 & 0xFFFF
         general = word & 31
         if word & _MOVE_SYSTEM_READS:
-            reader = self.gic.readers.get(register)
+            reader = self._gic_readers.get(register)
             if reader is None:
                 return False
             value = reader()
             if general != _ZERO_REGISTER:
                 self.core.general[general].set(value)
         else:
-            writer = self.gic.writers.get(register)
+            writer = self._gic_writers.get(register)
             if writer is None:
                 return False
             writer(0 if general == _ZERO_REGISTER else self.core.general[general].get())
         self.core.pc.set(pc + INSTRUCTION_SIZE)
         return True
 
-    def _read_redistributor(self, offset: int, size: int) -> int:
-        number, offset = divmod(offset, REDISTRIBUTOR_SIZE)
-        vcpus = self.vcpu.domain.vcpus
-        return self.of(vcpus[number]).gic.read(offset, size) if number < len(vcpus) else 0
 
-    def _write_redistributor(self, offset: int, size: int, value: int) -> None:
-        number, offset = divmod(offset, REDISTRIBUTOR_SIZE)
-        vcpus = self.vcpu.domain.vcpus
-        if number < len(vcpus):
-            self.of(vcpus[number]).gic.write(offset, size, value)
+class Arm64GicV2Cpu(Arm64Cpu):
+    """The same on a machine with GICv2."""
+
+    kind = replace(ARM64, gic=GICV2)
 
 
-CPUS = {"arm": Arm64Cpu}
+class Arm32On64Cpu(Arm32Cpu):
+    """A vcpu of a 32-bit guest of Xen for arm64, which never is the control domain."""
+
+    capabilities = Arm64Cpu.capabilities
+    kind = replace(ARM32, gic=GICV3)
+    affinity_levels = Arm64Cpu.affinity_levels
+    beside = Arm64Cpu
+
+
+class Arm32On64GicV2Cpu(Arm32On64Cpu):
+    """The same on a machine with GICv2."""
+
+    kind = replace(ARM32, gic=GICV2)
+    beside = Arm64GicV2Cpu
+
+
+CPUS: dict[str, type[ArmCpu]] = {
+    "arm": Arm64Cpu,
+    "arm gicv2": Arm64GicV2Cpu,
+    "arm32 arm": Arm32On64Cpu,
+    "arm32 arm gicv2": Arm32On64GicV2Cpu,
+}

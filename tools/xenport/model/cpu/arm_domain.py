@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 import fdt
 
 from xenport.errors import InputError
+from xenport.model.cpu.arm_gicv2 import GicV2
+from xenport.model.cpu.arm_gicv3 import GicV3
 from xenport.model.memory import PAGE_SIZE, Memory
 
 if TYPE_CHECKING:
     import xenport.abi
+    from xenport.model.cpu.arm_gic import Gic
     from xenport.model.domain import Domain
 
 MIB = 1 << 20
@@ -59,34 +62,44 @@ class Map:
 
     ram: Region
     distributor: Region
-    gic_cpu: Region  # GICv2: CPU interface; GICv3: redistributors
+    gic_cpu: Region  # GICv2: CPU interfaces; GICv3: redistributors
     grant_table: Region
     free: tuple[Region, ...]  # address space that has nothing in it, for foreign mappings
     event_interrupt: int
 
 
 @dataclass(frozen=True)
+class GicKind:
+    """A version of the interrupt controller, as the control domain finds it on its machine and
+    others find it by the ABI, which has constants of the names in ``guest`` for the regions."""
+
+    make: type[Gic]
+    host: tuple[Region, Region]  # the distributor, and what `Map.gic_cpu` is
+    host_node: Node
+    guest: tuple[tuple[str, str], tuple[str, str]]
+    guest_compatible: str
+
+
+@dataclass(frozen=True)
 class GuestKind:
-    """What depends on the width of a guest: 64 bits with GICv3, 32 bits with GICv2.
+    """What depends on the width of a guest, and on its interrupt controller.
 
     ``locate`` says where a kernel is put and where its device tree is; it raises InputError for an
-    image that Xen does not take. ``guest_gic`` has the names of constants for the regions of the
-    interrupt controller.
+    image that Xen does not take. ``host`` is the control domain's map, but for the interrupt
+    controller.
     """
 
     locate: Callable[[Region, bytes], tuple[int, int]]
-    host: Map
-    guest_gic: tuple[tuple[str, str], tuple[str, str]]
+    host: Callable[[Region, Region], Map]
     has_free_regions: bool
-    gic: str
-    host_gic: Node
+    gic: GicKind
     timer: str
     cpu: Node
 
 
 def memory_map(domain: Domain, kind: GuestKind) -> Map:
     """The map of ``domain``."""
-    return kind.host if domain.is_control else _guest_map(domain.abi, kind)
+    return kind.host(*kind.gic.host) if domain.is_control else _guest_map(domain.abi, kind)
 
 
 def _guest_map(abi: xenport.abi.Abi, kind: GuestKind) -> Map:
@@ -99,8 +112,8 @@ def _guest_map(abi: xenport.abi.Abi, kind: GuestKind) -> Map:
     free = (rest, region("GUEST_RAM1_BASE", "GUEST_RAM1_SIZE"))
     return Map(
         ram=ram,
-        distributor=region(*kind.guest_gic[0]),
-        gic_cpu=region(*kind.guest_gic[1]),
+        distributor=region(*kind.gic.guest[0]),
+        gic_cpu=region(*kind.gic.guest[1]),
         grant_table=region("GUEST_GNTTAB_BASE", "GUEST_GNTTAB_SIZE"),
         free=free if kind.has_free_regions else (),
         event_interrupt=abi.constant("GUEST_EVTCHN_PPI"),
@@ -184,7 +197,7 @@ def _dom0_tree(domain: Domain, layout: Map, kind: GuestKind, command_line: str) 
             "#size-cells": [2],
             "#interrupt-cells": [3],
             "interrupt-controller": None,
-            **kind.host_gic,
+            **kind.gic.host_node,
             "reg": _reg(layout.distributor, layout.gic_cpu),
         },
         "/timer": _timer(domain.abi, kind, gic),
@@ -220,7 +233,7 @@ def _guest_tree(domain: Domain, layout: Map, kind: GuestKind, command_line: str)
             "#address-cells": [0],
             "#interrupt-cells": [3],
             "interrupt-controller": None,
-            "compatible": kind.gic,
+            "compatible": kind.gic.guest_compatible,
             "reg": _reg(layout.distributor, layout.gic_cpu),
             "linux,phandle": [gic],
             "phandle": [gic],
@@ -308,44 +321,56 @@ def _property(name: str, value: Value) -> fdt.Property:
 
 
 # Maps of the control domain: QEMU's machine `virt`, in which Xen has given it 64 MiB.
-_HOST = Map(
-    ram=Region(0x44000000, 64 * MIB),
-    distributor=Region(0x08000000, 0x10000),
-    gic_cpu=Region(0x080A0000, 0xF60000),
-    grant_table=Region(0x40200000, 0x40000),
-    free=(Region(0x48000000, 0x38000000),),
-    event_interrupt=16,
+
+
+def _host(distributor: Region, gic_cpu: Region) -> Map:
+    return Map(
+        ram=Region(0x44000000, 64 * MIB),
+        distributor=distributor,
+        gic_cpu=gic_cpu,
+        grant_table=Region(0x40200000, 0x40000),
+        free=(Region(0x48000000, 0x38000000),),
+        event_interrupt=16,
+    )
+
+
+def _host32(distributor: Region, gic_cpu: Region) -> Map:
+    return replace(
+        _host(distributor, gic_cpu), grant_table=Region(0x40010000, 0x40000), free=()
+    )
+
+
+GICV2 = GicKind(
+    make=GicV2,
+    host=(Region(0x08000000, 0x10000), Region(0x08010000, 0x10000)),
+    host_node={"compatible": "arm,cortex-a15-gic"},
+    guest=(("GUEST_GICD_BASE", "GUEST_GICD_SIZE"), ("GUEST_GICC_BASE", "GUEST_GICC_SIZE")),
+    guest_compatible="arm,gic-400",
 )
-_HOST32 = replace(
-    _HOST,
-    gic_cpu=Region(0x08010000, 0x10000),
-    grant_table=Region(0x40010000, 0x40000),
-    free=(),
+GICV3 = GicKind(
+    make=GicV3,
+    host=(Region(0x08000000, 0x10000), Region(0x080A0000, 0xF60000)),
+    host_node={"compatible": "arm,gic-v3", "#redistributor-regions": [1]},
+    guest=(
+        ("GUEST_GICV3_GICD_BASE", "GUEST_GICV3_GICD_SIZE"),
+        ("GUEST_GICV3_GICR0_BASE", "GUEST_GICV3_GICR0_SIZE"),
+    ),
+    guest_compatible="arm,gic-v3",
 )
 
 ARM64 = GuestKind(
     locate=_locate_image,
-    host=_HOST,
-    guest_gic=(
-        ("GUEST_GICV3_GICD_BASE", "GUEST_GICV3_GICD_SIZE"),
-        ("GUEST_GICV3_GICR0_BASE", "GUEST_GICV3_GICR0_SIZE"),
-    ),
+    host=_host,
     has_free_regions=True,
-    gic="arm,gic-v3",
-    host_gic={"compatible": "arm,gic-v3", "#redistributor-regions": [1]},
+    gic=GICV3,
     timer="arm,armv8-timer",
     cpu={"compatible": "arm,cortex-a57", "enable-method": "psci"},
 )
 ARM32 = GuestKind(
     locate=_locate_zimage,
-    host=_HOST32,
-    guest_gic=(
-        ("GUEST_GICD_BASE", "GUEST_GICD_SIZE"),
-        ("GUEST_GICC_BASE", "GUEST_GICC_SIZE"),
-    ),
+    host=_host32,
     has_free_regions=False,
-    gic="arm,gic-400",
-    host_gic={"compatible": "arm,cortex-a15-gic"},
+    gic=GICV2,
     timer="arm,armv7-timer",
     cpu={"compatible": "arm,cortex-a15"},
 )

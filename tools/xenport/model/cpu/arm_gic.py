@@ -8,7 +8,9 @@ IHI 0069.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 PRIVATE_INTERRUPTS = 32
 SPURIOUS = 1023
@@ -26,6 +28,16 @@ _ICACTIVER0 = 0x0380
 _IPRIORITYR = 0x0400
 
 
+Read = Callable[[int, int], int]
+"""Registers in memory: a function of offset and size in bytes."""
+
+Write = Callable[[int, int, int], None]
+"""The same, of offset, size and value."""
+
+Encoding = tuple[int, int, int, int]
+"""A system register, which 32-bit guests know as one of coprocessor 15: op1, CRn, CRm, op2."""
+
+
 class Distributor:
     """The part that the vcpus of a domain share. ``control`` is its register CTLR."""
 
@@ -33,6 +45,7 @@ class Distributor:
         self._enable = enable
         self._writable = writable
         self.control = 0
+        self.interfaces: list[Gic] = []  #: the parts of the vcpus, in their order
 
     @property
     def is_enabled(self) -> bool:
@@ -44,12 +57,30 @@ class Distributor:
         self.control = value & self._writable
 
 
-class Gic:
-    """The part of one vcpu. ``levels()`` has a bit for each private interrupt whose source asserts
-    it now."""
+class Gic(ABC):
+    """The part of vcpu ``number`` of ``count``. ``levels()`` has a bit for each private interrupt
+    whose source asserts it now. ``distributor`` is that of the vcpus before, if there are any."""
 
-    def __init__(self, distributor: Distributor, levels: Callable[[], int]) -> None:
-        self.distributor = distributor
+    #: CTLR of the distributor: what forwards interrupts, and all that can be written.
+    control_enable: ClassVar[int]
+    control_writable: ClassVar[int]
+
+    def __init__(
+        self,
+        number: int,
+        count: int,
+        levels: Callable[[], int],
+        distributor: Distributor | None = None,
+    ) -> None:
+        self.number = number
+        self.count = count
+        self.distributor = distributor or Distributor(
+            enable=self.control_enable, writable=self.control_writable
+        )
+        self.distributor.interfaces.append(self)
+        #: System registers of the CPU interface.
+        self.readers: Mapping[Encoding, Callable[[], int]] = {}
+        self.writers: Mapping[Encoding, Callable[[int], None]] = {}
         self._levels = levels
         self._group1 = 0
         self._enabled = 0
@@ -59,6 +90,10 @@ class Gic:
         self._priority_mask = 0
         self._binary_point = 0
         self._running: list[int] = []  # priorities of what is being handled, the latest last
+
+    @abstractmethod
+    def in_memory(self) -> Sequence[tuple[Read, Write]]:
+        """The registers in memory: those of the distributor, and of the second region."""
 
     # ---- What the vcpu is told ----
 

@@ -5,9 +5,9 @@ Xen shows it without security extensions: there are no groups. Source: Arm IHI 0
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from xenport.model.cpu.arm_gic import PRIVATE_INTERRUPTS, Distributor, Gic
+from xenport.model.cpu.arm_gic import PRIVATE_INTERRUPTS, Distributor, Gic, Read, Write
 
 # Distributor. The registers of private interrupts are each vcpu's own.
 _GICD_CTLR = 0x000
@@ -31,21 +31,29 @@ _GICC_IIDR = 0xFC
 _IIDR_GICV2 = 2 << 16
 
 
-def make_distributor() -> Distributor:
-    """The distributor of a domain."""
-    return Distributor(enable=_CTLR_ENABLE, writable=_CTLR_ENABLE)
-
-
 class GicV2(Gic):
-    """The GICv2 of vcpu ``number`` of ``count``."""
+    """The GICv2 of a vcpu."""
+
+    control_enable = _CTLR_ENABLE
+    control_writable = _CTLR_ENABLE
 
     def __init__(
-        self, distributor: Distributor, number: int, count: int, levels: Callable[[], int]
+        self,
+        number: int,
+        count: int,
+        levels: Callable[[], int],
+        distributor: Distributor | None = None,
     ) -> None:
-        super().__init__(distributor, levels)
+        super().__init__(number, count, levels, distributor)
         self._group1 = (1 << PRIVATE_INTERRUPTS) - 1
         self._target = 1 << number
         self._type = count - 1 << 5
+
+    def in_memory(self) -> Sequence[tuple[Read, Write]]:
+        return (
+            (self.read_distributor, self.write_distributor),
+            (self.read_interface, self.write_interface),
+        )
 
     def read_distributor(self, offset: int, size: int) -> int:
         """A register of the distributor as the vcpu sees it."""

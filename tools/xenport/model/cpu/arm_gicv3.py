@@ -1,14 +1,13 @@
-"""GICv3: distributor, redistributor and the CPU interface, whose registers are system registers.
+"""GICv3: distributor, redistributors and the CPU interface, whose registers are system registers.
 
 Source: Arm IHI 0069.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from xenport.model.cpu.arm64_core import system_register
-from xenport.model.cpu.arm_gic import Distributor, Gic
+from xenport.model.cpu.arm_gic import Distributor, Encoding, Gic, Read, Write
 
 FRAME_SIZE = 0x10000
 REDISTRIBUTOR_SIZE = 2 * FRAME_SIZE  #: of each vcpu: its own frame, and the private interrupts'
@@ -33,39 +32,38 @@ _PIDR2 = 0xFFE8
 _PIDR2_GICV3 = 0x30
 
 # CPU interface.
-ICC_PMR = system_register(3, 0, 4, 6, 0)
-ICC_IAR1 = system_register(3, 0, 12, 12, 0)
-ICC_EOIR1 = system_register(3, 0, 12, 12, 1)
-ICC_HPPIR1 = system_register(3, 0, 12, 12, 2)
-ICC_BPR1 = system_register(3, 0, 12, 12, 3)
-ICC_CTLR = system_register(3, 0, 12, 12, 4)
-ICC_SRE = system_register(3, 0, 12, 12, 5)
-ICC_IGRPEN1 = system_register(3, 0, 12, 12, 7)
-ICC_RPR = system_register(3, 0, 12, 11, 3)
+ICC_PMR: Encoding = (0, 4, 6, 0)
+ICC_IAR1: Encoding = (0, 12, 12, 0)
+ICC_EOIR1: Encoding = (0, 12, 12, 1)
+ICC_HPPIR1: Encoding = (0, 12, 12, 2)
+ICC_BPR1: Encoding = (0, 12, 12, 3)
+ICC_CTLR: Encoding = (0, 12, 12, 4)
+ICC_SRE: Encoding = (0, 12, 12, 5)
+ICC_IGRPEN1: Encoding = (0, 12, 12, 7)
+ICC_RPR: Encoding = (0, 12, 11, 3)
 
 _SRE_FIXED = 7  # system registers are the only interface
 _CTLR_PRIORITY_BITS = 7 << 8
 
 
-def make_distributor() -> Distributor:
-    """The distributor of a domain."""
-    return Distributor(enable=_CTLR_GROUP1, writable=_CTLR_GROUP1 | _CTLR_AFFINITY)
-
-
 class GicV3(Gic):
-    """The GICv3 of vcpu ``number`` of ``count``.
+    """The GICv3 of a vcpu."""
 
-    ``readers`` and ``writers`` are the CPU interface: functions by the number of the register.
-    """
+    control_enable = _CTLR_GROUP1
+    control_writable = _CTLR_GROUP1 | _CTLR_AFFINITY
 
     def __init__(
-        self, distributor: Distributor, number: int, count: int, levels: Callable[[], int]
+        self,
+        number: int,
+        count: int,
+        levels: Callable[[], int],
+        distributor: Distributor | None = None,
     ) -> None:
-        super().__init__(distributor, levels)
+        super().__init__(number, count, levels, distributor)
         self._type = number << 8 | (_TYPER_LAST if number == count - 1 else 0)
         self._affinity = number
         self._waker = _WAKER_SLEEP | _WAKER_CHILDREN_ASLEEP
-        self.readers: dict[int, Callable[[], int]] = {
+        self.readers = {
             ICC_PMR: lambda: self._priority_mask,
             ICC_IAR1: self.acknowledge,
             ICC_HPPIR1: self.highest,
@@ -75,7 +73,7 @@ class GicV3(Gic):
             ICC_IGRPEN1: lambda: self._interface_enabled,
             ICC_RPR: self.running_priority,
         }
-        self.writers: dict[int, Callable[[int], None]] = {
+        self.writers = {
             ICC_PMR: self.set_priority_mask,
             ICC_EOIR1: self.end,
             ICC_BPR1: self.set_binary_point,
@@ -83,6 +81,12 @@ class GicV3(Gic):
             ICC_SRE: lambda _value: None,
             ICC_IGRPEN1: self.set_interface_enabled,
         }
+
+    def in_memory(self) -> Sequence[tuple[Read, Write]]:
+        return (
+            (self.read_distributor, self.write_distributor),
+            (self.read_redistributors, self.write_redistributors),
+        )
 
     def read_distributor(self, offset: int, _size: int) -> int:
         """A register of the distributor."""
@@ -96,6 +100,26 @@ class GicV3(Gic):
         """Write a register of the distributor."""
         if offset == _GICD_CTLR:
             self.distributor.set_control(value)
+
+    def read_redistributors(self, offset: int, size: int) -> int:
+        """A register of one of the redistributors, which all vcpus see one after the other."""
+        redistributor, offset = self._redistributor(offset)
+        return redistributor.read(offset, size) if redistributor else 0
+
+    def write_redistributors(self, offset: int, size: int, value: int) -> None:
+        """Write a register there."""
+        redistributor, offset = self._redistributor(offset)
+        if redistributor:
+            redistributor.write(offset, size, value)
+
+    def _redistributor(self, offset: int) -> tuple[GicV3 | None, int]:
+        number, offset = divmod(offset, REDISTRIBUTOR_SIZE)
+        interfaces = self.distributor.interfaces
+        if number >= len(interfaces):
+            return None, offset
+        found = interfaces[number]
+        assert isinstance(found, GicV3)
+        return found, offset
 
     def read(self, offset: int, size: int) -> int:
         """Read ``size`` bytes at ``offset`` of the redistributor."""

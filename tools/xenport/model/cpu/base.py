@@ -4,6 +4,9 @@ An adapter module (named by ``model: {cpu: …}`` of the architecture's YAML) ex
 
     CPUS: Mapping[str, type[Cpu]]     # guest kind ("pv", "hvm", "arm", "ppc") -> class
 
+and, of kinds that are special, "hvm pc" and "arm gicv2" by the platform that a guest finds, and
+"arm32 arm" by an architecture that is not that of Xen.
+
 One `Cpu` object is one vcpu's processor: a Unicorn instance and everything that hardware and Xen's
 architecture code do around it. The model's core is architecture-neutral and never looks inside.
 
@@ -134,6 +137,9 @@ class Cpu(ABC):
 
     #: Its vcpus can run; False where a domain is only looked at from outside.
     runs: ClassVar[bool] = True
+
+    #: The adapter of the domains beside one under test of this kind, where they are of another.
+    beside: ClassVar[type[Cpu] | None] = None
 
     #: Xen is built with the SILO policy on this architecture (Arm's default).
     silo: ClassVar[bool] = False
