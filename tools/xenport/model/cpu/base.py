@@ -113,6 +113,10 @@ class Cpu(ABC):
     #: Physical interrupts a domain can name.
     pirq_count: ClassVar[int] = 0
 
+    #: An HVM domain has the devices of a PC, as far as hypercalls show it: their interrupts may be
+    #: pirqs, and the ports of the ACPI timer can be chosen.
+    emulates_pc: ClassVar[bool] = False
+
     #: A domain that is not the control domain has a console ring and may not use console_io: a tool
     #: stack builds it, not Xen itself.
     built_by_tools: ClassVar[bool] = False

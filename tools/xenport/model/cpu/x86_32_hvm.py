@@ -13,7 +13,7 @@ from collections.abc import Callable
 from unicorn import x86_const as x86
 
 from xenport.model.cpu import x86_32_calls
-from xenport.model.cpu.x86_64_pvh import DeliveryFailed, PvhCpu
+from xenport.model.cpu.x86_64_pvh import DeliveryFailed, HvmCpu, PvhCpu
 from xenport.model.cpu.x86_core import (
     CR4_PAE,
     FLAG_IF,
@@ -168,3 +168,11 @@ class Hvm32Cpu(PvhCpu):
         for register, value in zip(_GENERAL, state[1:], strict=False):
             uc.reg_write(register, value | FLAG_NT if register == x86.UC_X86_REG_EFLAGS else value)
         uc.reg_write(x86.UC_X86_REG_TR, (selector, new, 0x67, 0x8B00))
+
+
+class PcCpu(Hvm32Cpu):
+    """A vcpu of a guest with the devices of a PC."""
+
+    features = HvmCpu.features
+    emulates_pc = True
+    beside = Hvm32Cpu

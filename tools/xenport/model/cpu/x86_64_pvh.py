@@ -451,3 +451,11 @@ class PvhCpu(Cpu):
 
     def unbind_pirq(self, pirq: int) -> None:
         """Nothing to undo."""
+
+
+class HvmCpu(PvhCpu):
+    """A vcpu of a guest with the devices of a PC, which is entered the same way."""
+
+    features = (*PvhCpu.features, "XENFEAT_hvm_pirqs")
+    emulates_pc = True
+    beside = PvhCpu

@@ -19,6 +19,8 @@ command = handlers.command
 
 PIRQS = 272
 INTERRUPTS = 24  #: of the I/O APIC
+EMULATED_INTERRUPTS = 48  #: of the one that Xen emulates
+_FIRST_FREE = 16  #: pirq that a GSI may get which asks for any
 _RESERVED = -1  #: stands for the interrupt of a pirq that has none yet
 _MOST_PORTS = 65536
 _XEN = range(0xFFFF_8000_0000_0000, 0xFFFF_8800_0000_0000)  #: where no PV guest has memory
@@ -33,6 +35,9 @@ def map_pirq(call: Call) -> None:
     abi = call.domain.abi
     if view.type == abi.constant("MAP_PIRQ_TYPE_MULTI_MSI") and view.table_base:
         raise XenError("EINVAL")
+    if _is_for_itself(call):
+        _map_emulated(call)
+        return
     domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
     require_control(call.domain)
     if view.type != abi.constant("MAP_PIRQ_TYPE_GSI") or not 0 <= view.index < INTERRUPTS:
@@ -42,10 +47,35 @@ def map_pirq(call: Call) -> None:
     domain.pirqs[view.pirq] = view.index
 
 
+def _is_for_itself(call: Call) -> bool:
+    """It is about an interrupt of the caller's own emulated devices."""
+    is_self = call.view.domid == call.domain.abi.constant("DOMID_SELF")
+    return is_self and call.domain.cpu_class.emulates_pc
+
+
+def _map_emulated(call: Call) -> None:
+    """Of a device of its own a guest names a GSI. One that is mapped already stays as it is."""
+    view = call.view
+    if view.type != call.domain.abi.constant("MAP_PIRQ_TYPE_GSI"):
+        raise XenError("EINVAL")
+    if not 0 <= view.index < EMULATED_INTERRUPTS:
+        raise XenError("EINVAL")
+    pirqs = call.domain.pirqs
+    if view.pirq < 0:
+        view.pirq = next(n for n in range(_FIRST_FREE, PIRQS) if n not in pirqs)
+    if view.pirq >= PIRQS:
+        raise XenError("EINVAL")
+    if pirqs.get(view.pirq, _RESERVED) == _RESERVED and view.index not in pirqs.values():
+        pirqs[view.pirq] = view.index
+
+
 @command("PHYSDEVOP_unmap_pirq")
 def unmap_pirq(call: Call) -> None:
     """Take a pirq away."""
     view = call.view
+    if _is_for_itself(call):
+        call.domain.pirqs.pop(view.pirq, None)
+        return
     domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
     require_control(call.domain)
     if domain.pirqs.get(view.pirq, _RESERVED) == _RESERVED:
@@ -62,6 +92,18 @@ def get_free_pirq(call: Call) -> None:
         raise XenError("ENOSPC")
     call.view.pirq = free[0]
     pirqs[free[0]] = _RESERVED
+
+
+@command("PHYSDEVOP_irq_status_query")
+def irq_status_query(call: Call) -> None:
+    """How to treat an interrupt: all of them want to be acknowledged."""
+    view = call.view
+    domain = call.domain
+    if view.irq >= PIRQS:
+        raise XenError("EINVAL")
+    if domain.cpu_class.hvm and domain.pirqs.get(view.irq, _RESERVED) == _RESERVED:
+        raise XenError("EINVAL")
+    view.flags = domain.abi.constant("XENIRQSTAT_needs_eoi")
 
 
 @command("PHYSDEVOP_eoi")
@@ -219,6 +261,7 @@ _NEEDS_PIRQS = (
     "PHYSDEVOP_map_pirq",
     "PHYSDEVOP_unmap_pirq",
     "PHYSDEVOP_eoi",
+    "PHYSDEVOP_irq_status_query",
     "PHYSDEVOP_get_free_pirq",
 )
 _NEEDS_CONTROL = (
@@ -238,7 +281,7 @@ def check_hvm(call: Call) -> None:
     abi = call.domain.abi
     commands = abi.hypercalls["physdev_op"].commands
     name = next((n for n, c in commands.items() if c.number == call["cmd"]), None)
-    if name in _NEEDS_PIRQS:
+    if name in _NEEDS_PIRQS and not call.domain.cpu_class.emulates_pc:
         refused = [e for e in commands[name].errors if e.errno == "ENOSYS"]
         if refused or name not in _FOR_ALL:
             raise XenError("ENOSYS")

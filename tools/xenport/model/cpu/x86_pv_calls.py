@@ -278,15 +278,6 @@ def set_iopl(call: Call) -> None:
     _cpu(call).iopl = level
 
 
-@command("PHYSDEVOP_irq_status_query")
-def irq_status_query(call: Call) -> None:
-    """How to treat a physical interrupt: all of them want to be acknowledged."""
-    view = call.view
-    if view.irq >= _cpu(call).pirq_count:
-        raise XenError("EINVAL")
-    view.flags = call.domain.abi.constant("XENIRQSTAT_needs_eoi")
-
-
 # ---- Descriptors ----
 
 

@@ -91,7 +91,7 @@ def check_param(vcpu: Vcpu, domain: Domain, index: int, value: int | None) -> No
     if value is not None and rank(abi.release) >= rank("4.19") and index in numbers(("ALTP2M",)):
         raise XenError("EEXIST")
     if value is not None and index in numbers(("ACPI_IOPORTS_LOCATION",)):
-        raise XenError("ENODEV")  # a PVH guest has no such timer
+        _check_timer_ports(domain, value, domain.params.get(index, 0))
     allowed = numbers(_READABLE if value is None else _WRITABLE)
     if index not in allowed and domain is vcpu.domain:
         raise XenError("EPERM")
@@ -99,6 +99,15 @@ def check_param(vcpu: Vcpu, domain: Domain, index: int, value: int | None) -> No
         if index in numbers(_SET_ONCE) and domain.params.get(index, 0) not in (0, value):
             raise XenError("EEXIST")
         _check_value(abi, index, value)
+
+
+def _check_timer_ports(domain: Domain, value: int, before: int) -> None:
+    """The ports are those of one version or of the other. XenError ENODEV: there is no such timer,
+    EINVAL."""
+    if not domain.cpu_class.emulates_pc:
+        raise XenError("ENODEV")
+    if value ^ before > 1:
+        raise XenError("EINVAL")
 
 
 def _check_value(abi: Abi, index: int, value: int) -> None:
