@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from xenport.errors import InputError
 from xenport.model.cpu.elf_kernel import ElfKernel
 from xenport.model.cpu.x86_core import ACCESSED, ADDRESS, DIRTY, PRESENT, USER, WRITABLE
-from xenport.model.cpu.x86_pv_memory import MachineMemory
+from xenport.model.cpu.x86_pv_memory import SPARE, MachineMemory
 from xenport.model.cpu.x86_pv_xen import XenSpace
 from xenport.model.memory import PAGE_SIZE
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xenport.model.domain import Domain
 
 MEMORY_PAGES = 16384  #: 64 MiB
-FIRST_FRAME = 0x1000  #: of the domain; what is below is Xen's
+_FIRST_FRAME = 0x1000  #: of domain 0; what is below is Xen's
 _ALIGNMENT = 4 << 20
 _SLACK = 512 << 10  # there is always so much mapped behind the stack
 
@@ -68,7 +68,9 @@ class Builder:
         self._tables = self._console + (0 if domain.is_control else PAGE_SIZE)
         self._table_count, self._end = self._size_of_tables()
         self._stack = self._tables + self._table_count * PAGE_SIZE
-        self._machine = MachineMemory(FIRST_FRAME, MEMORY_PAGES)
+        # No two domains have the same frames.
+        self._first = _FIRST_FRAME + domain.id * (MEMORY_PAGES + SPARE)
+        self._machine = MachineMemory(self._first, MEMORY_PAGES)
 
     def _optional(self, name: str) -> int | None:
         return self._kernel.number(self._abi.constant(name))
@@ -100,7 +102,7 @@ class Builder:
     def _frame(self, page: int) -> int:
         """The machine frame of the domain's page: neighbours swapped, so that a kernel that takes
         the one for the other does not get far."""
-        return FIRST_FRAME + (page ^ 1)
+        return self._first + (page ^ 1)
 
     def _store(self, address: int, content: bytes) -> None:
         for start in range(0, len(content), PAGE_SIZE):
