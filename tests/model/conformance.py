@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import xenport.abi
 from xenport import architecture, kernel
@@ -43,16 +43,28 @@ class Environment:
 
     @functools.cached_property
     def kernel(self) -> kernel.Kernel:
-        return kernel.build(architecture.load(self.arch), self.release)
+        return self._kernel(self.guest.architecture or self.arch)
+
+    def _kernel(self, arch: str) -> kernel.Kernel:
+        return kernel.build(architecture.load(arch), self.release)
 
     @functools.cached_property
     def image(self) -> bytes:
         return self.kernel.image().read_bytes()
 
     @functools.cached_property
+    def complete_guest(self) -> Guest:
+        """With the kernel of the domains beside it, where that is another one."""
+        if self.guest.architecture is None:
+            return self.guest
+        return replace(self.guest, beside=self._kernel(self.arch).image().read_bytes())
+
+    @functools.cached_property
     def handlers(self) -> Mapping[str, Handler]:
         """All handlers that there are here."""
-        adapter = cpu_class(architecture.load(self.arch), self.guest.kind)
+        guest = self.guest
+        arch = architecture.load(self.arch)
+        adapter = cpu_class(arch, guest.kind, guest.architecture, guest.platform)
         return {**core.HANDLERS, **adapter.handlers}
 
     def commands(self) -> list[str]:
@@ -78,9 +90,16 @@ class Environment:
         return plan.applicable(self.kernel.tests, self.words)
 
 
-def _domu(kind: str) -> Guest:
+def _domu(kind: str, *, platform: str | None = None, architecture: str | None = None) -> Guest:
     """With another domain beside it, which serves and supervises it."""
-    return Guest(kind, control=False, peer=0, supervised=True)
+    return Guest(
+        kind,
+        control=False,
+        peer=0,
+        supervised=True,
+        platform=platform,
+        architecture=architecture,
+    )
 
 
 ENVIRONMENTS = {
@@ -88,9 +107,11 @@ ENVIRONMENTS = {
     for environment in (
         Environment("pv64-dom0", "x86_64", "4.17", Guest("pv", control=True)),
         Environment("pvh64-dom0", "x86_64", "4.17", Guest("hvm", control=True)),
-        Environment("pv64-domu", "x86_64", "4.17", Guest("pv", control=False, supervised=True)),
+        Environment("pv64-domu", "x86_64", "4.17", _domu("pv")),
         Environment("pvh64-domu", "x86_64", "4.17", _domu("hvm")),
         Environment("pvh32-domu", "x86_32", "4.17", _domu("hvm"), ("unpaged",)),
+        Environment("hvm64-domu", "x86_64", "4.17", _domu("hvm", platform="pc")),
+        Environment("hvm32-domu", "x86_32", "4.17", _domu("hvm", platform="pc"), ("unpaged",)),
         Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True), ("smp",)),
         Environment(
             "arm64-domu",
@@ -99,6 +120,11 @@ ENVIRONMENTS = {
             _domu("arm"),
             ("smp",),
         ),
+        Environment("arm64-domu32", "arm64", "4.17", _domu("arm", architecture="arm32"), ("smp",)),
+        Environment(
+            "arm64-dom0-gicv2", "arm64", "4.17", Guest("arm", control=True, platform="gicv2")
+        ),
+        Environment("arm64-dom0-1vcpu", "arm64", "4.17", Guest("arm", control=True, vcpus=1)),
         Environment("arm32-dom0", "arm32", "4.17", Guest("arm", control=True), ("smp",)),
         Environment(
             "arm32-domu",
@@ -166,7 +192,7 @@ def run(
     machine = Machine(
         environment.abi,
         architecture.load(environment.arch),
-        environment.guest,
+        environment.complete_guest,
         environment.image,
         plan.command_line(planned) + _peer(environment.guest),
         console,

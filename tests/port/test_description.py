@@ -156,6 +156,7 @@ MISTAKES = {
     "no environments": (PORT[PORT.index("  dom0:") :], "  {}\n", "at least one environment"),
     "name": ("name: fake", "name: a/b", r":1:7: .*pattern"),
     "model": ("kind: qemu", "kind: model", r":6:1: a model has no hypervisor image"),
+    "the model's": ("guest: pv", "guest: pv, model: {vcpus: 1}", r":14:\d+: this is no model"),
 }
 
 

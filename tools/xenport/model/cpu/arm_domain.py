@@ -335,9 +335,7 @@ def _host(distributor: Region, gic_cpu: Region) -> Map:
 
 
 def _host32(distributor: Region, gic_cpu: Region) -> Map:
-    return replace(
-        _host(distributor, gic_cpu), grant_table=Region(0x40010000, 0x40000), free=()
-    )
+    return replace(_host(distributor, gic_cpu), grant_table=Region(0x40010000, 0x40000), free=())
 
 
 GICV2 = GicKind(

@@ -64,7 +64,7 @@ class PvhCpu(Cpu):
     capabilities = "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
     machine_capabilities = ("hvm", "pv", "hap")
     knows_memory_types = True
-    features = (
+    features: ClassVar[tuple[str, ...]] = (
         "XENFEAT_memory_op_vnode_supported",
         "XENFEAT_writable_page_tables",
         "XENFEAT_auto_translated_physmap",
