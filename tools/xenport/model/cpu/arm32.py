@@ -71,8 +71,8 @@ class Arm32Cpu(ArmCpu):
     def _hook_registers(self) -> None:
         self._readers: dict[Encoding | WideEncoding, Callable[[], int]] = {}
         self._writers: dict[Encoding | WideEncoding, Callable[[int], None]] = {}
-        self._readers.update(self.gic.readers)
-        self._writers.update(self.gic.writers)
+        self._readers.update(self.gic.readers.items())
+        self._writers.update(self.gic.writers.items())
         self._readers |= dict.fromkeys(_COUNTERS, self._count)
         for crm, opc1, timer in ((2, 2, self._physical_timer), (3, 3, self._virtual_timer)):
             value, control, compare = (0, 14, crm, 0), (0, 14, crm, 1), (opc1, 14)
