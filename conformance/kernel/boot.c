@@ -9,6 +9,11 @@
 
 struct boot_info boot_info = {.command_line = ""};
 
+struct vcpu_info *own_vcpu_info(void)
+{
+    return arch_vcpu() == 0 ? boot_info.vcpu_info : boot_info.second_info;
+}
+
 #define PROBLEMS 4
 
 static char problems[PROBLEMS][160];

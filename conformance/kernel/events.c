@@ -14,7 +14,7 @@
 struct listener {
     event_handler *handler;
     void *data;
-    unsigned int count;
+    unsigned int counts[VCPUS];
 };
 
 static struct listener listeners[EVENT_PORTS];
@@ -73,13 +73,23 @@ long event_bind(evtchn_port_t port, event_handler *handler, void *data)
         listeners_end = index + 1;
     listener->handler = handler;
     listener->data = data;
-    listener->count = 0;
+    for (unsigned int vcpu = 0; vcpu < VCPUS; vcpu++)
+        listener->counts[vcpu] = 0;
     return hypercall_event_channel_op(EVTCHNOP_unmask, &unmask);
+}
+
+unsigned int event_count_on(unsigned int vcpu, evtchn_port_t port)
+{
+    return __atomic_load_n(&listeners[port % EVENT_PORTS].counts[vcpu], __ATOMIC_SEQ_CST);
 }
 
 unsigned int event_count(evtchn_port_t port)
 {
-    return __atomic_load_n(&listeners[port % EVENT_PORTS].count, __ATOMIC_SEQ_CST);
+    unsigned int count = 0;
+
+    for (unsigned int vcpu = 0; vcpu < VCPUS; vcpu++)
+        count += event_count_on(vcpu, port);
+    return count;
 }
 
 bool event_wait(evtchn_port_t port, unsigned int count, uint64_t limit)
@@ -157,17 +167,18 @@ static void deliver(evtchn_port_t port)
     struct listener *listener = &listeners[port];
 
     event_clear(port);
-    __atomic_fetch_add(&listener->count, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&listener->counts[arch_vcpu()], 1, __ATOMIC_SEQ_CST);
     if (listener->handler)
         listener->handler(port, listener->data);
 }
 
 void upcall(void)
 {
-    struct vcpu_info *vcpu = boot_info.vcpu_info;
+    struct vcpu_info *vcpu = own_vcpu_info();
     xen_ulong_t selected;
 
-    __atomic_fetch_add(&upcalls, 1, __ATOMIC_SEQ_CST);
+    if (arch_vcpu() == 0)
+        __atomic_fetch_add(&upcalls, 1, __ATOMIC_SEQ_CST);
     if (!vcpu)
         return;
     /* In this order: an event that comes while the bitmaps are read must raise another upcall. */
@@ -216,6 +227,12 @@ static bool port_status(evtchn_port_t port, uint32_t *status)
     return true;
 }
 
+static void forget_upcall(struct vcpu_info *vcpu)
+{
+    __atomic_store_n(&vcpu->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vcpu->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
+}
+
 static void mask_all(void)
 {
     struct shared_info *shared = boot_info.shared_info;
@@ -226,8 +243,9 @@ static void mask_all(void)
         __atomic_store_n(&shared->evtchn_mask[word], ~(xen_ulong_t)0, __ATOMIC_SEQ_CST);
         __atomic_fetch_and(&shared->evtchn_pending[word], kept[word], __ATOMIC_SEQ_CST);
     }
-    __atomic_store_n(&boot_info.vcpu_info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&boot_info.vcpu_info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
+    forget_upcall(boot_info.vcpu_info);
+    if (boot_info.second_info)
+        forget_upcall(boot_info.second_info);
 }
 
 /*

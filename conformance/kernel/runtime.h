@@ -4,8 +4,15 @@
 
 #include <stdbool.h>
 
+#include <arch.h>
 #include <boot.h>
 #include <xen.h>
+
+/* Only the first vcpu runs anything where the architecture says nothing of others. */
+#ifndef arch_vcpu
+#define arch_vcpu() 0u
+#endif
+#define VCPUS 2
 
 struct peer_page;
 struct test;

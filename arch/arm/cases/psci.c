@@ -271,7 +271,7 @@ TEST(psci_cpu_on, VCPUS, "CPU_ON starts a vcpu where it says, in the state of a 
     const unsigned long context = (unsigned long)0x1234567889abcdefull;
 
     reset();
-    CHECK_EQ(secondary_start(count_one, NULL, context), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start_with(count_one, NULL, context), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
     CHECK_EQ(found->context, context);
     CHECK_EQ(found->status & looked_at, initial & looked_at);
@@ -320,7 +320,7 @@ TEST(suspend_keeps_second, POWER, "a second vcpu goes on after a suspension",
      .needs = "arm smp supervised")
 {
     reset();
-    CHECK_EQ(secondary_start(count_until_stopped, NULL, 0), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start_with(count_until_stopped, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds > 0, SECONDS(1)));
     for (unsigned int round = 0; round < 5; round++) {
         CHECK_EQ(shutdown_for(SHUTDOWN_suspend), 0);
@@ -344,7 +344,7 @@ TEST(psci_affinity_of_second, VCPUS, "a vcpu is off, on, and off again", .needs 
     reset();
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_OFF);
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 1, 0), PSCI_ON); /* the first one is */
-    CHECK_EQ(secondary_start(run_until_stopped, NULL, 0), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start_with(run_until_stopped, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
     CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_ON);
     CHECK_EQ(psci(PSCI_CPU_ON, SECONDARY_VCPU, (uintptr_t)secondary_entry, 0), PSCI_ALREADY_ON);
@@ -362,7 +362,7 @@ TEST(psci_cpu_on_again, VCPUS, "a vcpu that is off can be started again", .needs
 {
     reset();
     for (unsigned int round = 1; round <= 10; round++) {
-        CHECK_EQ(secondary_start(count_one, NULL, 0), PSCI_SUCCESS);
+        CHECK_EQ(secondary_start_with(count_one, NULL, 0), PSCI_SUCCESS);
         CHECK(WAIT_UNTIL(rounds == round, SECONDS(1)));
         CHECK(secondary_wait_off());
     }
@@ -383,10 +383,10 @@ static void turn_off(void *function)
 TEST(psci_cpu_off, VCPUS, "CPU_OFF does not return", .needs = "arm smp")
 {
     reset();
-    CHECK_EQ(secondary_start(turn_off, NULL, 0), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start_with(turn_off, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
     CHECK(secondary_wait_off());
-    CHECK_EQ(secondary_start(count_one, NULL, 0), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start_with(count_one, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 2, SECONDS(1)));
     CHECK(secondary_wait_off());
     CHECK_EQ(rounds, 2);
@@ -427,7 +427,7 @@ static void start_the_first(void *unused)
 TEST(psci_cpu_on_of_first, VCPUS, "a vcpu cannot start the one that started it", .needs = "arm smp")
 {
     reset();
-    CHECK_EQ(secondary_start(start_the_first, NULL, 0), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start_with(start_the_first, NULL, 0), PSCI_SUCCESS);
     CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
     CHECK_EQ(result, PSCI_ALREADY_ON);
     CHECK(secondary_wait_off());
@@ -567,7 +567,7 @@ TEST(psci_system_off_by_second, VCPUS, "SYSTEM_OFF by another vcpu ends the doma
      .needs = "arm smp observed-end", .ends = "poweroff")
 {
     reset();
-    CHECK_EQ(secondary_start(end_the_system, NULL, 0), PSCI_SUCCESS);
+    CHECK_EQ(secondary_start_with(end_the_system, NULL, 0), PSCI_SUCCESS);
     wait_for(SECONDS(1));
     FAIL("the domain runs on");
 }

@@ -9,6 +9,7 @@
 #include "gic.h"
 
 #include <arch.h>
+#include <boot.h>
 
 #include "machine.h"
 
@@ -29,7 +30,8 @@
 #define GICC_IAR  0x0c
 #define GICC_EOIR 0x10
 
-/* GICv3 redistributor: the first frame of 64 KiB, and where the second one is. */
+/* GICv3 redistributors, one for each vcpu: the first frame of 64 KiB, and where the second one is. */
+#define GICR_BYTES       0x20000
 #define GICR_WAKER       0x14
 #define GICR_WAKER_SLEEP (1u << 1)
 #define GICR_SGI_FRAME   0x10000
@@ -38,20 +40,25 @@
 #define PRIORITY           0xa0a0a0a0u /* four interrupts per register */
 #define ID_MASK            0x3ffu
 
-/* Where the registers of this CPU's private interrupts are. */
+static uintptr_t redistributor(void)
+{
+    return machine.gic_cpu.start + arch_vcpu() * GICR_BYTES;
+}
+
+/* Where the registers of this vcpu's private interrupts are. */
 static uintptr_t private_registers(void)
 {
     if (machine.gic_version == 3)
-        return machine.gic_cpu.start + GICR_SGI_FRAME;
+        return redistributor() + GICR_SGI_FRAME;
     return machine.gic_distributor.start;
 }
 
-void gic_init(void)
+static void gic_init(void)
 {
     uintptr_t registers = private_registers();
 
     if (machine.gic_version == 3) {
-        uintptr_t waker = machine.gic_cpu.start + GICR_WAKER;
+        uintptr_t waker = redistributor() + GICR_WAKER;
 
         mmio_write32(waker, mmio_read32(waker) & ~GICR_WAKER_SLEEP);
         mmio_write32(machine.gic_distributor.start + GICD_CTLR,
@@ -72,9 +79,19 @@ void gic_init(void)
     }
 }
 
-void gic_enable(unsigned int id)
+static void gic_enable(unsigned int id)
 {
-    mmio_write32(private_registers() + GICD_ISENABLER, 1u << id);
+    if (id)
+        mmio_write32(private_registers() + GICD_ISENABLER, 1u << id);
+}
+
+void gic_start(void)
+{
+    gic_init();
+    if (boot_info.shared_info) /* without it an event's level could not be lowered */
+        gic_enable(machine.event_interrupt);
+    for (unsigned int timer = 0; timer < TIMERS; timer++)
+        gic_enable(machine.timer_interrupts[timer]);
 }
 
 unsigned int gic_take(void)

@@ -7,11 +7,8 @@
 /* Interrupt ids from here on are none: nothing is pending. */
 #define GIC_SPURIOUS 1020
 
-/* Makes the distributor and this CPU's interface work, with every private interrupt disabled. */
-void gic_init(void);
-
-/* Lets the private interrupt `id` through. */
-void gic_enable(unsigned int id);
+/* Makes the distributor and this vcpu's interface work, and lets the interrupts of events and timers through. */
+void gic_start(void);
 
 /*
  * Takes the pending interrupt of the highest priority and ends it at once: the id, or >=

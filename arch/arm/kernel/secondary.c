@@ -2,9 +2,15 @@
 #include "secondary.h"
 
 #include <arch.h>
+#include <boot.h>
+#include <hypercall.h>
 #include <timing.h>
+#include <vcpu.h>
 
+#include "gic.h"
 #include "psci.h"
+
+#define PAGE_SIZE 4096
 
 /* What secondary_entry loads, in this order, before it can use any other memory. */
 struct {
@@ -43,10 +49,41 @@ void secondary_prepare(void (*function)(void *), void *argument)
     clean_state();
 }
 
-int secondary_start(void (*function)(void *), void *argument, unsigned long context)
+int secondary_start_with(void (*function)(void *), void *argument, unsigned long context)
 {
     secondary_prepare(function, argument);
     return psci(PSCI_CPU_ON, SECONDARY_VCPU, (uintptr_t)secondary_entry, context);
+}
+
+/*
+ * shared_info has room for that of the first vcpu only. A vcpu keeps the one that it was given. Xen says there that
+ * events are pending, whose interrupt a vcpu that is off does not get; as long as it says so no other one comes.
+ */
+static long register_info(void)
+{
+    static struct vcpu_info info __attribute__((aligned(64)));
+    struct vcpu_register_vcpu_info place = {
+        .mfn = arch_frame(&info),
+        .offset = (uintptr_t)&info % PAGE_SIZE,
+    };
+    long rc = boot_info.second_info ? 0 : hypercall_vcpu_op(VCPUOP_register_vcpu_info, SECONDARY_VCPU, &place);
+
+    if (rc == 0 && !boot_info.second_info) {
+        info.evtchn_pending_sel = info.evtchn_upcall_pending = 0;
+        boot_info.second_info = &info;
+    }
+    return rc;
+}
+
+long secondary_start(void (*function)(void *), void *argument)
+{
+    return register_info() ?: secondary_start_with(function, argument, 0);
+}
+
+void secondary_events_enable(void)
+{
+    gic_start();
+    arch_events_enable();
 }
 
 bool secondary_wait_off(void)
@@ -68,4 +105,5 @@ void secondary_main(unsigned long context, unsigned long status, unsigned long c
     found.control = control;
     found.affinity = affinity;
     work.function(work.argument);
+    arch_events_disable();
 }

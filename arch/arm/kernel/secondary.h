@@ -1,6 +1,6 @@
 /*
  * A second vcpu. It runs one function at a time, with address translation on, on a stack of its own,
- * with interrupts masked, and is off otherwise.
+ * with interrupts masked unless the function wants them, and is off otherwise.
  *
  * A test's checks and fault_expected() belong to the first vcpu alone: what runs on the second one
  * only looks at and changes memory, makes calls, and has a limit on everything it waits for. If it
@@ -29,7 +29,13 @@ void secondary_prepare(void (*function)(void *), void *argument);
  * Does that, and starts it with `context` in its first register. The result is that of CPU_ON. It has
  * to be off, see secondary_wait_off().
  */
-int secondary_start(void (*function)(void *), void *argument, unsigned long context);
+int secondary_start_with(void (*function)(void *), void *argument, unsigned long context);
+
+/* Does that too, with any context, after it was given a vcpu_info. */
+long secondary_start(void (*function)(void *), void *argument);
+
+/* For that function: interrupts on, so that the second vcpu takes the events that are bound to it. */
+void secondary_events_enable(void);
 
 /* Waits until it is off, at most a second. */
 bool secondary_wait_off(void);

@@ -49,21 +49,15 @@ static void map_shared_info(void)
         boot_info.shared_info = (struct shared_info *)shared_info_page;
 }
 
-/* Without shared_info an event's level could not be lowered: its interrupt stays off. */
 static void start_interrupts(void)
 {
     if (!machine.gic_version) {
         boot_problem("the device tree has no GICv2 or GICv3");
         return;
     }
-    gic_init();
     if (!machine.event_interrupt)
         boot_problem("the device tree has no interrupt for events");
-    else if (boot_info.shared_info)
-        gic_enable(machine.event_interrupt);
-    for (unsigned int timer = 0; timer < TIMERS; timer++)
-        if (machine.timer_interrupts[timer])
-            gic_enable(machine.timer_interrupts[timer]);
+    gic_start();
 }
 
 void arch_init(void)

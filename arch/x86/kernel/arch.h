@@ -82,18 +82,18 @@ static inline void arch_events_disable(void)
 {
     if (!arch_is_pv())
         __asm__ volatile("cli" : : : "memory");
-    else if (boot_info.vcpu_info)
-        __atomic_store_n(&boot_info.vcpu_info->evtchn_upcall_mask, 1, __ATOMIC_SEQ_CST);
+    else if (own_vcpu_info())
+        __atomic_store_n(&own_vcpu_info()->evtchn_upcall_mask, 1, __ATOMIC_SEQ_CST);
 }
 
 static inline void arch_events_enable(void)
 {
     if (!arch_is_pv()) {
         __asm__ volatile("sti" : : : "memory");
-    } else if (boot_info.vcpu_info) {
-        __atomic_store_n(&boot_info.vcpu_info->evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
+    } else if (own_vcpu_info()) {
+        __atomic_store_n(&own_vcpu_info()->evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
         /* Xen looks at the mask only on its way back to the guest; any hypercall brings that about. */
-        if (__atomic_load_n(&boot_info.vcpu_info->evtchn_upcall_pending, __ATOMIC_SEQ_CST))
+        if (__atomic_load_n(&own_vcpu_info()->evtchn_upcall_pending, __ATOMIC_SEQ_CST))
             arch_hypercall(__HYPERVISOR_xen_version, XENVER_version, 0, 0, 0, 0);
     }
 }
@@ -103,8 +103,8 @@ static inline bool arch_events_enabled(void)
     unsigned long flags;
 
     if (arch_is_pv())
-        return boot_info.vcpu_info &&
-               !__atomic_load_n(&boot_info.vcpu_info->evtchn_upcall_mask, __ATOMIC_SEQ_CST);
+        return own_vcpu_info() &&
+               !__atomic_load_n(&own_vcpu_info()->evtchn_upcall_mask, __ATOMIC_SEQ_CST);
     __asm__ volatile("pushf; pop %0" : "=r"(flags) : : "memory");
     return flags & RFLAGS_IF;
 }

@@ -1,6 +1,6 @@
 /*
- * A second vcpu. It runs one function at a time, on a stack of its own, with events masked, and is down
- * otherwise.
+ * A second vcpu. It runs one function at a time, on a stack of its own, with upcalls off unless the function
+ * wants them, and is down otherwise.
  *
  * A test's checks and fault_expected() belong to the first vcpu alone: what runs on the second one only looks
  * at and changes memory, makes hypercalls, and has a limit on everything it waits for. If it faults the domain
@@ -41,5 +41,8 @@ long secondary_start(void (*function)(void *), void *argument);
 
 /* Waits until it is down, at most a second. */
 bool secondary_wait_off(void);
+
+/* For that function: upcalls on, so that the second vcpu takes what is bound to it. */
+void secondary_events_enable(void);
 
 #endif

@@ -33,6 +33,7 @@ void hvm_init(void);
 #define EVENT_VECTOR 0x30        /* any above the exceptions */
 #define VECTOR_DF 8
 void load_vectors(void);
+void load_event_vector(void);    /* on the second vcpu: events, and no exceptions; x86_64 only */
 
 /* See grants.h; HVM guests use the physmap_ functions there. */
 volatile void *pv_grant_table(void *page, unsigned long index);

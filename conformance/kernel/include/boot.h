@@ -16,6 +16,7 @@ struct boot_info {
     struct shared_info *shared_info;              /* NULL if it could not be mapped */
     struct vcpu_info *vcpu_info;                  /* vcpu 0's, set by kernel_main() to the one in
                                                      shared_info; a test that registers another sets it */
+    struct vcpu_info *second_info;                /* vcpu 1's, or NULL; see secondary.h */
     const struct start_info *start_info;          /* PV guests, else NULL */
     const struct hvm_start_info *hvm_start_info;  /* PVH guests, else NULL */
     struct xencons_interface *console;            /* shared console ring; NULL: console_io */
@@ -23,6 +24,9 @@ struct boot_info {
 };
 
 extern struct boot_info boot_info;
+
+/* The vcpu_info of the vcpu that this runs on, or NULL. */
+struct vcpu_info *own_vcpu_info(void);
 
 /* head.S calls this on the boot stack, with .bss cleared and relocations applied. Interrupts are off. */
 _Noreturn void kernel_main(void);

@@ -29,6 +29,8 @@ long event_bind(evtchn_port_t port, event_handler *handler, void *data);
 
 /* Upcalls that have delivered port since event_bind(). */
 unsigned int event_count(evtchn_port_t port);
+/* Those on one vcpu, 0 or 1. */
+unsigned int event_count_on(unsigned int vcpu, evtchn_port_t port);
 
 /* Waits until event_count(port) >= count; false if that has not happened after limit ns. */
 bool event_wait(evtchn_port_t port, unsigned int count, uint64_t limit);
@@ -52,12 +54,12 @@ long event_close(evtchn_port_t port);
 /* Two ports of this domain bound to each other; ends the test with a failure if that does not work. */
 void event_loopback(evtchn_port_t *one, evtchn_port_t *other);
 
-/* Times the architecture's vectors have called upcall() since boot. */
+/* Times the architecture's vectors have called upcall() on the first vcpu since boot. */
 unsigned long events_upcalls(void);
 
 /*
  * For the architecture's vectors: clears evtchn_upcall_pending, walks evtchn_pending_sel and
- * evtchn_pending, calls the handlers of what is pending and not masked. Upcalls are disabled.
+ * evtchn_pending, calls the handlers of what is pending and not masked. Upcalls of the vcpu are disabled.
  */
 void upcall(void);
 

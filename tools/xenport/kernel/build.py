@@ -133,8 +133,8 @@ class _Inputs:
         return [
             *own,
             *sorted(self.runtime.glob("*.c")),
+            *own_cases,  # first: what a vcpu is before it ran is the architecture's to look at
             *sorted(self.cases.glob("*.c")),
-            *own_cases,
         ]
 
     def _own(self, globs: Sequence[str]) -> list[Path]:

@@ -127,6 +127,13 @@ static inline bool arch_events_enabled(void)
     return !(cpsr & CPSR_IRQ);
 }
 
+/* The number of the vcpu that this runs on; Xen numbers the first few by their lowest affinity. */
+static inline unsigned int arch_vcpu(void)
+{
+    return read_cp15(0, c0, c0, 5) & 0xf; /* MPIDR */
+}
+#define arch_vcpu arch_vcpu
+
 /* The barrier keeps the counter from being read early. */
 static inline uint64_t arch_counter(void)
 {

@@ -52,9 +52,11 @@ secondary_entry_thumb:
     .balign 32
     .globl  secondary_vectors
 secondary_vectors:
-    .rept   8
+    .rept   6
     b       secondary_stop
     .endr
+    b       interrupt
+    b       secondary_stop
 
     .section .bss.stacks, "aw", %nobits
     .balign 16

@@ -58,6 +58,7 @@ fault_is_handled:
     .skip   4
 
     .text
+    .globl  interrupt               /* of the second vcpu's vectors too */
 interrupt:
     sub     lr, lr, #4
     srsdb   sp!, #MODE_SUPERVISOR

@@ -107,6 +107,13 @@ static inline bool arch_events_enabled(void)
     return !(read_register("daif") & DAIF_IRQ);
 }
 
+/* The number of the vcpu that this runs on; Xen numbers the first few by their lowest affinity. */
+static inline unsigned int arch_vcpu(void)
+{
+    return read_register("mpidr_el1") & 0xf;
+}
+#define arch_vcpu arch_vcpu
+
 /* The barriers keep the counter from being read early. */
 static inline uint64_t arch_counter(void)
 {

@@ -47,7 +47,10 @@ secondary_stop:
     .balign 2048
     .globl  secondary_vectors
 secondary_vectors:
-    .rept   16
+    b       secondary_stop
+    .balign 128
+    b       interrupt               /* from EL1 on SP_EL0 */
+    .rept   14
     .balign 128
     b       secondary_stop
     .endr

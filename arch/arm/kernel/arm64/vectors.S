@@ -10,8 +10,6 @@
 
     .macro  interrupt_entry
     .balign 128
-    sub     sp, sp, #FRAME_SIZE
-    stp     x0, x1, [sp, #0]
     b       interrupt
     .endm
 
@@ -59,7 +57,10 @@ nested:
     mrs     x2, elr_el1
     bl      exception_nested        /* does not return */
 
+    .globl  interrupt               /* of the second vcpu's vectors too */
 interrupt:
+    sub     sp, sp, #FRAME_SIZE
+    stp     x0, x1, [sp, #0]
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]

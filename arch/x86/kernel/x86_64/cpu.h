@@ -43,6 +43,15 @@ struct arch_jump {
     unsigned long rbx, rbp, r12, r13, r14, r15, rsp, rip;
 };
 
+/* Each vcpu has its stack; see secondary.h. */
+extern char secondary_stack_top[];
+
+static inline unsigned int arch_vcpu(void)
+{
+    return (unsigned long)secondary_stack_top - (unsigned long)__builtin_frame_address(0) <= STACK_SIZE;
+}
+#define arch_vcpu arch_vcpu
+
 /* What vectors.S leaves on the stack. */
 struct registers {
     unsigned long r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;

@@ -1,6 +1,7 @@
 /* The second vcpu; see secondary.h. */
 #include "secondary.h"
 
+#include <callback.h>
 #include <hvm/hvm_vcpu.h>
 #include <hypercall.h>
 #include <string.h>
@@ -24,7 +25,6 @@
 
 /* secondary.S */
 extern const char secondary_pv_start[], secondary_hvm_start[];
-extern char secondary_stack_top[];
 
 static struct {
     void (*function)(void *);
@@ -108,7 +108,7 @@ struct vcpu_guest_context *secondary_pv_context(void)
 
 static long initialise_pv(void)
 {
-    boot_info.shared_info->vcpu_info[SECONDARY_VCPU].evtchn_upcall_mask = 1;
+    boot_info.second_info->evtchn_upcall_mask = 1;
     return hypercall_vcpu_op(VCPUOP_initialise, SECONDARY_VCPU, secondary_pv_context());
 }
 
@@ -148,6 +148,7 @@ long secondary_initialise(void)
 
     if (done)
         return 0;
+    boot_info.second_info = &boot_info.shared_info->vcpu_info[SECONDARY_VCPU];
     rc = arch_is_pv() ? initialise_pv() : initialise_hvm();
     done = rc == 0;
     return rc;
@@ -167,11 +168,24 @@ bool secondary_wait_off(void)
     return WAIT_UNTIL(hypercall_vcpu_op(VCPUOP_is_up, SECONDARY_VCPU, NULL) == 0, SECONDS(1));
 }
 
+/* Each vcpu has its own callback, or descriptor table. */
+void secondary_events_enable(void)
+{
+    struct callback_register callback = {.type = CALLBACKTYPE_event, .address = (uintptr_t)pv_event};
+
+    if (arch_is_pv())
+        arch_hypercall(__HYPERVISOR_callback_op, CALLBACKOP_register, arch_guest_address(&callback), 0, 0, 0);
+    else
+        load_event_vector();
+    arch_events_enable();
+}
+
 /* For secondary.S. A vcpu that is taken up again goes on behind the call that took it down. */
 _Noreturn void secondary_main(void)
 {
     for (;;) {
         work.function(work.argument);
+        arch_events_disable();
         hypercall_vcpu_op(VCPUOP_down, SECONDARY_VCPU, NULL);
     }
 }

@@ -31,15 +31,15 @@ struct __attribute__((packed)) table_pointer {
 
 extern uint64_t page_l1[];       /* head.S */
 
-static struct gate idt[EVENT_VECTOR + 1];
+static struct gate idt[EVENT_VECTOR + 1], second_idt[EVENT_VECTOR + 1];
 static struct task_state task_state;
 static char double_fault_stack[PAGE_SIZE] __attribute__((aligned(16)));
 
-static void set_gate(unsigned int vector, const char *entry, unsigned int stack)
+static void set_gate(struct gate *gate, const char *entry, unsigned int stack)
 {
     uintptr_t address = (uintptr_t)entry;
 
-    idt[vector] = (struct gate){
+    *gate = (struct gate){
         .offset_low = (uint16_t)address,
         .selector = SELECTOR_CODE,
         .stack = (uint8_t)stack,
@@ -69,14 +69,25 @@ static void unmap_stack_guard(void)
     __asm__ volatile("invlpg %0" : : "m"(*stack_guard) : "memory");
 }
 
+static void load_idt(const struct gate *table)
+{
+    struct table_pointer pointer = {.limit = sizeof(idt) - 1, .base = (uintptr_t)table};
+
+    __asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
+}
+
 void load_vectors(void)
 {
-    struct table_pointer pointer = {.limit = sizeof(idt) - 1, .base = (uintptr_t)idt};
-
     load_task_state();
     for (unsigned int vector = 0; vector < EXCEPTIONS; vector++)
-        set_gate(vector, exception_entries[vector] + ENTRY_HVM, vector == VECTOR_DF ? 1 : 0);
-    set_gate(EVENT_VECTOR, hvm_event, 0);
-    __asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
+        set_gate(&idt[vector], exception_entries[vector] + ENTRY_HVM, vector == VECTOR_DF ? 1 : 0);
+    set_gate(&idt[EVENT_VECTOR], hvm_event, 0);
+    load_idt(idt);
     unmap_stack_guard();
+}
+
+void load_event_vector(void)
+{
+    set_gate(&second_idt[EVENT_VECTOR], hvm_event, 0);
+    load_idt(second_idt);
 }
