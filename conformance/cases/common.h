@@ -6,8 +6,10 @@
 
 #include <boot.h>
 #include <events.h>
+#include <features.h>
 #include <hypercall.h>
 #include <test.h>
+#include <version.h>
 
 #define PAGE_BYTES 4096u
 
@@ -53,6 +55,15 @@ static inline void *nowhere(void)
 
 /* Longer than anything takes that is going to happen at all, also on a busy machine. */
 #define EVENT_LIMIT SECONDS(2)
+
+/* Whether Xen tells this domain of a feature: an XENFEAT_ of the first word. */
+static inline bool has_feature(unsigned int feature)
+{
+    struct xen_feature_info info = {.submap_idx = 0};
+
+    CHECK_EQ(hypercall_xen_version(XENVER_get_features, &info), 0);
+    return info.submap >> feature & 1;
+}
 
 /* Ends the test with a failure if the state of the port cannot be asked for. */
 static inline struct evtchn_status port_status(evtchn_port_t port)

@@ -129,10 +129,8 @@ TEST(physdev_not_for_hvm, ENTER, "an HVM guest has no physdev_op for I/O ports: 
 {
     CHECK_ERRNO(set_iopl(1), ENOSYS);
     struct physdev_irq_status_query query = {.irq = 5};
-    struct xen_feature_info info = {.submap_idx = 0};
 
-    CHECK_EQ(hypercall_xen_version(XENVER_get_features, &info), 0);
-    if (info.submap >> XENFEAT_hvm_pirqs & 1)
+    if (has_feature(XENFEAT_hvm_pirqs))
         CHECK_ERRNO(physdev_op(PHYSDEVOP_irq_status_query, &query), EINVAL);
     else
         CHECK_ERRNO(physdev_op(PHYSDEVOP_irq_status_query, &query), ENOSYS);

@@ -237,14 +237,6 @@ TEST(pv_setup_gsi, EVENTS, "dom0 sets an interrupt of the machine up, once", .ne
 
 /* ---- Guests with interrupt controllers of their own ---- */
 
-static bool has_pirqs(void)
-{
-    struct xen_feature_info info = {.submap_idx = 0};
-
-    CHECK_EQ(hypercall_xen_version(XENVER_get_features, &info), 0);
-    return info.submap >> XENFEAT_hvm_pirqs & 1;
-}
-
 /*
  * Background: An HVM guest has pirqs only if a feature says so.
  * Provoked by: an interrupt that is none ended; a number reserved; a pirq taken away that is none.
@@ -256,7 +248,7 @@ TEST(hvm_pirqs, EVENTS, "pirqs of an HVM guest: with the feature, or ENOSYS", .n
 {
     struct physdev_get_free_pirq reserved = {.type = MAP_PIRQ_TYPE_GSI};
 
-    if (has_pirqs()) {
+    if (has_feature(XENFEAT_hvm_pirqs)) {
         CHECK_ERRNO(end(NO_PORT), EINVAL);
         CHECK_EQ(physdev_op(PHYSDEVOP_get_free_pirq, &reserved), 0);
         CHECK_ERRNO(physdev_op(PHYSDEVOP_map_pirq, arch_unmapped_pointer()), EFAULT);
@@ -271,4 +263,35 @@ TEST(hvm_pirqs, EVENTS, "pirqs of an HVM guest: with the feature, or ENOSYS", .n
         CHECK_ERRNO(map_gsi(NO_DOMAIN, MAP_PIRQ_TYPE_GSI, UNUSED_GSI), ESRCH);
         CHECK_ERRNO(unmap(NO_DOMAIN, 1), ESRCH);
     }
+}
+
+/*
+ * Background: An interrupt of a device that Xen emulates may come as an event instead.
+ * Provoked by: a pirq for an emulated interrupt, whatever number is free; its end told, its state asked for; taken
+ * away, twice; kinds and interrupts that there are not.
+ * Expected: 0 each time, and the pirq wants its end told; -EINVAL about one that is gone, and for what is not there.
+ * Source: physdev.h (PHYSDEVOP_map_pirq); arch/x86/physdev.c, physdev_hvm_map_pirq().
+ */
+TEST(hvm_emulated_pirq, EVENTS, "an HVM guest with a PC's devices has their interrupts as pirqs",
+     .needs = "hvm domu")
+{
+    struct physdev_irq_status_query query = {.flags = 0};
+
+    if (!has_feature(XENFEAT_hvm_pirqs))
+        return;
+    CHECK_EQ(map_gsi(DOMID_SELF, MAP_PIRQ_TYPE_GSI, UNUSED_GSI), 0);
+    CHECK(pirq >= 0);
+    query.irq = (uint32_t)pirq;
+    CHECK_EQ(end(query.irq), 0);
+    CHECK_EQ(physdev_op(PHYSDEVOP_irq_status_query, &query), 0);
+    CHECK(query.flags & XENIRQSTAT_needs_eoi);
+    CHECK_EQ(unmap(DOMID_SELF, pirq), 0);
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_irq_status_query, &query), EINVAL);
+    CHECK_EQ(unmap(DOMID_SELF, pirq), 0);
+    CHECK_ERRNO(map_gsi(DOMID_SELF, MAP_PIRQ_TYPE_MSI, UNUSED_GSI), EINVAL);
+    CHECK_ERRNO(map_gsi(DOMID_SELF, MAP_PIRQ_TYPE_GSI, 0x7000), EINVAL);
+    CHECK_ERRNO(map_gsi(0, MAP_PIRQ_TYPE_GSI, UNUSED_GSI), EPERM);
+    query.irq = NO_PORT;
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_irq_status_query, &query), EINVAL);
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_irq_status_query, arch_unmapped_pointer()), EFAULT);
 }

@@ -345,10 +345,7 @@ TEST(pv_set_segment_base, ENTER, "segment bases can be set to an address that ca
 
 static bool may_be_above_4_gib(void)
 {
-    struct xen_feature_info info = {.submap_idx = 0};
-
-    CHECK_EQ(hypercall_xen_version(XENVER_get_features, &info), 0);
-    return info.submap >> XENFEAT_pae_pgdir_above_4gb & 1;
+    return has_feature(XENFEAT_pae_pgdir_above_4gb);
 }
 
 static long assist(unsigned int command, unsigned int type)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from unicorn import x86_const as x86
 
 from xenport.model.cpu import x86_32_calls
-from xenport.model.cpu.x86_64_pvh import DeliveryFailed, HvmCpu, PvhCpu
+from xenport.model.cpu.x86_64_pvh import DeliveryFailed, PvhCpu
 from xenport.model.cpu.x86_core import (
     CR4_PAE,
     FLAG_IF,
@@ -32,6 +32,7 @@ from xenport.model.cpu.x86_core import (
     WRITABLE,
     Fault,
 )
+from xenport.model.cpu.x86_pc import PcCpu
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import MemoryFault
@@ -170,9 +171,7 @@ class Hvm32Cpu(PvhCpu):
         uc.reg_write(x86.UC_X86_REG_TR, (selector, new, 0x67, 0x8B00))
 
 
-class PcCpu(Hvm32Cpu):
+class Pc32Cpu(PcCpu, Hvm32Cpu):
     """A vcpu of a guest with the devices of a PC."""
 
-    features = HvmCpu.features
-    emulates_pc = True
     beside = Hvm32Cpu

@@ -49,6 +49,9 @@ _HLT = 0xF4
 _INTERRUPT_GATE, _TRAP_GATE = 0xE, 0xF
 _GATE = struct.Struct("<HHBBHII")
 _RETURN = struct.Struct("<5Q")
+_IN = ctypes.CFUNCTYPE(
+    ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_void_p
+)
 _CALLBACK_VECTOR = 2  # HVM_PARAM_CALLBACK_TYPE_VECTOR
 
 
@@ -140,6 +143,7 @@ class PvhCpu(Cpu):
         core.hook_invalid(self._invalid)
         prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
         core.hook_instruction_raw(x86.UC_X86_INS_CPUID, prototype(self._cpuid))
+        core.hook_instruction_raw(x86.UC_X86_INS_IN, _IN(self._in))
         code = built.kernel.code
         processor.trap(code, rb"\x0f\x31", self._rdtsc)
         processor.trap(code, rb"\x0f\x30", self._wrmsr)
@@ -223,6 +227,15 @@ class PvhCpu(Cpu):
         for register, value in zip(registers, values, strict=True):
             register.set(value)
         return 1
+
+    def _in(self, _uc: int, port: int, size: int, _data: int) -> int:
+        value = self.read_port(port, size)
+        self.after_trap()
+        return value
+
+    def read_port(self, _port: int, size: int) -> int:
+        """What an I/O port of ``size`` bytes holds: nothing is at any."""
+        return (1 << 8 * size) - 1
 
     def _rdtsc(self, address: int) -> None:
         self.processor.read_counter(self.hypervisor.clock.read())
@@ -451,11 +464,3 @@ class PvhCpu(Cpu):
 
     def unbind_pirq(self, pirq: int) -> None:
         """Nothing to undo."""
-
-
-class HvmCpu(PvhCpu):
-    """A vcpu of a guest with the devices of a PC, which is entered the same way."""
-
-    features = (*PvhCpu.features, "XENFEAT_hvm_pirqs")
-    emulates_pc = True
-    beside = PvhCpu
