@@ -95,6 +95,7 @@ def test_task(
         "guest": "arm",
         "control": control,
         "vcpus": 2,
+        "processors": 1,
         "platform": None,
         "peer": peer,
         "supervised": not control,

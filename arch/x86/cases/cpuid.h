@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* A number that no processor has. */
-#define NO_CPU 0x7000
+#define SECOND_CPU 1               /* there in environments that provide "second-processor" */
+#define NO_CPU 0x7000              /* a number that no processor has */
 
 struct cpuid {
     uint32_t a, b, c, d;

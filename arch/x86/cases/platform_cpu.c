@@ -1,6 +1,8 @@
 /*
  * platform_op about processors: which there are, starting and stopping, registers, microcode, power.
  */
+#include <timing.h>
+
 #include "platform_request.h"
 
 static long about_cpu(uint32_t cpu)
@@ -83,6 +85,40 @@ TEST(platform_cpu_online, CONTROL, "processor 0 is online and stays so", .needs 
     CHECK_ERRNO(start_or_stop(XENPF_cpu_offline, NO_CPU), EINVAL);
     CHECK_EQ(about_cpu(0), 0);
     CHECK_EQ(request.u.pcpu_info.flags, XEN_PCPU_FLAGS_ONLINE);
+}
+
+static bool is_online(uint32_t cpu)
+{
+    CHECK_EQ(about_cpu(cpu), 0);
+    CHECK(!(request.u.pcpu_info.flags & XEN_PCPU_FLAGS_INVALID));
+    return request.u.pcpu_info.flags & XEN_PCPU_FLAGS_ONLINE;
+}
+
+/*
+ * Background: A processor that is stopped stays in the machine. dom0 hears when one comes or goes.
+ * Provoked by: the second processor stopped, twice, and started, twice.
+ * Expected: 0 each time; it is not online in between; an event for each that changed something.
+ * Source: platform.h (XENPF_cpu_offline, XENPF_cpu_online), xen.h (VIRQ_PCPU_STATE);
+ * arch/x86/platform_hypercall.c, do_platform_op(); common/cpu.c.
+ */
+TEST(platform_cpu_offline, CONTROL, "the second processor is stopped and started again",
+     .needs = "dom0 second-processor")
+{
+    evtchn_port_t port;
+
+    CHECK_EQ(event_bind_virq(VIRQ_PCPU_STATE, &port), 0);
+    CHECK_EQ(event_bind(port, NULL, NULL), 0);
+    CHECK(is_online(SECOND_CPU));
+    CHECK_EQ(start_or_stop(XENPF_cpu_offline, SECOND_CPU), 0);
+    CHECK(!is_online(SECOND_CPU));
+    CHECK(event_wait(port, 1, EVENT_LIMIT));
+    CHECK_EQ(start_or_stop(XENPF_cpu_offline, SECOND_CPU), 0);
+    CHECK_EQ(start_or_stop(XENPF_cpu_online, SECOND_CPU), 0);
+    CHECK(is_online(SECOND_CPU));
+    CHECK(event_wait(port, 2, EVENT_LIMIT));
+    CHECK_EQ(start_or_stop(XENPF_cpu_online, SECOND_CPU), 0);
+    CHECK(is_online(SECOND_CPU));
+    CHECK_EQ(event_count(port), 2);
 }
 
 static long add_cpu(uint32_t apic_id, uint32_t acpi_id, uint32_t proximity)

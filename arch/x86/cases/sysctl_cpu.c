@@ -178,6 +178,31 @@ TEST(sysctl_cpu_hotplug_refused, CONTROL, "processors that cannot be started or 
     CHECK_ERRNO(hotplug(XEN_SYSCTL_CPU_HOTPLUG_SMT_DISABLE + 1, 0), EOPNOTSUPP);
 }
 
+static uint32_t processors(void)
+{
+    CHECK_EQ(sysctl_plain(XEN_SYSCTL_physinfo), 0);
+    return request.u.physinfo.nr_cpus;
+}
+
+/*
+ * Background: The same as by platform_op, but what is so already is refused.
+ * Provoked by: the second processor stopped, twice, and started, twice.
+ * Expected: 0, -EEXIST, both times; one processor less in between.
+ * Source: sysctl.h (XEN_SYSCTL_cpu_hotplug); arch/x86/sysctl.c; common/cpu.c, cpu_down(), cpu_up().
+ */
+TEST(sysctl_cpu_hotplug, CONTROL, "a tool stops the second processor and starts it again",
+     .needs = "dom0 second-processor")
+{
+    uint32_t before = processors();
+
+    CHECK_EQ(hotplug(XEN_SYSCTL_CPU_HOTPLUG_OFFLINE, SECOND_CPU), 0);
+    CHECK_EQ(processors(), before - 1);
+    CHECK_ERRNO(hotplug(XEN_SYSCTL_CPU_HOTPLUG_OFFLINE, SECOND_CPU), EEXIST);
+    CHECK_EQ(hotplug(XEN_SYSCTL_CPU_HOTPLUG_ONLINE, SECOND_CPU), 0);
+    CHECK_EQ(processors(), before);
+    CHECK_ERRNO(hotplug(XEN_SYSCTL_CPU_HOTPLUG_ONLINE, SECOND_CPU), EEXIST);
+}
+
 /* ---- Power states ---- */
 
 static long power_statistics(uint32_t type, uint32_t cpu)

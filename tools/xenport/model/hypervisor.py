@@ -45,6 +45,7 @@ class Hypervisor:
         clock: Clock | None = None,
         watch: Watch | None = None,
         tap: Tap | None = None,
+        processors: int = 1,
     ) -> None:
         self._watch = watch
         if tap is not None:
@@ -58,7 +59,7 @@ class Hypervisor:
         self._hypercall_done = self.clock.hypercall
         self.wall_clock = WALL_CLOCK_SECONDS * 1_000_000_000  #: ns since 1970 at system time 0
         self.policy = Policy()
-        self.physical = Physical(self)
+        self.physical = Physical(self, processors)
         self.domains: dict[int, Domain] = {}
         self.virq_handlers: dict[int, Domain] = {}  #: who gets a global VIRQ, if not domain 0
         self.diagnostics: list[str] = []  #: mistakes of the model, and why domains crashed

@@ -78,7 +78,7 @@ class Host(Protocol):
 class Machine:
     """One run of one kernel, on Unicorn unless a ``host`` is given. ``console`` gets the bytes that
     the domain prints, ``watch`` follows the commands of the domain under test, and ``tap`` is that
-    of the `Hypervisor`."""
+    of the `Hypervisor`, as ``processors`` are."""
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class Machine:
         host: Host | None = None,
         watch: Watch | None = None,
         tap: Tap | None = None,
+        processors: int = 1,
     ) -> None:
         if host:
             adapter = host.cpu_class(architecture, guest.kind)
@@ -105,6 +106,7 @@ class Machine:
             clock=host.clock if host else None,
             watch=watch,
             tap=tap,
+            processors=processors,
         )
         self.hypervisor.ended = self._domain_ended
         self.hypervisor.powered_off = self._powered_off

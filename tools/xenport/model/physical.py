@@ -1,4 +1,4 @@
-"""The machine below the hypervisor, as tools see it: one processor, one node, memory, Xen's log."""
+"""The machine below the hypervisor, as tools see it: processors, one node, memory, Xen's log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from xenport.model.hypervisor import Hypervisor
     from xenport.model.sysctl_pools import Pools
 
-PROCESSORS = 1
 NODES = 1
 MAX_NODE_ID = 63
 KHZ = 1_000_000
@@ -29,10 +28,15 @@ class Trace:
 
 
 class Physical:
-    """What there is once, whatever domains there are."""
+    """What there is once, whatever domains there are.
 
-    def __init__(self, hypervisor: Hypervisor) -> None:
+    ``processors`` is how many there are for tools to see; vcpus take turns all the same.
+    """
+
+    def __init__(self, hypervisor: Hypervisor, processors: int) -> None:
         self._hypervisor = hypervisor
+        self.processors = processors
+        self._stopped: set[int] = set()
         self.log = Log("(XEN) Xen version " + hypervisor.abi.release + ".0-model\n")
         self.pools: Pools | None = None  #: made when they are first asked about
         self.trace = Trace(hypervisor.abi.constant("TRC_ALL"))
@@ -43,6 +47,27 @@ class Physical:
         self.interrupts: set[int] = set()  #: that the control domain has set up
         self.devices: set[tuple[int, int, int]] = set()  #: PCI devices that it told of
         self.offlining: set[int] = set()  #: machine frames that go when they are given back
+
+    def is_online(self, processor: int) -> bool:
+        """Whether it is there, and runs."""
+        return processor < self.processors and processor not in self._stopped
+
+    def online(self) -> list[int]:
+        """Those that run."""
+        return [number for number in range(self.processors) if self.is_online(number)]
+
+    def stop(self, processor: int) -> None:
+        """One of the processors runs no longer."""
+        self._stopped.add(processor)
+        self._tell()
+
+    def start(self, processor: int) -> None:
+        """It runs again."""
+        self._stopped.discard(processor)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._hypervisor.domains[0].events.raise_global_virq("VIRQ_PCPU_STATE")
 
     def total_pages(self) -> int:
         """Pages of memory."""

@@ -8,6 +8,7 @@ Standard input holds one JSON object:
      "control": true,               domain 0, the control domain; false: domain 1
      "vcpus": 2,                    of the domain under test
      "platform": null,              what it finds around its processor, "gicv2"; null: the usual
+     "processors": 1,               of the machine
      "peer": null,                  number of another domain with the same kernel; null: none
      "supervised": false,           domain 0 runs the kernel too, as supervisor
      "image": "/path",              what the domain builder loads (Kernel.image())
@@ -104,6 +105,7 @@ def _life(
             host=host,
             watch=recording or watch,
             tap=tap,
+            processors=spec["processors"],
         )
     except (InputError, OSError) as error:
         return End("error", str(error))

@@ -42,8 +42,8 @@ def physinfo(call: Call) -> None:
     machine = call.hypervisor.physical
     info = call.view.u.physinfo
     info.threads_per_core = info.cores_per_socket = 1
-    info.nr_cpus = physical.PROCESSORS
-    info.max_cpu_id = physical.PROCESSORS - 1
+    info.nr_cpus = len(machine.online())
+    info.max_cpu_id = machine.processors - 1
     info.nr_nodes = physical.NODES
     info.max_node_id = physical.MAX_NODE_ID
     info.cpu_khz = physical.KHZ
@@ -60,7 +60,7 @@ def physinfo(call: Call) -> None:
 def cputopoinfo(call: Call) -> None:
     """Where each processor is."""
     info = call.view.u.cputopoinfo
-    count = physical.PROCESSORS
+    count = call.hypervisor.physical.processors
     if info.cputopo:
         count = min(count, info.num_cpus)
         for index in range(count):
@@ -102,9 +102,10 @@ def availheap(call: Call) -> None:
 def getcpuinfo(call: Call) -> None:
     """How long each processor was idle."""
     info = call.view.u.getcpuinfo
-    info.nr_cpus = min(info.max_cpus, physical.PROCESSORS)
+    machine = call.hypervisor.physical
+    info.nr_cpus = min(info.max_cpus, machine.processors)
     for index in range(info.nr_cpus):
-        idle = call.hypervisor.physical.idle_ns()
+        idle = machine.idle_ns()
         call.vcpu.write_struct("xen_sysctl_cpuinfo", info.info, index, idletime=idle)
 
 

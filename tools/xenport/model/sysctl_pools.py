@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xenport.abi.releases import rank
-from xenport.model import physical
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 
@@ -83,7 +82,7 @@ def cpupool_op(call: Call) -> None:
 
 
 def _create(call: Call, view: Any, pools: Pools) -> None:
-    limit = 2 * physical.PROCESSORS
+    limit = 2 * call.hypervisor.physical.processors
     if rank(call.domain.abi.release) >= rank("4.17") and len(pools.scheduler) >= limit:
         raise XenError("ENOSPC")
     if view.cpupool_id in pools.scheduler:
@@ -121,17 +120,19 @@ def _info(call: Call, view: Any, pools: Pools) -> None:
     view.cpupool_id = number
     view.sched_id = pools.scheduler[number]
     view.n_dom = 0 if number else len(call.hypervisor.domains)
-    _put_processors(call, view, 0 if number else (1 << physical.PROCESSORS) - 1)
+    own = [] if number else call.hypervisor.physical.online()
+    _put_processors(call, view, sum(1 << processor for processor in own))
 
 
-def _add_cpu(_call: Call, view: Any, pools: Pools) -> None:
+def _add_cpu(call: Call, view: Any, pools: Pools) -> None:
     _existing(view, pools)
-    raise XenError("ENODEV" if view.cpu == _ANY or view.cpu < physical.PROCESSORS else "EINVAL")
+    exists = view.cpu == _ANY or view.cpu < call.hypervisor.physical.processors
+    raise XenError("ENODEV" if exists else "EINVAL")
 
 
 def _remove_cpu(call: Call, view: Any, pools: Pools) -> None:
     number = _existing(view, pools)
-    if view.cpu != _ANY and view.cpu >= physical.PROCESSORS:
+    if view.cpu != _ANY and view.cpu >= call.hypervisor.physical.processors:
         raise XenError("EINVAL")
     if number:
         raise XenError("EINVAL" if view.cpu == _ANY else "EADDRNOTAVAIL")

@@ -86,6 +86,7 @@ class ModelDriver:
             "control": "dom0" in described.provides,
             "vcpus": described.model.vcpus,
             "platform": described.model.platform,
+            "processors": 2 if "second-processor" in described.provides else 1,
             "peer": described.peer,
             "supervised": "supervised" in described.provides,
             "image": str(kernel.image()),

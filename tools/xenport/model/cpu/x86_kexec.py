@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xenport.model import physical
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE
@@ -53,7 +52,7 @@ def get_range(call: Call) -> None:
     )
     view.start = view.size = 0
     if view.range == cpu:
-        raise XenError("ERANGE" if view.nr >= physical.PROCESSORS else "EINVAL")
+        raise XenError("ERANGE" if view.nr >= call.hypervisor.physical.processors else "EINVAL")
     if view.range in (xen, info):
         view.start = machine_end(call.domain) * PAGE_SIZE
         view.size = PAGE_SIZE

@@ -1,4 +1,4 @@
-"""platform_op about processors of x86: the only one runs, and its registers are few."""
+"""platform_op about processors of x86, whose registers are few."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from xenport.abi.releases import rank
-from xenport.model import physical
 from xenport.model.cpu.x86_core import TICKS_PER_NS, cpuid
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 handlers = Handlers()
 command = handlers.command
 
-_LAST = physical.PROCESSORS - 1
 _MOST_IDS = 1 << 15  #: numbers that APICs and ACPI give to processors
 _MOST_PROXIMITIES = 256
 _MSR_TSC = 0x10
@@ -30,9 +28,13 @@ _MOST_ENTRIES = 3  #: of XENPF_resource_op
 def get_cpuinfo(call: Call) -> None:
     """Numbers and state of a processor."""
     info = call.view.u.pcpu_info
-    name = "ONLINE" if info.xen_cpuid <= _LAST else "INVALID"
-    info.flags = call.domain.abi.constant(f"XEN_PCPU_FLAGS_{name}")
-    info.max_present = _LAST
+    machine = call.hypervisor.physical
+    info.flags = 0
+    if info.xen_cpuid >= machine.processors:
+        info.flags = call.domain.abi.constant("XEN_PCPU_FLAGS_INVALID")
+    elif machine.is_online(info.xen_cpuid):
+        info.flags = call.domain.abi.constant("XEN_PCPU_FLAGS_ONLINE")
+    info.max_present = machine.processors - 1
 
 
 @command("XENPF_get_cpu_version")
@@ -40,7 +42,7 @@ def get_cpu_version(call: Call) -> None:
     """Maker and model of a processor."""
     info = call.view.u.pcpu_version
     vendor, signature = bytes(12), 0
-    if info.xen_cpuid <= _LAST:
+    if info.xen_cpuid < call.hypervisor.physical.processors:
         _, b, c, d = cpuid(0)
         vendor = struct.pack("<3I", b, d, c)
         signature = cpuid(1)[0]
@@ -48,13 +50,13 @@ def get_cpu_version(call: Call) -> None:
     info.family = signature >> 8 & 0xF
     info.model = signature >> 4 & 0xF | signature >> 12 & 0xF0
     info.stepping = signature & 0xF
-    info.max_present = _LAST
+    info.max_present = call.hypervisor.physical.processors - 1
 
 
 @command("XENPF_get_ucode_revision")
 def get_ucode_revision(call: Call) -> None:
     """None was ever loaded."""
-    if call.view.u.ucode_revision.cpu > _LAST:
+    if call.view.u.ucode_revision.cpu >= call.hypervisor.physical.processors:
         raise XenError("ENOENT")
 
 
@@ -63,15 +65,26 @@ def get_ucode_revision(call: Call) -> None:
 
 @command("XENPF_cpu_online")
 def cpu_online(call: Call) -> None:
-    """Processor 0 is online."""
-    if call.view.u.cpu_ol.cpuid > _LAST:
+    """Start a processor, if it does not run."""
+    machine = call.hypervisor.physical
+    number = call.view.u.cpu_ol.cpuid
+    if number >= machine.processors:
         raise XenError("EINVAL")
+    if not machine.is_online(number):
+        machine.start(number)
 
 
 @command("XENPF_cpu_offline")
 def cpu_offline(call: Call) -> None:
-    """Processor 0 stays online."""
-    raise XenError("EINVAL" if call.view.u.cpu_ol.cpuid else "EOPNOTSUPP")
+    """Stop a processor, if it runs. The first one goes on."""
+    machine = call.hypervisor.physical
+    number = call.view.u.cpu_ol.cpuid
+    if number == 0:
+        raise XenError("EOPNOTSUPP")
+    if number >= machine.processors:
+        raise XenError("EINVAL")
+    if machine.is_online(number):
+        machine.stop(number)
 
 
 @command("XENPF_cpu_hotadd")
@@ -80,7 +93,7 @@ def cpu_hotadd(call: Call) -> None:
     new = call.view.u.cpu_add
     if max(new.apic_id, new.acpi_id) >= _MOST_IDS or new.pxm >= _MOST_PROXIMITIES:
         raise XenError("EINVAL")
-    if new.acpi_id <= _LAST:
+    if new.acpi_id < call.hypervisor.physical.processors:
         raise XenError("EEXIST" if new.apic_id == new.acpi_id else "EINVAL")
     raise XenError("ENOSPC")
 
@@ -121,7 +134,7 @@ def resource_op(call: Call) -> int:
         refused = _refusal(call, entry)
         if refused is not None:
             entry.u.ret = -call.domain.abi.errno(refused)
-        elif asked.cpu > _LAST:
+        elif asked.cpu >= call.hypervisor.physical.processors:
             raise XenError("ENODEV")
         else:
             entry.val = call.hypervisor.clock.now * TICKS_PER_NS

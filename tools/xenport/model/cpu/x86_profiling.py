@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from xenport.model import physical
 from xenport.model.cpu.x86_core import cpuid
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -54,7 +53,7 @@ def physcpuinfo(call: Call) -> None:
         if not view.ncpus:
             raise XenError("EINVAL")
         call.vcpu.copy_out(view.info, _processor(call))
-    view.ncpus = physical.PROCESSORS
+    view.ncpus = call.hypervisor.physical.processors
 
 
 def _processor(call: Call) -> bytearray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xenport.model import physical
 from xenport.model.cpu.x86_core import cpuid
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
@@ -93,15 +92,20 @@ def get_cpu_policy(call: Call) -> None:
 
 @command("XEN_SYSCTL_cpu_hotplug")
 def cpu_hotplug(call: Call) -> None:
-    """Nothing can be started or stopped: the only processor runs."""
+    """All but the first processor can be stopped, and started again."""
     abi = call.domain.abi
+    machine = call.hypervisor.physical
     asked = call.view.u.cpu_hotplug
     online, offline = (
         abi.constant(f"XEN_SYSCTL_CPU_HOTPLUG_{name}") for name in ("ONLINE", "OFFLINE")
     )
     if asked.op not in (online, offline):
         raise XenError("EOPNOTSUPP")
-    raise XenError("EEXIST" if asked.op == online and asked.cpu == 0 else "EINVAL")
+    if asked.cpu >= machine.processors or (asked.op == offline and asked.cpu == 0):
+        raise XenError("EINVAL")
+    if machine.is_online(asked.cpu) == (asked.op == online):
+        raise XenError("EEXIST")
+    (machine.start if asked.op == online else machine.stop)(asked.cpu)
 
 
 @command("XEN_SYSCTL_get_pmstat")
@@ -110,7 +114,7 @@ def get_pmstat(call: Call) -> None:
     asked = call.view.u.get_pmstat
     abi = call.domain.abi
     category = asked.type & abi.constant("PMSTAT_CATEGORY_MASK")
-    if asked.cpuid >= physical.PROCESSORS:
+    if asked.cpuid >= call.hypervisor.physical.processors:
         raise XenError("EINVAL")
     raise XenError("EINVAL" if category == abi.constant("PMSTAT_PX") else "ENODEV")
 
@@ -138,7 +142,7 @@ def pm_op(call: Call) -> None:
             settings[name] = asked.u.set_max_cstate
         asked.u.get_max_cstate = settings.get(name, _UNLIMITED)
         return
-    if asked.cpuid >= physical.PROCESSORS:
+    if asked.cpuid >= call.hypervisor.physical.processors:
         raise XenError("EINVAL")
     if asked.cmd & abi.constant("PM_PARA_CATEGORY_MASK") == abi.constant("CPUFREQ_PARA"):
         raise XenError("EINVAL")
