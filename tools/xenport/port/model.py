@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import xenport.abi
+from xenport.abi import Abi
 from xenport.errors import InputError
 from xenport.model import process
+from xenport.model.adapters import cpu_class
+from xenport.model.hypervisor import Hypervisor
 from xenport.port.boot import ControlError, ProcessBoot, Report
 from xenport.port.child import fork
 from xenport.port.console import Writers
@@ -49,7 +52,9 @@ class ModelDriver:
         self._main = main
         self._record = record
         self._supervisor = supervisor
-        xenport.abi.load_for_model(port.architecture, port.release)
+        abi = xenport.abi.load_for_model(port.architecture, port.release)
+        if port.kind == "model":
+            _prepare(abi, port)
 
     def restarts(self, environment: str) -> bool:  # noqa: ARG002
         """See `xenport.port.session.Driver`: a new model is started as fast."""
@@ -107,6 +112,16 @@ class ModelDriver:
             writers = Writers(self._port.console, None)
             with child, ProcessBoot(child, control, writers, Ends([]), log, limits) as boot:
                 yield boot
+
+
+def _prepare(abi: Abi, port: Port) -> None:
+    """Load what the copies of this process would each load again: CPU adapters, and all of the ABI
+    that their handlers are tied to."""
+    hypervisor = Hypervisor(abi, port.arch, console=lambda _: None)
+    for environment in port.environments.values():
+        other = environment.architecture
+        adapter = cpu_class(port.arch, environment.guest, other, environment.model.platform)
+        hypervisor.runners(environment.guest, adapter)
 
 
 def record_path(log: Path) -> Path:

@@ -8,6 +8,7 @@ that turns up inside another instruction does no harm: the hook fires at instruc
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 
@@ -22,13 +23,23 @@ def find(segments: Iterable[Segment], pattern: bytes, alignment: int = 1) -> lis
 
     ``alignment`` is that of instructions (4 on Arm and PowerPC). Matches may overlap.
     """
-    expression = re.compile(b"(?=" + pattern + b")", re.DOTALL)
     return sorted(
-        address + match.start()
+        address + offset
         for address, code in segments
-        for match in expression.finditer(code)
-        if (address + match.start()) % alignment == 0
+        for offset in _offsets(code, pattern)
+        if (address + offset) % alignment == 0
     )
+
+
+@functools.lru_cache(maxsize=64)  # vcpus, and domains beside each other, run the same code
+def _offsets(code: bytes, pattern: bytes) -> tuple[int, ...]:
+    expression = re.compile(pattern, re.DOTALL)
+    offsets = []
+    match = expression.search(code)
+    while match:
+        offsets.append(match.start())
+        match = expression.search(code, match.start() + 1)
+    return tuple(offsets)
 
 
 def trap(
