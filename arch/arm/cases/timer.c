@@ -2,6 +2,7 @@
  * The generic timers, which a guest on Arm has in place of VCPUOP_set_singleshot_timer and
  * VIRQ_TIMER.
  */
+#include <secondary.h>
 #include <test.h>
 #include <timer.h>
 #include <timing.h>
@@ -75,4 +76,39 @@ TEST(arm_physical_timer_stopped, TIME, "a physical timer that was stopped does n
      .needs = "arm")
 {
     check_no_interrupt(TIMER_PHYSICAL);
+}
+
+static volatile bool went_off_early;
+
+/* On the second vcpu. */
+static void wait_for_timer(void *argument)
+{
+    enum timer timer = *(const enum timer *)argument;
+    uint64_t begin = arch_monotonic_ns();
+
+    secondary_events_enable();
+    timer_start(timer, MILLISECONDS(2));
+    (void)WAIT_UNTIL(timer_count(timer) > 0, SECONDS(1));
+    went_off_early = arch_monotonic_ns() - begin < MILLISECONDS(2);
+}
+
+/*
+ * Background: each vcpu has its own timers, and their interrupts are its own.
+ * Provoked by: a deadline of each timer 2 ms ahead on the second vcpu, which waits for it.
+ * Expected: one interrupt, taken by that vcpu, and not before the deadline.
+ * Source: Arm Architecture Reference Manual, Generic Timer; arch/arm/vtimer.c, virt_timer_save().
+ */
+TEST(arm_second_vcpu_timers, VCPUS, "the timers of a second vcpu interrupt that vcpu", .needs = "arm smp")
+{
+    for (enum timer timer = TIMER_VIRTUAL; timer < TIMERS; timer++) {
+        CHECK(secondary_wait_off());
+        timer_start(timer, MILLISECONDS(1));
+        timer_stop(timer);
+        CHECK_EQ(secondary_start(wait_for_timer, &timer), 0);
+        CHECK(WAIT_UNTIL(timer_count(timer) > 0, SECONDS(1)));
+        CHECK(secondary_wait_off());
+        CHECK_EQ(timer_taker(timer), SECONDARY_VCPU);
+        CHECK_EQ(timer_count(timer), 1);
+        CHECK(!went_off_early);
+    }
 }

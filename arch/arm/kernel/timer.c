@@ -7,7 +7,7 @@
 
 #define NS_PER_SECOND 1000000000ull
 
-static volatile unsigned int counts[TIMERS];
+static volatile unsigned int counts[TIMERS], takers[TIMERS];
 
 uint64_t arch_monotonic_ns(void)
 {
@@ -43,8 +43,14 @@ unsigned int timer_count(enum timer timer)
     return counts[timer];
 }
 
+unsigned int timer_taker(enum timer timer)
+{
+    return takers[timer];
+}
+
 void timer_interrupt(enum timer timer)
 {
     timer_stop(timer); /* the level stays high otherwise */
+    takers[timer] = arch_vcpu();
     counts[timer]++;
 }

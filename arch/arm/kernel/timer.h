@@ -17,6 +17,9 @@ void timer_stop(enum timer timer);
 /* Interrupts of the timer since timer_start(): 0 or 1. */
 unsigned int timer_count(enum timer timer);
 
+/* The vcpu that took the last one. */
+unsigned int timer_taker(enum timer timer);
+
 /* For the interrupt handler. */
 void timer_interrupt(enum timer timer);
 

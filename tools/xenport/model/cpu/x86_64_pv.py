@@ -307,12 +307,16 @@ class PvCpu(Cpu):
     # ---- Running ----
 
     def run(self) -> None:
-        """Run until the vcpu has to leave; exceptions become frames for the guest."""
+        """Run until the vcpu has to leave; exceptions become frames for the guest. The return from
+        an upcall gives no time away: a guest whose events come fast would get nowhere."""
         fault = self.processor.run()
-        if self.returning:
+        while self.returning:
             self.returning = False
             self._iret()
-        elif fault is not None:
+            if self.vcpu.attention or self.event_deliverable():
+                return
+            fault = self.processor.run()
+        if fault is not None:
             self._fault(fault)
 
     def stop(self) -> None:

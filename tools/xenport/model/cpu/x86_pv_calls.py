@@ -198,7 +198,6 @@ def stack_switch(call: Call) -> None:
 def iret(call: Call) -> None:
     """Leave by the frame on the stack, when the hypercall is over."""
     _cpu(call).returning = True
-    call.vcpu.leave()
 
 
 @command("fpu_taskswitch")
