@@ -443,7 +443,7 @@ TEST(second_vcpu_timer, VCPUS, "the timer of a vcpu goes off on that vcpu", .nee
 /*
  * Background: A vcpu's tick may be set by another one; it stands still while the vcpu does.
  * Provoked by: the first vcpu sets the second one's tick, of 2 ms, and stops it.
- * Expected: ticks there and none here; no more after the stop.
+ * Expected: ticks there and none here; after the stop at most the one that was on its way.
  * Source: vcpu.h (VCPUOP_set_periodic_timer, VCPUOP_stop_periodic_timer); common/domain.c, common_vcpu_op().
  */
 TEST(second_vcpu_tick, VCPUS, "a vcpu sets and stops the tick of another one", .needs = "pv|hvm smp")
@@ -457,10 +457,9 @@ TEST(second_vcpu_tick, VCPUS, "a vcpu sets and stops the tick of another one", .
     CHECK_EQ(hypercall_vcpu_op(VCPUOP_set_periodic_timer, SECONDARY_VCPU, &period), 0);
     CHECK(WAIT_UNTIL(second_count() >= 3, EVENT_LIMIT));
     CHECK_EQ(hypercall_vcpu_op(VCPUOP_stop_periodic_timer, SECONDARY_VCPU, NULL), 0);
-    wait_for(MILLISECONDS(1));
     unsigned int ticks = second_count();
-    wait_for(MILLISECONDS(8));
-    CHECK_EQ(second_count(), ticks);
+    wait_for(MILLISECONDS(30));
+    CHECK(second_count() <= ticks + 1);
     second.stop = true;
     CHECK(secondary_wait_off());
     CHECK_EQ(event_count_on(0, second.port), 0);
