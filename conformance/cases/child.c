@@ -7,7 +7,6 @@
 #include <string.h>
 #include <timing.h>
 
-#define PORTS 64
 #define GRANT_FRAMES 4
 #define MAPTRACK_FRAMES 4
 
@@ -20,6 +19,15 @@ struct xen_domctl *domctl_request(uint32_t command, domid_t domain)
     request.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
     request.domain = domain;
     return &request;
+}
+
+long domctl_unanswered(struct xen_domctl *asked)
+{
+    struct xen_domctl before = *asked;
+    long rc = hypercall_domctl(asked);
+
+    CHECK_EQ(memcmp(asked, &before, sizeof(before)), 0);
+    return rc;
 }
 
 long domctl(uint32_t command, domid_t domain)
@@ -51,7 +59,7 @@ struct xen_domctl *child_request(domid_t child)
     request.u.createdomain = (struct xen_domctl_createdomain){
         .handle = {0xc0, 0xff, 0xee},
         .max_vcpus = CHILD_VCPUS,
-        .max_evtchn_port = PORTS - 1,
+        .max_evtchn_port = CHILD_PORTS - 1,
         .max_grant_frames = GRANT_FRAMES,
         .max_maptrack_frames = MAPTRACK_FRAMES,
 #ifdef XEN_DOMCTL_GRANT_version

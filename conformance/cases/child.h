@@ -24,6 +24,9 @@
 /* A request to domctl, all zero but for its head; good until the next one. */
 struct xen_domctl *domctl_request(uint32_t command, domid_t domain);
 
+/* Makes a request that has no answer: ends the test with a failure if it comes back changed. */
+long domctl_unanswered(struct xen_domctl *request);
+
 /* A domctl whose argument is zero; with its answer, where the caller wants it. */
 long domctl(uint32_t command, domid_t domain);
 
@@ -42,6 +45,7 @@ void child_create_with_vcpus(domid_t child);
 void child_create_with_memory(domid_t child);
 
 #define CHILD_VCPUS 2
+#define CHILD_PORTS 64                  /* of events, number 0 among them */
 
 /* Memory for a child that has none; how many pages it got. */
 long child_populate(domid_t child, xen_pfn_t first, unsigned int pages);

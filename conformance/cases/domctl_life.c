@@ -24,11 +24,18 @@ static long shut_down(domid_t domain, unsigned int reason)
     return hypercall_sched_op(SCHEDOP_remote_shutdown, &shutdown);
 }
 
+static long port_of_child(void)
+{
+    struct evtchn_alloc_unbound unbound = {.dom = CHILD, .remote_dom = DOMID_SELF};
+
+    return hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &unbound);
+}
+
 /*
  * Background: A new domain is a number and settings; vcpus and memory come later.
- * Provoked by: a domain made under a number, and one for which Xen chooses; their state.
- * Expected: the number that was asked for, or another than 0; paused, not shut down, no vcpu, no memory,
- * and the handle that it was given.
+ * Provoked by: a domain made under a number, and one for which Xen chooses; their state; all its ports used.
+ * Expected: the number that was asked for, or another than 0; the flags that were asked for; paused, not shut
+ * down, no vcpu, no memory, and the handle that it was given; as many ports as it was given, and then -ENOSPC.
  * Source: domctl.h (XEN_DOMCTL_createdomain); common/domain.c, domain_create(); common/domctl.c,
  * getdomaininfo().
  */
@@ -37,6 +44,7 @@ TEST(domctl_createdomain, CONTROL, "a new domain is paused and has neither vcpus
 {
     const struct xen_domctl_getdomaininfo *info;
     struct xen_domctl *request;
+    uint32_t flags;
     domid_t chosen;
 
     child_create(CHILD);
@@ -49,21 +57,31 @@ TEST(domctl_createdomain, CONTROL, "a new domain is paused and has neither vcpus
     CHECK_EQ(info->max_vcpu_id, XEN_INVALID_MAX_VCPU_ID);
     CHECK_EQ(info->cpu_time, 0);
     CHECK_EQ(info->cpupool, 0);
+    CHECK_EQ(info->ssidref, 0);
     CHECK(info->handle[0] == 0xc0 && info->handle[1] == 0xff && info->handle[2] == 0xee);
+    for (unsigned int port = 1; port < CHILD_PORTS; port++)
+        CHECK_EQ(port_of_child(), 0);
+    CHECK_ERRNO(port_of_child(), ENOSPC);
     child_destroy(CHILD);
 
     request = child_request(0);
+    flags = request->u.createdomain.flags;
     CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(request->u.createdomain.flags, flags);
     chosen = request->domain;
     CHECK(chosen > 0 && chosen < DOMID_FIRST_RESERVED);
     child_destroy(chosen);
 }
 
+#define MOST_MAPTRACK_FRAMES 1024      /* unless Xen's command line says otherwise */
+
 /*
  * Background: Xen checks the settings of a new domain before it makes anything.
  * Provoked by: a number that is in use; an unknown flag; no vcpus; nested paging of a PV guest; options
- * of an IOMMU for a domain without one, and an unknown one; no grant table; a grant table of no version.
- * Expected: -EEXIST; -EINVAL for all others.
+ * of an IOMMU for a domain without one, and an unknown one; no grant table; more of what Xen notes of mapped
+ * grants than it may (until 4.17), and as much; a CPU pool that there is not; a processor trace in buffers of a byte; a grant
+ * table of no version.
+ * Expected: -EEXIST; 0 for as much as it may; -ESRCH for the pool; -EINVAL for all others.
  * Source: domctl.h (XEN_DOMCTL_createdomain); common/domctl.c, do_domctl(); common/domain.c,
  * sanitise_domain_config(); common/grant_table.c, grant_table_init().
  */
@@ -93,6 +111,23 @@ TEST(domctl_createdomain_refused, CONTROL, "a domain cannot be made with setting
     request = child_request(OTHER_CHILD);
     request->u.createdomain.max_grant_frames = 0;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    if (!RELEASE_IS_AT_LEAST(4, 18)) {
+        request = child_request(OTHER_CHILD);
+        request->u.createdomain.max_maptrack_frames = MOST_MAPTRACK_FRAMES + 1;
+        CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    }
+    request = child_request(OTHER_CHILD);
+    request->u.createdomain.max_maptrack_frames = MOST_MAPTRACK_FRAMES;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    child_destroy(OTHER_CHILD);
+#if RELEASE_IS_AT_LEAST(4, 17)
+    request = child_request(OTHER_CHILD);
+    request->u.createdomain.cpupool_id = 99;
+    CHECK_ERRNO(hypercall_domctl(request), ESRCH);
+    request = child_request(OTHER_CHILD);
+    request->u.createdomain.vmtrace_size = 1;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+#endif
 #ifdef XEN_DOMCTL_GRANT_version
     request = child_request(OTHER_CHILD);
     request->u.createdomain.grant_opts = 0;

@@ -124,6 +124,7 @@ static struct xen_domctl *affinity_request(uint32_t command, domid_t domain, uin
 {
     struct xen_domctl *request = domctl_request(command, domain);
 
+    request->u.vcpuaffinity.vcpu = CHILD_VCPUS - 1;
     if (hard) {
         request->u.vcpuaffinity.flags |= XEN_VCPUAFFINITY_HARD;
         request->u.vcpuaffinity.cpumap_hard.nr_bits = 8;
@@ -138,13 +139,15 @@ static struct xen_domctl *affinity_request(uint32_t command, domid_t domain, uin
 }
 
 /*
- * Background: A vcpu has CPUs that it may run on, and CPUs that it should run on.
- * Provoked by: both asked for of a new vcpu; each set to CPU 0, and asked for.
- * Expected: CPU 0 is among both; CPU 0 alone.
+ * Background: A vcpu has CPUs that it may run on, and CPUs that it should run on. Maps have bits for as many CPUs
+ * as their owner says.
+ * Provoked by: both asked for of a new vcpu; each set to CPU 0, and asked for; maps without bits.
+ * Expected: CPU 0 is among both; CPU 0 alone; without bits, nothing is written, and no CPU is meant.
  * Source: domctl.h (XEN_DOMCTL_setvcpuaffinity); common/sched/core.c, vcpu_affinity_domctl().
  */
 TEST(domctl_vcpuaffinity, CONTROL, "the CPUs of a vcpu can be chosen", .needs = "dom0")
 {
+    struct xen_domctl *request;
     uint8_t hard = 0, soft = 0;
 
     child_create_with_vcpus(CHILD);
@@ -160,6 +163,22 @@ TEST(domctl_vcpuaffinity, CONTROL, "the CPUs of a vcpu can be chosen", .needs = 
     CHECK_EQ(hypercall_domctl(affinity_request(XEN_DOMCTL_getvcpuaffinity, CHILD, &hard, &soft)), 0);
     CHECK_EQ(hard, 1);
     CHECK_EQ(soft, 1);
+
+    hard = 0xee;
+    request = affinity_request(XEN_DOMCTL_getvcpuaffinity, CHILD, &hard, NULL);
+    request->u.vcpuaffinity.cpumap_hard.nr_bits = 0;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(hard, 0xee);
+    hard = 1;
+    request = affinity_request(XEN_DOMCTL_setvcpuaffinity, CHILD, &hard, NULL);
+    request->u.vcpuaffinity.cpumap_hard.nr_bits = 0;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    soft = 1;
+    request = affinity_request(XEN_DOMCTL_setvcpuaffinity, CHILD, NULL, &soft);
+    request->u.vcpuaffinity.cpumap_soft.nr_bits = 0;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(hypercall_domctl(affinity_request(XEN_DOMCTL_getvcpuaffinity, CHILD, &hard, &soft)), 0);
+    CHECK_EQ(soft, 0);
     child_destroy(CHILD);
 }
 
@@ -209,8 +228,8 @@ static struct xen_domctl *nodes_request(uint32_t command, uint8_t *nodes)
 
 /*
  * Background: Memory may be near to some CPUs and far from others; a domain can have its from chosen nodes.
- * Provoked by: the nodes of a new domain; node 0 chosen; no node; a map at no address.
- * Expected: node 0 is among them; 0, and node 0 alone; -EINVAL; -EFAULT.
+ * Provoked by: the nodes of a new domain; node 0 chosen; a map without bits; no node; a map at no address.
+ * Expected: node 0 is among them; 0, and node 0 alone; nothing is written, -EINVAL; -EINVAL; -EFAULT.
  * Source: domctl.h (XEN_DOMCTL_setnodeaffinity); common/domain.c, domain_set_node_affinity().
  */
 TEST(domctl_nodeaffinity, CONTROL, "the memory nodes of a domain can be chosen", .needs = "dom0")
@@ -226,6 +245,15 @@ TEST(domctl_nodeaffinity, CONTROL, "the memory nodes of a domain can be chosen",
     nodes = 0;
     CHECK_EQ(hypercall_domctl(nodes_request(XEN_DOMCTL_getnodeaffinity, &nodes)), 0);
     CHECK_EQ(nodes, 1);
+    nodes = 0xee;
+    request = nodes_request(XEN_DOMCTL_getnodeaffinity, &nodes);
+    request->u.nodeaffinity.nodemap.nr_bits = 0;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(nodes, 0xee);
+    nodes = 1;
+    request = nodes_request(XEN_DOMCTL_setnodeaffinity, &nodes);
+    request->u.nodeaffinity.nodemap.nr_bits = 0;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     nodes = 0;
     CHECK_ERRNO(hypercall_domctl(nodes_request(XEN_DOMCTL_setnodeaffinity, &nodes)), EINVAL);
     request = nodes_request(XEN_DOMCTL_setnodeaffinity, &nodes);

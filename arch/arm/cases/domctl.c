@@ -15,8 +15,70 @@ static long set_width(uint32_t bits)
     struct xen_domctl *request = domctl_request(XEN_DOMCTL_set_address_size, CHILD);
 
     request->u.address_size.size = bits;
-    return hypercall_domctl(request);
+    return domctl_unanswered(request);
 }
+
+#define MOST_SHARED_INTERRUPTS 960     /* of 1020 less those of each CPU, a multiple of 32 */
+
+/*
+ * Background: A domain's interrupt controller is like the machine's.
+ * Provoked by: a domain with the machine's controller, whatever it is; with the one that Xen says this is, and as
+ * many interrupts as it can have; with one more; with a controller that there is not.
+ * Expected: 0; 0; -EINVAL; -EINVAL. What Xen tells of a domain has nothing of it.
+ * Source: domctl.h (XEN_DOMCTL_createdomain, XEN_DOMCTL_getdomaininfo); arch/arm/domain.c,
+ * arch_sanitise_domain_config(); arch/arm/vgic.c, domain_vgic_init().
+ */
+TEST(domctl_createdomain_gic, CONTROL, "a domain's interrupt controller is like the machine's",
+     .needs = "dom0")
+{
+    struct xen_arch_domainconfig told = {0};
+    const struct xen_domctl_getdomaininfo *info;
+    struct xen_domctl *request = child_request(CHILD);
+    uint8_t version;
+
+    CHECK_EQ(hypercall_domctl(request), 0);
+    version = request->u.createdomain.arch.gic_version;
+    CHECK(version != XEN_DOMCTL_CONFIG_GIC_NATIVE);
+    child_destroy(CHILD);
+    request = child_request(CHILD);
+    request->u.createdomain.arch.gic_version = version;
+    request->u.createdomain.arch.nr_spis = MOST_SHARED_INTERRUPTS;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    info = domain_info(CHILD);
+    if (RELEASE_IS_AT_LEAST(4, 20))
+        told.gic_version = version;
+    CHECK_EQ(memcmp(&info->arch_config, &told, sizeof(told)), 0);
+    child_destroy(CHILD);
+
+    request = child_request(CHILD);
+    request->u.createdomain.arch.nr_spis = MOST_SHARED_INTERRUPTS + 1;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    request = child_request(CHILD);
+    request->u.createdomain.arch.gic_version = 99;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+}
+
+#if RELEASE_IS_AT_LEAST(4, 16)
+/*
+ * Provoked by: the width of a domain's guest-physical addresses.
+ * Expected: one of those that a processor can translate to.
+ * Source: domctl.h (XEN_DOMCTL_getdomaininfo); arch/arm/domctl.c, arch_get_domain_info().
+ */
+TEST(domctl_gpaddr_bits, CONTROL, "a domain's addresses have one of Arm's widths", .needs = "dom0")
+{
+    static const uint8_t widths[] = {32, 36, 40, 42, 44, 48, 52};
+    const struct xen_domctl_getdomaininfo *info;
+    bool known = false;
+
+    child_create(CHILD);
+    info = domain_info(CHILD);
+    for (unsigned int i = 0; i < sizeof(widths); i++)
+        known |= info->gpaddr_bits == widths[i];
+    CHECK(known);
+    CHECK_EQ(info->pad1, 0);
+    child_destroy(CHILD);
+}
+#endif
 
 /*
  * Background: A new domain is a 32-bit one. Where the processor can, it may be made a 64-bit one, before it
@@ -79,17 +141,22 @@ static long flush(xen_pfn_t first, xen_pfn_t count)
     return hypercall_domctl(request);
 }
 
+#define MOST_FLUSHED 0x40000
+
 /*
  * Background: A kernel starts with its caches off, and must find in memory what the builder wrote.
- * Provoked by: a domain's memory flushed; more frames than Xen does at once; frames beyond all numbers.
- * Expected: 0; -EINVAL; -EINVAL.
+ * Provoked by: a domain's memory flushed; as many frames as Xen does at once, and more; the last frame but one
+ * of all numbers, and frames beyond.
+ * Expected: 0; 0, -EINVAL; 0, -EINVAL.
  * Source: domctl.h (XEN_DOMCTL_cacheflush); arch/arm/domctl.c.
  */
 TEST(domctl_cacheflush, CONTROL, "a domain's memory is written back from the caches", .needs = "dom0")
 {
     child_create_with_memory(CHILD);
     CHECK_EQ(flush(CHILD_FRAME, CHILD_PAGES), 0);
-    CHECK_ERRNO(flush(CHILD_FRAME, 0x40001), EINVAL);
+    CHECK_EQ(flush(CHILD_FRAME, MOST_FLUSHED), 0);
+    CHECK_ERRNO(flush(CHILD_FRAME, MOST_FLUSHED + 1), EINVAL);
+    CHECK_EQ(flush(~(xen_pfn_t)1, 1), 0);
     CHECK_ERRNO(flush(~(xen_pfn_t)0, 2), EINVAL);
     child_destroy(CHILD);
 }
@@ -100,7 +167,7 @@ static struct xen_domctl *uart_request(void)
 
     request->u.vuart_op.cmd = XEN_DOMCTL_VUART_OP_INIT;
     request->u.vuart_op.type = XEN_DOMCTL_VUART_TYPE_VPL011;
-    request->u.vuart_op.gfn = CHILD_FRAME;
+    request->u.vuart_op.gfn = CHILD_FRAME + CHILD_PAGES - 1;
     request->u.vuart_op.console_domid = 0;
     return request;
 }

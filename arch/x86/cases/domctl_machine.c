@@ -23,7 +23,7 @@ static long ports(uint32_t first, uint32_t count, bool allow)
 
 /*
  * Background: The control domain gives I/O ports to domains, but none that Xen keeps.
- * Provoked by: a port allowed and forbidden; none; one beyond all; Xen's own.
+ * Provoked by: a port, and the last one, allowed and forbidden; none; one beyond all; Xen's own.
  * Expected: 0, 0; -EINVAL; -EINVAL; -EPERM.
  * Source: domctl.h (XEN_DOMCTL_ioport_permission); arch/x86/domctl.c.
  */
@@ -32,6 +32,8 @@ TEST(domctl_ioport_permission, CONTROL, "a domain is allowed an I/O port", .need
     child_create(CHILD);
     CHECK_EQ(ports(HARMLESS_PORT, 1, true), 0);
     CHECK_EQ(ports(HARMLESS_PORT, 1, false), 0);
+    CHECK_EQ(ports(0xffff, 1, true), 0);
+    CHECK_EQ(ports(0xffff, 1, false), 0);
     CHECK_ERRNO(ports(HARMLESS_PORT, 0, true), EINVAL);
     CHECK_ERRNO(ports(0xffff, 2, true), EINVAL);
     CHECK_ERRNO(ports(XEN_CONSOLE_PORT, 8, true), EPERM);
@@ -51,7 +53,7 @@ static struct xen_domctl *port_request(uint32_t guest, uint32_t machine, uint32_
 
 /*
  * Background: An HVM domain sees ports of a device at numbers of its own.
- * Provoked by: a port mapped and unmapped; none; one beyond all; Xen's own; a PV domain.
+ * Provoked by: a port, and the last one, mapped and unmapped; none; one beyond all; Xen's own; a PV domain.
  * Expected: 0, 0; -EINVAL; -EINVAL; -EPERM; -EOPNOTSUPP.
  * Source: domctl.h (XEN_DOMCTL_ioport_mapping); arch/x86/domctl.c.
  */
@@ -61,6 +63,8 @@ TEST(domctl_ioport_mapping, CONTROL, "an HVM domain sees an I/O port of the mach
     child_create_with_memory(CHILD);
     CHECK_EQ(hypercall_domctl(port_request(0x180, HARMLESS_PORT, 1, true)), 0);
     CHECK_EQ(hypercall_domctl(port_request(0x180, HARMLESS_PORT, 1, false)), 0);
+    CHECK_EQ(hypercall_domctl(port_request(0xffff, 0xffff, 1, true)), 0);
+    CHECK_EQ(hypercall_domctl(port_request(0xffff, 0xffff, 1, false)), 0);
     CHECK_ERRNO(hypercall_domctl(port_request(0x180, HARMLESS_PORT, 0, true)), EINVAL);
     CHECK_ERRNO(hypercall_domctl(port_request(0x180, 0xffff, 2, true)), EINVAL);
     CHECK_ERRNO(hypercall_domctl(port_request(0x180, XEN_CONSOLE_PORT, 8, true)), EPERM);
@@ -79,21 +83,27 @@ static long frames(uint32_t count, bool allow)
     return hypercall_domctl(request);
 }
 
-static long map_frames(bool add)
+static long map_frames_at(uint64_t guest_frame, bool add)
 {
     struct xen_domctl *request = domctl_request(XEN_DOMCTL_memory_mapping, CHILD);
 
-    request->u.memory_mapping.first_gfn = SPARE_FRAME;
+    request->u.memory_mapping.first_gfn = guest_frame;
     request->u.memory_mapping.first_mfn = DISPLAY_FRAME;
     request->u.memory_mapping.nr_mfns = 2;
     request->u.memory_mapping.add_mapping = add ? DPCI_ADD_MAPPING : DPCI_REMOVE_MAPPING;
     return hypercall_domctl(request);
 }
 
+static long map_frames(bool add)
+{
+    return map_frames_at(SPARE_FRAME, add);
+}
+
 /*
  * Background: Memory of a device is mapped for a domain that was allowed it.
- * Provoked by: frames mapped that the domain may not use, and then may; unmapped, twice; forbidden again.
- * Expected: -EPERM, 0; 0, -EINVAL; 0, and -EPERM for another mapping.
+ * Provoked by: frames mapped that the domain may not use, at the highest numbers and beyond; that it may use;
+ * unmapped, twice; forbidden again.
+ * Expected: -EPERM, -EINVAL; 0; 0, -EINVAL; 0, and -EPERM for another mapping.
  * Source: domctl.h (XEN_DOMCTL_memory_mapping); common/domctl.c; arch/x86/mm/p2m.c, map_mmio_regions().
  */
 TEST(domctl_memory_mapping, CONTROL, "memory of a device is mapped for a domain",
@@ -101,6 +111,8 @@ TEST(domctl_memory_mapping, CONTROL, "memory of a device is mapped for a domain"
 {
     child_create_with_memory(CHILD);
     CHECK_ERRNO(map_frames(true), EPERM);
+    CHECK_ERRNO(map_frames_at(~0ul - 1, true), EPERM);
+    CHECK_ERRNO(map_frames_at(~0ul, true), EINVAL);
     CHECK_EQ(frames(2, true), 0);
     CHECK_EQ(map_frames(true), 0);
     CHECK_EQ(map_frames(false), 0);

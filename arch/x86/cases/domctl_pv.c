@@ -27,7 +27,7 @@ static long set_width(uint32_t bits)
     struct xen_domctl *request = domctl_request(XEN_DOMCTL_set_address_size, CHILD);
 
     request->u.address_size.size = bits;
-    return hypercall_domctl(request);
+    return domctl_unanswered(request);
 }
 
 /*
@@ -54,14 +54,17 @@ TEST(domctl_address_size, CONTROL, "a PV domain is a 64-bit one", .needs = "pv|h
     child_destroy(CHILD);
 }
 
+/* Of the first of two frames; the second is not asked for. */
 static uint32_t page_type(xen_pfn_t frame)
 {
     struct xen_domctl *request = domctl_request(XEN_DOMCTL_getpageframeinfo3, CHILD);
+    xen_pfn_t frames[2] = {frame, frame};
 
     request->u.getpageframeinfo3.num = 1;
-    handle_set(request->u.getpageframeinfo3.array, &frame);
-    CHECK_EQ(hypercall_domctl(request), 0);
-    return (uint32_t)frame;
+    handle_set(request->u.getpageframeinfo3.array, frames);
+    CHECK_EQ(domctl_unanswered(request), 0);
+    CHECK_EQ(frames[1], frame);
+    return (uint32_t)frames[0];
 }
 
 static struct vcpu_guest_context context;
@@ -167,7 +170,7 @@ TEST(domctl_tscinfo, CONTROL, "how a domain's time stamp counter goes can be cho
     request->u.tsc_info.tsc_mode = 1;
     request->u.tsc_info.gtsc_khz = 1000000;
     request->u.tsc_info.incarnation = 3;
-    CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(domctl_unanswered(request), 0);
     request = domctl_request(XEN_DOMCTL_gettscinfo, CHILD);
     CHECK_EQ(hypercall_domctl(request), 0);
     CHECK_EQ(request->u.tsc_info.tsc_mode, 1);
@@ -181,53 +184,113 @@ TEST(domctl_tscinfo, CONTROL, "how a domain's time stamp counter goes can be cho
     CHECK_ERRNO(domctl(XEN_DOMCTL_settscinfo, own_domain()), EINVAL);
 }
 
+#define CALLBACKS offsetof(struct xen_domctl_ext_vcpucontext, vmce)
+#define MCG_COUNT 0xff             /* the number of banks, of a vcpu's machine-check capabilities */
+
+static struct xen_domctl_ext_vcpucontext *ext_context(uint32_t vcpu)
+{
+    struct xen_domctl *request = domctl_request(XEN_DOMCTL_get_ext_vcpucontext, CHILD);
+
+    request->u.ext_vcpucontext.vcpu = vcpu;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(request->u.ext_vcpucontext.size, sizeof(request->u.ext_vcpucontext));
+    return &request->u.ext_vcpucontext;
+}
+
 /*
- * Background: 32-bit programs call a PV kernel by gates of their own, which a saved domain takes along.
- * Provoked by: these callbacks set, and asked for; a structure that is too short; a vcpu that does not exist;
- * this domain.
- * Expected: what was set; -EINVAL; -ESRCH; -ESRCH.
- * Source: domctl.h (XEN_DOMCTL_set_ext_vcpucontext); arch/x86/domctl.c.
+ * Background: 32-bit programs call a PV kernel by gates of their own, which a saved domain takes along; so it
+ * does what a vcpu's machine checks are, which old tools did not know of.
+ * Provoked by: these callbacks set, with and without the state of machine checks, and asked for; a size that
+ * ends within its first word, which cannot be; a structure that is too short; a vcpu that does not exist; this
+ * domain.
+ * Expected: what was set, selectors for user mode; the word is not looked at; -EINVAL; -ESRCH; -ESRCH.
+ * Source: domctl.h (XEN_DOMCTL_set_ext_vcpucontext); arch/x86/domctl.c, vcpu_set_vmce().
  */
 TEST(domctl_ext_vcpucontext, CONTROL, "the callbacks of a PV domain's vcpu are set and asked for",
      .needs = "pv|hvm dom0")
 {
+    struct xen_domctl_ext_vcpucontext *context;
     struct xen_domctl *request;
+    uint64_t capabilities;
 
     child_create_pv(CHILD);
+    capabilities = (ext_context(0)->mcg_cap & ~(uint64_t)MCG_COUNT) | 5;
     request = domctl_request(XEN_DOMCTL_set_ext_vcpucontext, CHILD);
-    request->u.ext_vcpucontext.size = 32;
-    request->u.ext_vcpucontext.syscall32_callback_eip = 0x7000;
-    request->u.ext_vcpucontext.sysenter_callback_eip = 0x8000;
-    request->u.ext_vcpucontext.sysenter_disables_events = 1;
-    CHECK_EQ(hypercall_domctl(request), 0);
+    context = &request->u.ext_vcpucontext;
+    context->size = sizeof(*context);
+    context->syscall32_callback_cs = FLAT_USER_CS32;
+    context->syscall32_callback_eip = 0x7000;
+    context->sysenter_callback_cs = FLAT_USER_CS & ~3;
+    context->sysenter_callback_eip = 0x8000;
+    context->sysenter_disables_events = 1;
+    context->mcg_cap = capabilities;
+    context->vmce.mci_ctl2_bank0 = 0x11;
+    context->vmce.mci_ctl2_bank1 = 0x22;
+    context->vmce.mcg_ext_ctl = 1;
+    CHECK_EQ(domctl_unanswered(request), 0);
+    context = ext_context(0);
+    CHECK_EQ(context->syscall32_callback_cs, FLAT_USER_CS32);
+    CHECK_EQ(context->syscall32_callback_eip, 0x7000);
+    CHECK_EQ(context->syscall32_disables_events, 0);
+    CHECK_EQ(context->sysenter_callback_cs, FLAT_USER_CS);
+    CHECK_EQ(context->sysenter_callback_eip, 0x8000);
+    CHECK_EQ(context->sysenter_disables_events, 1);
+    CHECK_EQ(context->mcg_cap, capabilities);
+    CHECK_EQ(context->vmce.mci_ctl2_bank0, 0x11);
+    CHECK_EQ(context->vmce.mci_ctl2_bank1, 0x22);
+    CHECK_EQ(context->vmce.mcg_ext_ctl, 1);
+
+    request = domctl_request(XEN_DOMCTL_set_ext_vcpucontext, CHILD);
+    request->u.ext_vcpucontext.size = CALLBACKS + sizeof(uint64_t) - 1;
+    request->u.ext_vcpucontext.sysenter_callback_cs = FLAT_USER_CS32;
+    request->u.ext_vcpucontext.mcg_cap = ~0ul;
+    CHECK_EQ(domctl_unanswered(request), 0);
+    CHECK_EQ(ext_context(0)->sysenter_callback_cs, FLAT_USER_CS32);
+    CHECK_EQ(ext_context(0)->mcg_cap, capabilities);
+    CHECK_EQ(ext_context(CHILD_VCPUS - 1)->vmce.mci_ctl2_bank0, 0);
+
     request = domctl_request(XEN_DOMCTL_get_ext_vcpucontext, CHILD);
-    CHECK_EQ(hypercall_domctl(request), 0);
-    CHECK_EQ(request->u.ext_vcpucontext.syscall32_callback_eip, 0x7000);
-    CHECK_EQ(request->u.ext_vcpucontext.sysenter_callback_eip, 0x8000);
-    CHECK_EQ(request->u.ext_vcpucontext.sysenter_disables_events, 1);
-    CHECK_EQ(request->u.ext_vcpucontext.size, sizeof(request->u.ext_vcpucontext));
     request->u.ext_vcpucontext.vcpu = CHILD_VCPUS;
     CHECK_ERRNO(hypercall_domctl(request), ESRCH);
     request->cmd = XEN_DOMCTL_set_ext_vcpucontext;
     CHECK_ERRNO(hypercall_domctl(request), ESRCH);
     request->u.ext_vcpucontext.vcpu = 0;
-    request->u.ext_vcpucontext.size = 31;
+    request->u.ext_vcpucontext.size = CALLBACKS - 1;
+    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    request->u.ext_vcpucontext.size = CALLBACKS + sizeof(uint64_t);
+    request->u.ext_vcpucontext.mcg_cap = ~0ul;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     child_destroy(CHILD);
     CHECK_ERRNO(domctl(XEN_DOMCTL_get_ext_vcpucontext, own_domain()), ESRCH);
 }
 
+static uint64_t state[2048];       /* of XSAVE: XCR0, all that it ever was, and the area */
+
+#define STATE_HEADER (2 * sizeof(uint64_t))
+#define STATE_LEAST (512 + 64)     /* the area of x87 and SSE */
+
+static struct xen_domctl *state_request(uint32_t command, uint32_t vcpu, uint64_t features, uint64_t size)
+{
+    struct xen_domctl *request = domctl_request(command, CHILD);
+
+    request->u.vcpuextstate.vcpu = vcpu;
+    request->u.vcpuextstate.xfeature_mask = features;
+    request->u.vcpuextstate.size = size;
+    handle_set(request->u.vcpuextstate.buffer, state);
+    return request;
+}
+
 /*
- * Background: The state of XSAVE is asked for in two steps: its size, and then itself.
- * Provoked by: both, and the state given back; with too little room; a vcpu that does not exist; the vcpu that
- * calls.
- * Expected: 0; -EINVAL; -ESRCH; -EINVAL.
+ * Background: The state of XSAVE is asked for in two steps: its largest size, and then itself. A vcpu without
+ * registers has none but its header.
+ * Provoked by: both; a state given to one vcpu of two; with too little room, for other features than the
+ * processor's; a vcpu that does not exist; the vcpu that calls.
+ * Expected: 0, and what was given, for this vcpu only; -EINVAL; -ESRCH; -EINVAL.
  * Source: domctl.h (XEN_DOMCTL_getvcpuextstate); arch/x86/domctl.c.
  */
 TEST(domctl_vcpuextstate, CONTROL, "the XSAVE state of a vcpu is saved and restored",
      .needs = "pv|hvm dom0")
 {
-    static uint64_t state[2048];
     struct xen_domctl *request;
     uint64_t features, size;
 
@@ -237,20 +300,24 @@ TEST(domctl_vcpuextstate, CONTROL, "the XSAVE state of a vcpu is saved and resto
     features = request->u.vcpuextstate.xfeature_mask;
     size = request->u.vcpuextstate.size;
     CHECK((features & 3) == 3);                    /* x87 and SSE */
-    CHECK(size >= 16 && size <= sizeof(state));
-    request->u.vcpuextstate.size = sizeof(state);
-    handle_set(request->u.vcpuextstate.buffer, state);
+    CHECK(size >= STATE_HEADER + STATE_LEAST && size <= sizeof(state));
+    request = state_request(XEN_DOMCTL_getvcpuextstate, 1, features, sizeof(state));
     CHECK_EQ(hypercall_domctl(request), 0);
-    size = request->u.vcpuextstate.size;
+    CHECK_EQ(request->u.vcpuextstate.size, STATE_HEADER);
+    CHECK(state[0] == 0 && state[1] == 0);
 
-    request = domctl_request(XEN_DOMCTL_setvcpuextstate, CHILD);
-    request->u.vcpuextstate.xfeature_mask = features;
-    request->u.vcpuextstate.size = size;
-    handle_set(request->u.vcpuextstate.buffer, state);
-    CHECK_EQ(hypercall_domctl(request), 0);
-    request->u.vcpuextstate.size = 8;
-    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
-    request->u.vcpuextstate.vcpu = CHILD_VCPUS;
+    size = STATE_HEADER + STATE_LEAST;
+    state[0] = state[1] = 3;
+    CHECK_EQ(domctl_unanswered(state_request(XEN_DOMCTL_setvcpuextstate, 1, features, size)), 0);
+    CHECK_EQ(hypercall_domctl(state_request(XEN_DOMCTL_getvcpuextstate, 0, features, size)), 0);
+    CHECK_EQ(state[0], 0);
+    CHECK_EQ(hypercall_domctl(state_request(XEN_DOMCTL_getvcpuextstate, 1, features, size)), 0);
+    CHECK_EQ(request->u.vcpuextstate.size, size);
+    CHECK_EQ(state[0], 3);
+    CHECK_ERRNO(hypercall_domctl(state_request(XEN_DOMCTL_getvcpuextstate, 1, features, size - 1)), EINVAL);
+    CHECK_ERRNO(hypercall_domctl(state_request(XEN_DOMCTL_getvcpuextstate, 1, features - 1, size)), EINVAL);
+    CHECK_ERRNO(hypercall_domctl(state_request(XEN_DOMCTL_setvcpuextstate, 1, features, 8)), EINVAL);
+    request = state_request(XEN_DOMCTL_setvcpuextstate, CHILD_VCPUS, features, size);
     CHECK_ERRNO(hypercall_domctl(request), ESRCH);
     request->cmd = XEN_DOMCTL_getvcpuextstate;
     CHECK_ERRNO(hypercall_domctl(request), ESRCH);
@@ -262,7 +329,7 @@ TEST(domctl_vcpuextstate, CONTROL, "the XSAVE state of a vcpu is saved and resto
  * Background: A saved PV domain takes some MSRs along.
  * Provoked by: how many there may be; those that there are; given back; one with padding; more than there may
  * be; an HVM domain.
- * Expected: 0 each; -EINVAL; -EINVAL; -EINVAL.
+ * Expected: 0 each; -EINVAL, and that none was taken; -EINVAL; -EINVAL.
  * Source: domctl.h (XEN_DOMCTL_get_vcpu_msrs); arch/x86/domctl.c.
  */
 TEST(domctl_vcpu_msrs, CONTROL, "the MSRs of a PV domain's vcpu are saved and restored",
@@ -274,6 +341,7 @@ TEST(domctl_vcpu_msrs, CONTROL, "the MSRs of a PV domain's vcpu are saved and re
 
     child_create_pv(CHILD);
     request = domctl_request(XEN_DOMCTL_get_vcpu_msrs, CHILD);
+    request->u.vcpu_msrs.vcpu = CHILD_VCPUS - 1;
     CHECK_EQ(hypercall_domctl(request), 0);
     most = request->u.vcpu_msrs.msr_count;
     CHECK(most > 0 && most < 64);
@@ -281,10 +349,11 @@ TEST(domctl_vcpu_msrs, CONTROL, "the MSRs of a PV domain's vcpu are saved and re
     CHECK_EQ(hypercall_domctl(request), 0);
     CHECK(request->u.vcpu_msrs.msr_count <= most);
     request->cmd = XEN_DOMCTL_set_vcpu_msrs;
-    CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(domctl_unanswered(request), 0);
     msrs[0].reserved = 1;
     request->u.vcpu_msrs.msr_count = 1;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    CHECK_EQ(request->u.vcpu_msrs.msr_count, 0);
     request->u.vcpu_msrs.msr_count = most + 1;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     child_create_with_vcpus(CHILD);
@@ -293,42 +362,77 @@ TEST(domctl_vcpu_msrs, CONTROL, "the MSRs of a PV domain's vcpu are saved and re
     child_destroy(CHILD);
 }
 
+static xen_cpuid_leaf_t leaves[512];
+static xen_msr_entry_t msr_entries[64];
+
+/* Room for as many entries; what tells of a bad entry is as no error leaves it. */
+static struct xen_domctl *policy_request(uint32_t command, uint32_t most_leaves, uint32_t most_msrs)
+{
+    struct xen_domctl *request = domctl_request(command, CHILD);
+
+    request->u.cpu_policy.nr_leaves = most_leaves;
+    request->u.cpu_policy.nr_msrs = most_msrs;
+    request->u.cpu_policy.err_leaf = request->u.cpu_policy.err_subleaf = request->u.cpu_policy.err_msr = 99;
+    handle_set(request->u.cpu_policy.leaves, leaves);
+    handle_set(request->u.cpu_policy.msrs, msr_entries);
+    return request;
+}
+
+#define NO_LEAF 0x12345678
+#define NO_MSR 0x23456789
+
 /*
  * Background: What CPUID says to a domain, and some MSRs, are chosen before it starts.
- * Provoked by: how many entries there may be; the entries, with too little room and with enough; given back;
- * more than there may be; for a domain that has started.
- * Expected: 0; -ENOBUFS, 0, with leaf 0 first; 0; -E2BIG; -EEXIST.
- * Source: domctl.h (XEN_DOMCTL_set_cpu_policy); arch/x86/domctl.c; lib/x86/cpuid.c.
+ * Provoked by: how many entries there may be; the entries, with enough room and with too little; given back;
+ * the first one alone; a leaf, and an MSR, that there is not; more than there may be; for a domain that has
+ * started.
+ * Expected: 0; that many entries, leaf 0 first, and -ENOBUFS; 0; 0; -ERANGE, and which one it is; -E2BIG;
+ * -EEXIST.
+ * Source: domctl.h (XEN_DOMCTL_set_cpu_policy); arch/x86/domctl.c; lib/x86/cpuid.c, lib/x86/msr.c.
  */
 TEST(domctl_cpu_policy, CONTROL, "what CPUID says to a domain is asked for and set",
      .needs = "pv|hvm dom0")
 {
-    static xen_cpuid_leaf_t leaves[512];
-    static xen_msr_entry_t msrs[64];
     struct xen_domctl *request;
-    uint32_t most, count;
+    struct xen_domctl_cpu_policy *policy;
+    uint32_t most, count, msr_count;
 
     child_create_with_vcpus(CHILD);
     request = domctl_request(XEN_DOMCTL_get_cpu_policy, CHILD);
+    policy = &request->u.cpu_policy;
     CHECK_EQ(hypercall_domctl(request), 0);
-    most = request->u.cpu_policy.nr_leaves;
+    most = policy->nr_leaves;
     CHECK(most > 1 && most < 512);
-    CHECK(request->u.cpu_policy.nr_msrs < 64);
-    handle_set(request->u.cpu_policy.leaves, leaves);
-    handle_set(request->u.cpu_policy.msrs, msrs);
-    request->u.cpu_policy.nr_leaves = 1;
-    CHECK_ERRNO(hypercall_domctl(request), ENOBUFS);
-    request->u.cpu_policy.nr_leaves = most;
+    CHECK(policy->nr_msrs < 64);
+    memset(leaves, 0xff, sizeof(leaves));
+    policy_request(XEN_DOMCTL_get_cpu_policy, most, 64);
     CHECK_EQ(hypercall_domctl(request), 0);
-    count = request->u.cpu_policy.nr_leaves;
-    CHECK(count > 1 && count <= most);
+    count = policy->nr_leaves;
+    msr_count = policy->nr_msrs;
+    CHECK(count > 1 && count <= most && msr_count > 0 && msr_count < 64);
     CHECK_EQ(leaves[0].leaf, 0);
     CHECK(leaves[0].a >= 1);
+    CHECK(leaves[count - 1].d != ~0u);             /* the last one that was written */
+    CHECK_EQ(leaves[count].d, ~0u);
+    CHECK_EQ(policy->err_leaf, 99);
+    CHECK_EQ(policy->err_subleaf, 99);
+    CHECK_EQ(policy->err_msr, 99);
+    CHECK_ERRNO(hypercall_domctl(policy_request(XEN_DOMCTL_get_cpu_policy, count - 1, 64)), ENOBUFS);
+    CHECK_ERRNO(hypercall_domctl(policy_request(XEN_DOMCTL_get_cpu_policy, most, msr_count - 1)), ENOBUFS);
 
-    request->cmd = XEN_DOMCTL_set_cpu_policy;
-    CHECK_EQ(hypercall_domctl(request), 0);
-    request->u.cpu_policy.nr_leaves = most + 1;
-    CHECK_ERRNO(hypercall_domctl(request), E2BIG);
+    CHECK_EQ(domctl_unanswered(policy_request(XEN_DOMCTL_set_cpu_policy, count, msr_count)), 0);
+    leaves[1] = (xen_cpuid_leaf_t){.leaf = NO_LEAF, .subleaf = 5};
+    CHECK_EQ(domctl_unanswered(policy_request(XEN_DOMCTL_set_cpu_policy, 1, 0)), 0);
+    CHECK_ERRNO(hypercall_domctl(policy_request(XEN_DOMCTL_set_cpu_policy, 2, 0)), ERANGE);
+    CHECK_EQ(policy->err_leaf, NO_LEAF);
+    CHECK_EQ(policy->err_subleaf, 5);
+    CHECK_EQ(policy->err_msr, ~0u);
+    msr_entries[0].idx = NO_MSR;
+    CHECK_ERRNO(hypercall_domctl(policy_request(XEN_DOMCTL_set_cpu_policy, 1, 1)), ERANGE);
+    CHECK_EQ(policy->err_leaf, ~0u);
+    CHECK_EQ(policy->err_subleaf, ~0u);
+    CHECK_EQ(policy->err_msr, NO_MSR);
+    CHECK_ERRNO(hypercall_domctl(policy_request(XEN_DOMCTL_set_cpu_policy, most + 1, 0)), E2BIG);
     CHECK_EQ(domctl(XEN_DOMCTL_unpausedomain, CHILD), 0);
     CHECK_ERRNO(domctl(XEN_DOMCTL_set_cpu_policy, CHILD), EEXIST);
     child_destroy(CHILD);

@@ -26,6 +26,7 @@ class Settings:
     soft: dict[int, int] = field(default_factory=dict)  #: and those that it should run on
     has_uart: bool = False  #: one that Xen emulates, on Arm
     bits: int = 32  #: its width, on Arm
+    emulated: int = 0  #: XEN_X86_EMU_ bits: the devices that Xen emulates for it, on x86
     pool_pages: int = 0  #: what Xen has for its page tables
     share: list[int] = field(default_factory=lambda: [256, 0])  #: of the CPUs: weight and cap
     memory_map: bytes | None = None  #: what it is told, on x86; None: what it was built with

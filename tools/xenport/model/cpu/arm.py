@@ -223,7 +223,12 @@ class ArmCpu(Cpu):
 
     @classmethod
     def check_config(cls, abi: Abi, config: Any) -> None:
-        arm_domctl.check_config(abi, config)
+        arm_domctl.check_config(abi, config, abi.constant(cls.kind.gic.config))
+
+    @classmethod
+    def fill_info(cls, info: Any, domain: Domain) -> None:
+        abi = domain.abi
+        arm_domctl.fill_info(info, abi, abi.constant(cls.kind.gic.config))
 
     def set_context(self, context: Any) -> None:  # noqa: ARG002
         raise XenError("EINVAL")  # vcpu_op does not have the command here

@@ -73,6 +73,7 @@ class GicKind:
     """A version of the interrupt controller, as the control domain finds it on its machine and
     others find it by the ABI, which has constants of the names in ``guest`` for the regions."""
 
+    config: str  # the constant of domctl.h
     make: type[Gic]
     host: tuple[Region, Region]  # the distributor, and what `Map.gic_cpu` is
     host_node: Node
@@ -339,6 +340,7 @@ def _host32(distributor: Region, gic_cpu: Region) -> Map:
 
 
 GICV2 = GicKind(
+    config="XEN_DOMCTL_CONFIG_GIC_V2",
     make=GicV2,
     host=(Region(0x08000000, 0x10000), Region(0x08010000, 0x10000)),
     host_node={"compatible": "arm,cortex-a15-gic"},
@@ -346,6 +348,7 @@ GICV2 = GicKind(
     guest_compatible="arm,gic-400",
 )
 GICV3 = GicKind(
+    config="XEN_DOMCTL_CONFIG_GIC_V3",
     make=GicV3,
     host=(Region(0x08000000, 0x10000), Region(0x080A0000, 0xF60000)),
     host_node={"compatible": "arm,gic-v3", "#redistributor-regions": [1]},

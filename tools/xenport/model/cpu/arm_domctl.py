@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xenport.abi.releases import rank
 from xenport.model.domctl.life import other, target
 from xenport.model.domctl.memory import set_pool
 from xenport.model.domctl.monitor import xen_port
@@ -20,6 +21,8 @@ command = handlers.command
 
 _MODE = 0x1F
 _WORD = (1 << 64) - 1
+_MOST_SHARED_INTERRUPTS = 1020 - 32
+_ADDRESS_BITS = 40  #: of guest-physical addresses
 MOST_FLUSHED = 1 << 18  #: frames at once
 #: Modes of the program status register that a guest can be in: user to system, and EL0t to EL1h.
 MODES_32 = (0x10, 0x11, 0x12, 0x13, 0x17, 0x1B, 0x1F)
@@ -29,22 +32,32 @@ MODES_64 = (0x00, 0x04, 0x05)
 _REFUSED_FLAGS = ("s3_integrity", "oos_off", "nested_virt", "xs_domain")
 
 
-def check_config(abi: Abi, config: Any) -> None:
-    """What Arm's Xen takes of a new domain. XenError EINVAL."""
+def check_config(abi: Abi, config: Any, gic: int) -> None:
+    """What Arm's Xen takes of a new domain; ``gic`` is the machine's, and is what the native one
+    becomes. XenError EINVAL."""
     flags = config.flags
     needed = abi.constant("XEN_DOMCTL_CDF_hvm") | abi.constant("XEN_DOMCTL_CDF_hap")
     others = [f"XEN_DOMCTL_CDF_{name}" for name in _REFUSED_FLAGS]
     refused = sum(abi.constant(name) for name in others if name in abi.constants)
-    gics = [abi.constant(f"XEN_DOMCTL_CONFIG_GIC_{name}") for name in ("NATIVE", "V2", "V3")]
+    native = abi.constant("XEN_DOMCTL_CONFIG_GIC_NATIVE")
     if (
         flags & needed != needed
         or flags & refused
         or config.iommu_opts
-        or config.arch.gic_version not in gics
+        or config.arch.gic_version not in (native, gic)
         or config.arch.tee_type != abi.constant("XEN_DOMCTL_CONFIG_TEE_NONE")
-        or config.arch.nr_spis > 988
+        or -(-config.arch.nr_spis // 32) * 32 > _MOST_SHARED_INTERRUPTS
     ):
         raise XenError("EINVAL")
+    config.arch.gic_version = gic
+
+
+def fill_info(info: Any, abi: Abi, gic: int) -> None:
+    """The width of addresses; the GIC as real Xen 4.20 tells it, and older ones do not."""
+    if "gpaddr_bits" in abi.layout("xen_domctl_getdomaininfo").by_name:
+        info.gpaddr_bits = _ADDRESS_BITS
+    if rank(abi.release) >= rank("4.20"):
+        info.arch_config.gic_version = gic
 
 
 def check_registers(context: Any, bits: int) -> None:

@@ -178,6 +178,10 @@ class Cpu(ABC):
     def prepare_domain(cls, _domain: Domain, _config: Any) -> None:
         """Give a domain that was just made so what is the architecture's own."""
 
+    @classmethod  # noqa: B027
+    def fill_info(cls, _info: Any, _domain: Domain) -> None:
+        """Tell what is the architecture's own of a domain, in an xen_domctl_getdomaininfo."""
+
     @classmethod
     def hypercall_page(cls, _abi: Abi) -> bytes:
         """A page with the entries of hypercalls. XenError ENOSYS: there is no such page."""

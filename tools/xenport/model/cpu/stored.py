@@ -20,8 +20,8 @@ class StoredCpu(Cpu):
         Cpu.__init__(self, vcpu)
         self.context: bytes | None = None  #: its vcpu_guest_context
         self.records: dict[int, bytes] = {}  #: x86 HVM: records of hvm/save.h, by type
-        self.callbacks = bytes(24)  #: x86: what xen_domctl_ext_vcpucontext says of system calls
-        self.extended = b""  #: x86: what XSAVE saves
+        self.callbacks = b""  #: x86: what xen_domctl_ext_vcpucontext says of it, if anything yet
+        self.extended = bytes(16)  #: x86: what XSAVE saves, behind two words of its own
         self.event_waits = False  #: x86 HVM: an event that the device model gave it
 
     def run(self) -> None:

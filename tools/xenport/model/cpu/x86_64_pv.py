@@ -191,7 +191,12 @@ class PvCpu(Cpu):
     @classmethod
     def prepare_domain(cls, domain: Domain, config: Any) -> None:
         config.flags |= domain.abi.constant("XEN_DOMCTL_CDF_oos_off")
+        domain.settings.emulated = config.arch.emulation_flags
         domain.frames = StoredPvFrames(domain)
+
+    @classmethod
+    def fill_info(cls, info: Any, domain: Domain) -> None:
+        x86_tools.fill_info(info, domain)
 
     @classmethod
     def hypercall_page(cls, abi: Abi) -> bytes:

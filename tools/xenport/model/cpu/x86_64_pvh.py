@@ -129,6 +129,14 @@ class PvhCpu(Cpu):
         x86_tools.check_hvm_config(abi, config)
 
     @classmethod
+    def prepare_domain(cls, domain: Domain, config: Any) -> None:
+        domain.settings.emulated = config.arch.emulation_flags
+
+    @classmethod
+    def fill_info(cls, info: Any, domain: Domain) -> None:
+        x86_tools.fill_info(info, domain)
+
+    @classmethod
     def hypercall_page(cls, _abi: Abi) -> bytes:
         return x86_pvh_builder.hypercall_page()
 

@@ -19,7 +19,10 @@ from xenport.model.memory import PAGE_SIZE
 
 if TYPE_CHECKING:
     from xenport.abi import Abi
+    from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
+
+_ADDRESS_BITS = 40  #: of physical addresses
 
 handlers = Handlers(
     x86_dm_op.handlers,
@@ -50,6 +53,13 @@ def check_pv_config(abi: Abi, config: Any) -> None:
         raise XenError("EINVAL")
     if chosen & ~abi.constant("XEN_X86_EMU_PIT"):
         raise XenError("EOPNOTSUPP")
+
+
+def fill_info(info: Any, domain: Domain) -> None:
+    """The devices of a domain, and the width of addresses."""
+    info.arch_config.emulation_flags = domain.settings.emulated
+    if "gpaddr_bits" in domain.abi.layout("xen_domctl_getdomaininfo").by_name:
+        info.gpaddr_bits = _ADDRESS_BITS
 
 
 def check_pv_registers(vcpu: Vcpu, context: Any) -> None:

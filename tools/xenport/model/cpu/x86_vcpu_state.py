@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from xenport.model.cpu.x86_core import cpuid
 from xenport.model.cpu.x86_sysctl import MSRS
@@ -23,11 +23,17 @@ command = handlers.command
 TSC_KHZ = 1_000_000
 _LARGEST_MODE = 2  #: of a time stamp counter
 
-_CALLBACKS = 32  #: bytes of xen_domctl_ext_vcpucontext before the machine-check state
+_CALLBACKS = 32  #: bytes of xen_domctl_ext_vcpucontext before the machine checks
 _GUEST_RPL = 3  # the privilege at which the kernel of a PV guest runs
 
+#: Where an xen_domctl_ext_vcpucontext may end within these.
+_MACHINE_CHECK_ENDS = (_CALLBACKS + 8, _CALLBACKS + 24, _CALLBACKS + 32)
+_BANKS = 2  #: of machine checks, as AMD's processors have them
+_MACHINE_CHECK_CAPABILITIES = 0x1FF  #: any number of banks, and a register that controls them
+
 _FEATURES = 3  #: of XSAVE: x87 and SSE
-_SAVED = 16 + 512 + 64  #: XCR0 twice, and the area
+_SAVED_HEADER = 16  #: XCR0, and all that was ever on
+_SAVED = _SAVED_HEADER + 512 + 64  #: and the area
 
 _MOST_MSRS = 8
 
@@ -56,24 +62,25 @@ def settscinfo(call: Call) -> None:
     domain.settings.tsc = info.tsc_mode, khz, info.incarnation + 1
 
 
-# ---- Callbacks ----
+# ---- Callbacks and machine checks ----
 
 
 @command("XEN_DOMCTL_get_ext_vcpucontext")
 def get_ext_vcpucontext(call: Call) -> None:
-    """The callbacks of a vcpu."""
+    """The callbacks of a vcpu, and the state of its machine checks."""
     domain = target(call)
     view = call.view.u.ext_vcpucontext
     vcpu = vcpu_of(domain, view.vcpu, "ESRCH")
     if vcpu is call.vcpu:
         raise XenError("ESRCH")
-    _callbacks(call)[8:_CALLBACKS] = stored_cpu(vcpu).callbacks
-    view.size = call.domain.abi.sizeof("xen_domctl_ext_vcpucontext")
+    argument = _ext_context(call)
+    argument[8:] = _ext_state(vcpu)[8:]
+    view.size = len(argument)
 
 
 @command("XEN_DOMCTL_set_ext_vcpucontext")
 def set_ext_vcpucontext(call: Call) -> None:
-    """Set them."""
+    """Set them. Shorter structures of old tools end before the machine checks, or within them."""
     domain = target(call)
     view = call.view.u.ext_vcpucontext
     vcpu = vcpu_of(domain, view.vcpu, "ESRCH")
@@ -81,19 +88,38 @@ def set_ext_vcpucontext(call: Call) -> None:
         raise XenError("ESRCH")
     if view.size < _CALLBACKS:
         raise XenError("EINVAL")
-    callbacks = bytearray(_callbacks(call))
+    state = bytearray(_ext_state(vcpu))
+    given = _ext_context(call)
+    kept = call.domain.abi.view("xen_domctl_ext_vcpucontext", state)
     if not domain.cpu_class.hvm:
-        kept = call.domain.abi.view("xen_domctl_ext_vcpucontext", callbacks)
+        state[:_CALLBACKS] = given[:_CALLBACKS]
         kept.syscall32_callback_cs |= _GUEST_RPL
         kept.sysenter_callback_cs |= _GUEST_RPL
-    stored_cpu(vcpu).callbacks = bytes(callbacks[8:_CALLBACKS])
+    size = max((end for end in _MACHINE_CHECK_ENDS if end <= view.size), default=0)
+    if size:
+        if view.mcg_cap & ~_MACHINE_CHECK_CAPABILITIES:
+            raise XenError("EINVAL")
+        state[_CALLBACKS:] = bytes(given[_CALLBACKS:size]).ljust(len(state) - _CALLBACKS, b"\0")
+    stored_cpu(vcpu).callbacks = bytes(state)
 
 
-def _callbacks(call: Call) -> memoryview:
+def _ext_context(call: Call) -> memoryview:
     """The structure's bytes in the argument."""
     assert call.buffer is not None
-    start = call.domain.abi.offset("xen_domctl", "u.ext_vcpucontext")
-    return memoryview(call.buffer)[start:]
+    abi = call.domain.abi
+    start = abi.offset("xen_domctl", "u.ext_vcpucontext")
+    return memoryview(call.buffer)[start : start + abi.sizeof("xen_domctl_ext_vcpucontext")]
+
+
+def _ext_state(vcpu: Vcpu) -> bytes:
+    """What there is of a vcpu, as the same structure."""
+    cpu = stored_cpu(vcpu)
+    if not cpu.callbacks:
+        abi = vcpu.domain.abi
+        buffer = bytearray(abi.sizeof("xen_domctl_ext_vcpucontext"))
+        abi.view("xen_domctl_ext_vcpucontext", buffer).mcg_cap = _BANKS
+        return bytes(buffer)
+    return cpu.callbacks
 
 
 # ---- XSAVE ----
@@ -108,30 +134,35 @@ def _vcpu_of_others(call: Call, domain: Domain, number: int) -> Vcpu:
 
 @command("XEN_DOMCTL_getvcpuextstate")
 def getvcpuextstate(call: Call) -> None:
-    """The size of the state, or the state."""
+    """The largest size of the state, or the state."""
     view = call.view.u.vcpuextstate
     vcpu = _vcpu_of_others(call, target(call), view.vcpu)
     if not view.buffer or (not view.size and not view.xfeature_mask):
         view.xfeature_mask, view.size = _FEATURES, _SAVED
         return
-    if view.size < _SAVED or view.xfeature_mask != _FEATURES:
+    state = stored_cpu(vcpu).extended
+    if view.size < len(state) or view.xfeature_mask != _FEATURES:
         raise XenError("EINVAL")
-    call.vcpu.copy_out(view.buffer, stored_cpu(vcpu).extended or _initial_state())
-    view.size = _SAVED
-
-
-def _initial_state() -> bytes:
-    return struct.pack("<QQ", 1, 1).ljust(_SAVED, b"\0")
+    call.vcpu.copy_out(view.buffer, state)
+    view.size = len(state)
 
 
 @command("XEN_DOMCTL_setvcpuextstate")
 def setvcpuextstate(call: Call) -> None:
-    """Set the state."""
+    """Set the state: all of it, or nothing but its header."""
     view = call.view.u.vcpuextstate
     vcpu = _vcpu_of_others(call, target(call), view.vcpu)
-    if view.size != _SAVED:
+    if not _SAVED_HEADER <= view.size <= _SAVED:
         raise XenError("EINVAL")
-    stored_cpu(vcpu).extended = bytes(call.vcpu.copy_in(view.buffer, view.size))
+    state = bytes(call.vcpu.copy_in(view.buffer, view.size))
+    enabled, ever = struct.unpack_from("<QQ", state)
+    if ever:
+        if view.size != _SAVED or enabled & ~ever or ever & ~_FEATURES or not enabled & 1:
+            raise XenError("EINVAL")
+    elif enabled or view.size != _SAVED_HEADER:
+        raise XenError("EINVAL")
+    if ever:
+        stored_cpu(vcpu).extended = state
 
 
 # ---- MSRs ----
@@ -206,7 +237,30 @@ def set_cpu_policy(call: Call) -> None:
     view = call.view.u.cpu_policy
     if domain.settings.was_unpaused:
         raise XenError("EEXIST")
-    if view.nr_leaves > _MOST_LEAVES or view.nr_msrs > len(MSRS):
+    if view.nr_leaves > _MOST_LEAVES:
         raise XenError("E2BIG")
     for index in range(view.nr_leaves):
-        call.vcpu.read_struct("xen_cpuid_leaf", view.leaves, index)
+        entry = call.vcpu.read_struct("xen_cpuid_leaf", view.leaves, index)
+        if not any(entry.leaf in known for known in _KNOWN_LEAVES):
+            _refuse_entry(call, leaf=entry.leaf, subleaf=entry.subleaf)
+    if view.nr_msrs > _MOST_POLICY_MSRS:
+        raise XenError("E2BIG")
+    for index in range(view.nr_msrs):
+        msr = call.vcpu.read_struct("xen_msr_entry", view.msrs, index).idx
+        if msr not in MSRS:
+            _refuse_entry(call, msr=msr)
+
+
+_KNOWN_LEAVES = (range(0xE), range(0x40000000, 0x40000001), range(0x80000000, 0x80000022))
+_MOST_POLICY_MSRS = 2
+_NONE = 0xFFFF_FFFF
+
+
+def _refuse_entry(
+    call: Call, leaf: int = _NONE, subleaf: int = _NONE, msr: int = _NONE
+) -> NoReturn:
+    """XenError ERANGE; the argument says why."""
+    view = call.view.u.cpu_policy
+    view.err_leaf, view.err_subleaf, view.err_msr = leaf, subleaf, msr
+    call.finish()
+    raise XenError("ERANGE")

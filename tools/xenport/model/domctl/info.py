@@ -50,6 +50,7 @@ def fill_info(info: Any, domain: Domain) -> None:
     info.nr_online_vcpus = len(online)
     info.max_vcpu_id = len(domain.vcpus) - 1 if domain.vcpus else 0xFFFF_FFFF
     info.handle[:] = domain.handle
+    domain.cpu_class.fill_info(info, domain)
 
 
 def _flags(domain: Domain) -> int:

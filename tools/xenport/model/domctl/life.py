@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from xenport.abi.releases import rank
 from xenport.model.adapters import cpu_class
 from xenport.model.cpu.stored import stored
 from xenport.model.errors import XenError
@@ -21,6 +22,7 @@ handlers = Handlers()
 command = handlers.command
 
 MAX_PAUSES = 255
+MOST_GRANT_FRAMES, MOST_MAPTRACK_FRAMES = 64, 1024
 
 
 def target(call: Call) -> Domain:
@@ -48,6 +50,10 @@ def createdomain(call: Call) -> None:
     abi = call.domain.abi
     number = _number(call, view.domain)
     _check(abi, config)
+    pools = hypervisor.physical.pools
+    in_pool = "cpupool_id" in abi.layout("xen_domctl_createdomain").by_name
+    if in_pool and config.cpupool_id not in (pools.scheduler if pools else (0,)):
+        raise XenError("ESRCH")
     kinds = hypervisor.architecture.guests
     guest = kinds[0]
     if "hvm" in kinds and config.flags & abi.constant("XEN_DOMCTL_CDF_hvm"):
@@ -87,7 +93,11 @@ def _check(abi: Abi, config: Any) -> None:
         return bool(config.flags & abi.constant(f"XEN_DOMCTL_CDF_{name}"))
 
     grants = "XEN_DOMCTL_GRANT_version_mask"
+    has_limits = rank(abi.release) < rank("4.18")
     refused = (
+        has_limits and config.max_grant_frames > MOST_GRANT_FRAMES,
+        has_limits and config.max_maptrack_frames > MOST_MAPTRACK_FRAMES,
+        "vmtrace_size" in abi.layout("xen_domctl_createdomain").by_name and config.vmtrace_size,
         config.flags >= 2 * abi.constant("XEN_DOMCTL_CDF_MAX"),
         grants in abi.constants and config.grant_opts & ~abi.constant(grants),
         grants in abi.constants and not config.grant_opts,
