@@ -96,6 +96,21 @@ def test_a_domain_that_may_only_be_refused() -> None:
     assert cell.reason == "only the control domain may"
 
 
+def test_what_xen_has_not_is_refused_to_everybody(table: Coverage) -> None:
+    cell = row(table, "FLASK_GETENFORCE").cells[PVH]
+    assert cell.negative and cell.reason == "ENOSYS: Xen has no flask"
+    assert row(table, "XENPF_getidletime").cells[PV].reason == "ENOSYS: Xen has no dom0freq"
+    assert not row(table, "EVTCHNOP_send").cells[PV].reason
+
+
+def test_a_domain_that_has_power_over_none() -> None:
+    table = coverage.coverage([ports.load("model-x86_64")], outcomes.last)
+    cells = row(table, "XEN_DMOP_nr_vcpus").cells
+    reason = "EPERM: domid is the caller; EPERM: domid is foreign"
+    assert cells["model-x86_64", "pvh64-domU"].reason == reason
+    assert not cells["model-x86_64", "pvh64-dom0"].reason
+
+
 def test_counts(table: Coverage) -> None:
     counts = table.counts(PV)
     cells = [row.cells[PV] for row in table.rows]

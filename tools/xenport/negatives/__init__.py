@@ -10,7 +10,7 @@ xenport.negatives.source(plan)    # C for the test kernel
 """
 
 from xenport.negatives.cases import Case, Refused, Situation
-from xenport.negatives.planning import Plan, plan
+from xenport.negatives.planning import Plan, plan, why_always
 from xenport.negatives.source import source
 
-__all__ = ["Case", "Plan", "Refused", "Situation", "plan", "source"]
+__all__ = ["Case", "Plan", "Refused", "Situation", "plan", "source", "why_always"]

@@ -43,6 +43,40 @@ class Plan:
         return "; ".join(dict.fromkeys(reasons)) or "no error is declared"
 
 
+def why_always(
+    abi: Abi, thing: Hypercall | Command, situation: Situation, provided: Container[str]
+) -> str:
+    """Why ``thing`` is refused whatever its argument where the words ``provided`` hold, with the
+    errno: a condition about the caller and Xen alone, or the call is about a domain that may
+    neither be the caller nor one that it does not control. Empty if neither is declared."""
+    world = World(abi, situation)
+    domains: dict[str, dict[str, str]] = {}  # by target and state of the domain
+    for error in thing.errors:
+        when = _when(error) if situation.guest in error.callers else None
+        if when is None:
+            continue
+        text = f"{error.errno}: {_words(error)}"
+        match [one for one in when.items() if not _is_given(world, *one, provided)]:
+            case []:
+                return text
+            case [(target, {"state": "caller" | "foreign" as state})] if error.errno == "EPERM":
+                # (ESRCH says that a domain has another name for itself.)
+                domains.setdefault(target, {})[state] = text
+    for refused in domains.values():
+        if len(refused) == 2 and not situation.is_control:
+            return "; ".join(refused.values())
+    return ""
+
+
+def _is_given(world: World, target: str, condition: Any, provided: Container[str]) -> bool:
+    match target, list(condition.items()) if isinstance(condition, Mapping) else []:
+        case "caller", [(kind, str(state))]:
+            return world.caller(kind, state) is True
+        case "xen", [("not_state", str(state))]:
+            return f"no-{state}" in provided
+    return False
+
+
 def plan(abi: Abi) -> Plan:
     """All errors of ``abi``, for every kind of guest as control domain and as any other."""
     situations = tuple(

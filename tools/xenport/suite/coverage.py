@@ -198,10 +198,11 @@ class _Column:
             return Cell(is_callable=False, reason=f"not in the ABI of {abi}")
         is_callable = self._guest.kind in thing.callers
         calls = self._calls.get(command, {})
+        positive = tuple(sorted(test for test, results in calls.items() if "" in results))
         return Cell(
             is_callable,
-            self._reason(thing, is_callable, bool(calls)),
-            tuple(sorted(test for test, results in calls.items() if "" in results)),
+            self._reason(thing, is_callable, bool(calls), bool(positive)),
+            positive,
             {
                 test: tuple(sorted(results - {""}))
                 for test, results in sorted(calls.items())
@@ -213,17 +214,22 @@ class _Column:
             else "",
         )
 
-    def _unrefused(self, command: str) -> str:
-        situation = negatives.Situation(self._guest.kind, self._guest.is_control)
-        return _plan(self._abi).why_none(command, situation, self._guest.provides)
+    @property
+    def _situation(self) -> negatives.Situation:
+        return negatives.Situation(self._guest.kind, self._guest.is_control)
 
-    def _reason(self, thing: Any, is_callable: bool, is_called: bool) -> str:
+    def _unrefused(self, command: str) -> str:
+        return _plan(self._abi).why_none(command, self._situation, self._guest.provides)
+
+    def _reason(self, thing: Any, is_callable: bool, is_called: bool, succeeds: bool) -> str:
         if not is_callable:
             return f"not callable by {self._guest.kind} guests"
         if is_called:
             if thing.privilege == "control" and not self._guest.is_control:
                 return "only the control domain may"
-            return ""
+            if succeeds:
+                return ""
+            return negatives.why_always(self._abi, thing, self._situation, self._guest.provides)
         if self._recording is None:
             return f"the model does not run {self._guest.architecture}"
         if self._patterns:
