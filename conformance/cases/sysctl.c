@@ -101,7 +101,10 @@ TEST(sysctl_getdomaininfolist, CONTROL, "dom0 lists the domains, and domctl says
 
 /* ---- Xen's console ---- */
 
-static char console_text[512];
+#define ROOM 512
+#define BEHIND 0x7f
+
+static char console_text[ROOM + 1];        /* a byte more than Xen is told of */
 
 /* Reads on from index, or from the start; the bytes read. */
 static uint32_t read_console(bool on, uint32_t index, bool clear)
@@ -110,10 +113,12 @@ static uint32_t read_console(bool on, uint32_t index, bool clear)
     request.u.readconsole.incremental = on;
     request.u.readconsole.index = index;
     request.u.readconsole.clear = clear;
-    request.u.readconsole.count = sizeof(console_text);
+    request.u.readconsole.count = ROOM;
+    console_text[ROOM] = BEHIND;
     handle_set(request.u.readconsole.buffer, console_text);
     CHECK_EQ(sysctl(XEN_SYSCTL_readconsole), 0);
-    CHECK(request.u.readconsole.count <= sizeof(console_text));
+    CHECK(request.u.readconsole.count <= ROOM);
+    CHECK_EQ(console_text[ROOM], BEHIND);
     return request.u.readconsole.count;
 }
 
@@ -149,7 +154,7 @@ TEST(sysctl_readconsole, CONTROL, "dom0 reads what Xen printed, in pieces", .nee
 
     CHECK(first > 0);
     memcpy(again, console_text, sizeof(again));
-    CHECK_EQ(read_console(false, 0, false), first);
+    CHECK_EQ(read_console(false, index, false), first);    /* from the start, whatever the index is */
     CHECK_EQ(request.u.readconsole.index, index);
     CHECK_EQ(memcmp(again, console_text, first), 0);
     for (;;) {
@@ -184,7 +189,7 @@ TEST(sysctl_debug_keys, CONTROL, "a debug key makes Xen print, and the ring can 
     console_end(true);
     CHECK_EQ(read_console(false, 0, false), 0);
     CHECK_EQ(press("", 0), 0);
-    CHECK_EQ(press("\x01", 1), 0);
+    CHECK_EQ(press("\x01h", 1), 0);
     CHECK_EQ(read_console(false, 0, false), 0);
     CHECK_EQ(press("h", 1), 0);
     CHECK(WAIT_UNTIL(read_console(false, 0, false) > 0, MILLISECONDS(200)));

@@ -102,20 +102,21 @@ static long trace_size(uint32_t pages)
     return trace_op(XEN_SYSCTL_TBUFOP_set_size);
 }
 
-static long trace_processors(const void *map)
+static long trace_processors(const void *map, uint32_t bits)
 {
     sysctl_prepare();
     handle_set(request.u.tbuf_op.cpu_mask.bitmap, map);
-    request.u.tbuf_op.cpu_mask.nr_bits = 8;
+    request.u.tbuf_op.cpu_mask.nr_bits = bits;
     return trace_op(XEN_SYSCTL_TBUFOP_set_cpu_mask);
 }
 
 /*
  * Background: Xen notes what happens in buffers that tools map. They are made once and stay.
  * Provoked by: the state; other events; processors; tracing on without buffers; buffers of no pages, of
- * one, again, and of two; tracing off, on and off; a map at no address; a command that does not exist.
+ * one, again, and of two; tracing off, on and off; a map at no address, and one without bits there; a command
+ * that does not exist.
  * Expected: no buffers; the events; 0; -EINVAL; -EINVAL, buffers at a frame, -EBUSY, -EINVAL; 0 each
- * time; -EFAULT; -EINVAL. No events are traced at the end.
+ * time; -EFAULT, 0; -EINVAL. No events are traced at the end.
  * Source: sysctl.h (XEN_SYSCTL_tbuf_op); common/trace.c, tb_control().
  */
 TEST(sysctl_tbuf, CONTROL, "dom0 makes trace buffers and switches tracing", .needs = "dom0")
@@ -129,8 +130,10 @@ TEST(sysctl_tbuf, CONTROL, "dom0 makes trace buffers and switches tracing", .nee
     CHECK_EQ(trace_plain(XEN_SYSCTL_TBUFOP_get_info), 0);
     CHECK_EQ(request.u.tbuf_op.evt_mask, 0x10000);
     CHECK_EQ(trace_events(0), 0);
-    CHECK_EQ(trace_processors(&all), 0);
-    CHECK_ERRNO(trace_processors(nowhere()), EFAULT);
+    CHECK_EQ(trace_processors(&all, 8), 0);
+    CHECK_ERRNO(trace_processors(nowhere(), 8), EFAULT);
+    CHECK_EQ(trace_processors(nowhere(), 0), 0);
+    CHECK_EQ(trace_processors(&all, 8), 0);
     CHECK_ERRNO(trace_size(0), EINVAL);
     CHECK_EQ(trace_size(1), 0);
     CHECK_EQ(trace_plain(XEN_SYSCTL_TBUFOP_get_info), 0);

@@ -21,10 +21,13 @@
 /* An address that no page table is for. Not NULL, which asks set_trap_table for something else. */
 #define NOWHERE 0x0000700000000000ul
 
+static long sent;                  /* the result of the latest NMI that did not arrive */
+
 static void send_nmi(void *unused)
 {
     (void)unused;
-    hypercall_vcpu_op(VCPUOP_send_nmi, 0, NULL);
+    sent = 1;
+    sent = hypercall_vcpu_op(VCPUOP_send_nmi, 0, NULL);
     hypercall_sched_op(SCHEDOP_yield, NULL);
 }
 
@@ -158,6 +161,7 @@ TEST(pv_nmi_op, ENTER, "the callback for NMIs is set by nmi_op too", .needs = "p
 {
     CHECK_EQ(nmi_op(XENNMI_unregister_callback, 0), 0);
     CHECK(!nmi_arrives());
+    CHECK_EQ(sent, 0);
     CHECK_EQ(nmi_op(XENNMI_register_callback, (unsigned long)exception_entries[2]), 0);
     CHECK(nmi_arrives());
     CHECK_ERRNO(nmi_op(XENNMI_register_callback, NOT_CANONICAL), EINVAL);
