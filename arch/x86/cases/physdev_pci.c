@@ -43,7 +43,7 @@ TEST(pv_pci_devices, DEVICES, "dom0 tells Xen of a PCI device, and that it is go
 {
     struct physdev_pci_device device = BRIDGE;
     struct physdev_manage_pci old = {.bus = 0};
-    struct physdev_manage_pci_ext extended = {.bus = 0};
+    struct physdev_manage_pci_ext extended = {.bus = 0, .is_extfn = 1};
 
     CHECK_EQ(add(), 0);
     CHECK(is_known(device));
