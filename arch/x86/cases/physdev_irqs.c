@@ -19,6 +19,8 @@ static long map_gsi(domid_t domain, int type, int gsi)
     struct physdev_map_pirq map = {.domid = domain, .type = type, .index = gsi, .pirq = -1};
     long rc = physdev_op(PHYSDEVOP_map_pirq, &map);
 
+    CHECK_EQ(map.index, gsi);
+    CHECK_EQ(map.entry_nr, 0);
     pirq = map.pirq;
     return rc;
 }

@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from xenport.errors import InputError
 from xenport.kernel import Test, build
 from xenport.kernel.cache import Fingerprint, publish_file
 from xenport.port import Limits
-from xenport.port.description import Environment, Port
+from xenport.port.description import Environment, Modelled, Port
 from xenport.port.hosted import HostedDriver
 from xenport.port.model import ModelDriver, record_path
 from xenport.suite import ktap, plan
@@ -43,6 +43,7 @@ class Guest:
     provides: tuple[str, ...]
     peer: int | None
     kernel_args: tuple[str, ...] = ()
+    model: Modelled = field(default_factory=Modelled)
 
     @property
     def is_control(self) -> bool:
@@ -51,8 +52,10 @@ class Guest:
 
     @classmethod
     def of(cls, port: Port, environment: Environment) -> "Guest":
-        """The guest of an environment of ``port``."""
+        """The guest of an environment of ``port``. If it is of another architecture than Xen, it is
+        taken for one of its own architecture's Xen."""
         arch = port.guest_arch(environment)
+        is_own = arch.name == port.architecture
         provides = tuple(sorted({*environment.provides, plan.SLOW}))
         return cls(
             arch.name,
@@ -61,6 +64,7 @@ class Guest:
             provides,
             environment.peer,
             tuple(environment.kernel_args),
+            environment.model if is_own else Modelled(),
         )
 
 
@@ -117,6 +121,7 @@ def _record(arch: Architecture, guest: Guest, kernel: Any) -> dict[str, Any]:
         provides=list(guest.provides),
         peer=guest.peer,
         kernel_args=list(guest.kernel_args),
+        model=guest.model,
     )
     port = Port(
         name=_NAME,
