@@ -13,9 +13,11 @@ def test_every_need_must_be_provided() -> None:
         make_test(3, "seen", needs="observed-end"),
         make_test(4, "not hvm", needs="!hvm"),
         make_test(5, "not pv", needs="dom0 !pv"),
+        make_test(6, "not both", needs="hvm|!dom0"),
+        make_test(7, "one of them", needs="pv|!dom0"),
     ]
     names = [test.name for test in plan.applicable(tests, ["pv", "dom0"])]
-    assert names == ["any", "pv", "either", "not hvm"]
+    assert names == ["any", "pv", "either", "not hvm", "one of them"]
 
 
 def test_tests_by_name() -> None:

@@ -62,7 +62,9 @@ def check(path: Path, callers: dict[str, set[tuple[int | None, str]]]) -> dict[s
 
 
 def test_arm64(tmp_path: Path) -> None:
-    path = recorded(tmp_path, "xen-4.17-arm64", f"({CHOSEN}) and not (gicv2 or domU32 or 1vcpu)")
+    path = recorded(
+        tmp_path, "xen-4.17-arm64", f"({CHOSEN}) and not (gicv2 or domU32 or 1vcpu or 2cpu)"
+    )
     boots = check(path, {"dom0": {(0, "arm")}, "domU": {(0, "arm"), (1, "arm")}})
     abi = xenport.abi.load("arm64", "4.17")
     found = 0

@@ -36,7 +36,7 @@ class Lines:
 
 def clean(line: bytes) -> str:
     """``line`` as text: nothing but printable characters and tabs, not too many."""
-    text = line.decode("utf-8", errors="replace")
+    text = line.rstrip(b"\r").decode("utf-8", errors="replace")
     if not text.isprintable():
         text = _ESCAPE.sub("", text)
         text = "".join(char for char in text if char.isprintable() or char == "\t")

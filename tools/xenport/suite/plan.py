@@ -26,9 +26,10 @@ def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
 
 
 def _is_met(need: str, provided: set[str]) -> bool:
-    if need.startswith("!"):
-        return need[1:] not in provided
-    return bool(provided.intersection(need.split("|")))
+    return any(
+        word[1:] not in provided if word.startswith("!") else word in provided
+        for word in need.split("|")
+    )
 
 
 def named(tests: Iterable[Test], patterns: Sequence[str]) -> list[Test]:

@@ -94,11 +94,11 @@ class EnvironmentNode(pytest.Collector):
         if self.kernel is None:
             return
         words = environment.words
-        quick = plan.applicable(self.kernel.tests, words)
+        quick = {test.name for test in plan.applicable(self.kernel.tests, words)}
         tests = plan.applicable(self.kernel.tests, [*words, plan.SLOW])
         tests = plan.named(tests, environment.tests)
         for test in plan.in_ladder_order(tests, [rung.name for rung in ladder.rungs()]):
-            slow = test not in quick
+            slow = test.name not in quick
             yield ConformanceItem.from_parent(self, name=test.name, test=test, slow=slow)
 
     @property
