@@ -23,7 +23,7 @@
  * Expected: 0, and both events arrive. A vector cannot be given back, so that the guest ends here.
  * Source: hvm/hvm_op.h (HVMOP_set_evtchn_upcall_vector); arch/x86/hvm/irq.c, hvm_assert_evtchn_irq().
  */
-TEST(hvm_upcall_vector, EVENTS, "events arrive at the vector of a vcpu's local APIC", .needs = "hvm",
+TEST(hvm_upcall_vector, EVENTS, "events arrive at the vector of a vcpu's local APIC", .needs = "hvm slow|domu",
      .ends = "poweroff")
 {
     struct xen_hvm_evtchn_upcall_vector upcall = {.vcpu = 0, .vector = EVENT_VECTOR};
