@@ -95,7 +95,7 @@ def spawn(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=pass_fds,
-        env={**os.environ, **(environment or {})},
+        env=with_own_environment(environment or {}),
         start_new_session=True,
         preexec_fn=lambda: _die_with(parent),
         bufsize=0,
@@ -111,6 +111,17 @@ def spawn(
     process.stderr.close()
     process.returncode = 0  # it is the child's to reap, not subprocess's
     return child
+
+
+def with_own_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of this process and ``more``, for a child.
+
+    Boots have threads of their own, and while one looks at the variables pytest's thread takes its
+    own away.
+    """
+    while True:
+        with contextlib.suppress(KeyError):
+            return {**os.environ, **more}
 
 
 def fork(name: str, work: Callable[[], int], descriptors: Mapping[int, int]) -> Child:

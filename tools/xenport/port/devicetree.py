@@ -17,6 +17,7 @@ import fdt
 from xenport import content
 from xenport.architecture import DeviceTree, ImageFormat, Machine
 from xenport.errors import InputError
+from xenport.port.child import with_own_environment
 from xenport.port.description import Domain
 from xenport.port.emulator import Emulator
 from xenport.port.files import Files
@@ -157,7 +158,7 @@ def _dump(machine: Machine, emulator: Emulator, folder: Path, name: str) -> None
         subprocess.run(
             command,
             cwd=folder,
-            env={**os.environ, **emulator.environment},
+            env=with_own_environment(emulator.environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE,
