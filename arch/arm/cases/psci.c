@@ -7,7 +7,7 @@
  *     version; features, invalid ones    psci_version; psci_features, psci_unknown_function
  *     affinity info, levels 0 to 3       psci_affinity_info, psci_affinity_of_second; levels above 0 are on
  *                                        because vcpu 0 is
- *     affinity info of a vcpu asleep     not here: nothing would wake a second vcpu that waits
+ *     affinity info of a vcpu asleep     not here
  *     CPU hotplug, context ids           psci_cpu_on, psci_cpu_on_again, psci_cpu_off
  *     already on, invalid CPU            psci_cpu_on_refused, psci_affinity_of_second
  *     invalid entry point                psci_cpu_on_odd_address; Xen takes all others
