@@ -85,4 +85,12 @@ static inline domid_t own_domain(void)
     return domain;
 }
 
+/* Ends a function that returns what is wrong, or NULL, with the text of what does not hold: for a state that the test
+ * has to leave before it may fail. */
+#define HOLDS(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return #condition;                                                                     \
+    } while (0)
+
 #endif

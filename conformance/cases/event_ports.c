@@ -558,13 +558,6 @@ TEST(evtchn_fifo_commands_without_fifo, EVENTS, "FIFO commands without FIFO: EOP
     CHECK_ERRNO(set_priority(NO_PORT, EVTCHN_FIFO_PRIORITY_MAX), EINVAL);
 }
 
-/* Ends fifo_problem() with the text of what did not hold. */
-#define HOLDS(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return #condition;                                                                     \
-    } while (0)
-
 /* What is wrong with the FIFO interface, or NULL. Upcalls are disabled, and a reset comes after. */
 static const char *fifo_problem(void)
 {

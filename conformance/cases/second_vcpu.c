@@ -527,12 +527,6 @@ static long init_control(unsigned int vcpu)
 }
 
 /* What of the queues does not hold, or NULL. Upcalls are off on both vcpus, and a reset comes after. */
-#define HOLDS(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return #condition;                                                                     \
-    } while (0)
-
 static const char *fifo_problem(void)
 {
     const volatile struct evtchn_fifo_control_block *mine = (void *)control_pages[0];

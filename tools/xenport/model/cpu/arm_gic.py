@@ -65,6 +65,9 @@ class Gic(ABC):
     control_enable: ClassVar[int]
     control_writable: ClassVar[int]
 
+    #: Private interrupts that are in group 1, the one that is forwarded, before the guest says so.
+    first_groups: ClassVar[int] = 0
+
     def __init__(
         self,
         number: int,
@@ -82,7 +85,7 @@ class Gic(ABC):
         self.readers: Mapping[Encoding, Callable[[], int]] = {}
         self.writers: Mapping[Encoding, Callable[[int], None]] = {}
         self._levels = levels
-        self._group1 = 0
+        self._group1 = self.first_groups
         self._enabled = 0
         self._active = 0
         self._priorities = bytearray(PRIVATE_INTERRUPTS)

@@ -5,9 +5,9 @@ Xen shows it without security extensions: there are no groups. Source: Arm IHI 0
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from xenport.model.cpu.arm_gic import PRIVATE_INTERRUPTS, Distributor, Gic, Read, Write
+from xenport.model.cpu.arm_gic import PRIVATE_INTERRUPTS, Gic, Read, Write
 
 # Distributor. The registers of private interrupts are each vcpu's own.
 _GICD_CTLR = 0x000
@@ -36,18 +36,7 @@ class GicV2(Gic):
 
     control_enable = _CTLR_ENABLE
     control_writable = _CTLR_ENABLE
-
-    def __init__(
-        self,
-        number: int,
-        count: int,
-        levels: Callable[[], int],
-        distributor: Distributor | None = None,
-    ) -> None:
-        super().__init__(number, count, levels, distributor)
-        self._group1 = (1 << PRIVATE_INTERRUPTS) - 1
-        self._target = 1 << number
-        self._type = count - 1 << 5
+    first_groups = (1 << PRIVATE_INTERRUPTS) - 1
 
     def in_memory(self) -> Sequence[tuple[Read, Write]]:
         return (
@@ -60,10 +49,10 @@ class GicV2(Gic):
         if _GICD_PRIVATE <= offset < _GICD_PRIVATE_END:
             return self.read_private(offset, size)
         if 0 <= offset - _GICD_ITARGETSR < PRIVATE_INTERRUPTS:
-            return int.from_bytes(bytes([self._target] * size), "little")
+            return int.from_bytes(bytes([1 << self.number] * size), "little")
         return {
             _GICD_CTLR: self.distributor.control,
-            _GICD_TYPER: self._type,
+            _GICD_TYPER: self.count - 1 << 5,
             _PIDR2: _PIDR2_GICV2,
         }.get(offset, 0)
 
