@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,8 +123,7 @@ class ProcessBoot:
         self._trouble = ""  # what is wrong with the control channel
         self._closing: float | None = None  # when the process is to be gone
         self._loop = asyncio.new_event_loop()
-        self._items: deque[_Item] = deque()
-        self._arrival: asyncio.Future[None] | None = None  # of an item, while one is awaited
+        self._items: asyncio.Queue[_Item] = asyncio.Queue()
         self._loop.add_reader(child.stdout, self._on_stdout)
         self._loop.add_reader(child.stderr, self._on_stderr)
         self._loop.add_reader(child.pidfd, self._on_exit)
@@ -158,7 +156,7 @@ class ProcessBoot:
     def stop(self) -> None:
         """Make `events` end soon, from any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended
-            self._loop.call_soon_threadsafe(self._put, _Stop())
+            self._loop.call_soon_threadsafe(self._items.put_nowait, _Stop())
 
     def close(self) -> None:
         """End the process, whatever it is doing, and let go of everything."""
@@ -199,7 +197,7 @@ class ProcessBoot:
     def _on_stdout(self) -> None:
         data = self._read(self._child.stdout)
         if data is not None:
-            self._put(_Output(data))
+            self._items.put_nowait(_Output(data))
 
     def _on_stderr(self) -> None:
         data = self._read(self._child.stderr)
@@ -208,7 +206,7 @@ class ProcessBoot:
 
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._child.pidfd)
-        self._put(_Exit())
+        self._items.put_nowait(_Exit())
 
     def _read(self, fd: int) -> bytes | None:
         """What can be read now: empty at the end, ``None`` if there is nothing yet."""
@@ -222,11 +220,11 @@ class ProcessBoot:
 
     async def _listen(self) -> None:
         try:
-            await self._control.listen(self._put)
+            await self._control.listen(self._items.put_nowait)
         except ControlError as error:
-            self._put(error)
+            self._items.put_nowait(error)
         except Exception as error:  # the library's own, when it is stopped half-way
-            self._put(ControlError(f"the control channel failed: {error!r}"))
+            self._items.put_nowait(ControlError(f"the control channel failed: {error!r}"))
 
     # What becomes of the items.
 
@@ -235,29 +233,14 @@ class ProcessBoot:
         now = time.monotonic()
         if now >= self._begun + self._limits.total:
             return None
-        if not self._items:
-            # However late we are asked: what is there already was in time.
-            self._await_item(max(self._limit()[0] - now, _GLANCE))
-        return self._items.popleft() if self._items else None
-
-    def _await_item(self, seconds: float) -> None:
-        """Let the loop run until there is an item, at most so long. It happens for each line, so it
-        makes neither tasks nor coroutines."""
-        self._arrival = self._loop.create_future()
-        late = self._loop.call_later(seconds, self._arrived)
+        if not self._items.empty():
+            return self._items.get_nowait()
+        # However late we are asked: what is there already was in time.
+        left = max(self._limit()[0] - now, _GLANCE)
         try:
-            self._loop.run_until_complete(self._arrival)
-        finally:
-            late.cancel()
-            self._arrival = None
-
-    def _put(self, item: _Item) -> None:
-        self._items.append(item)
-        self._arrived()
-
-    def _arrived(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+            return self._loop.run_until_complete(asyncio.wait_for(self._items.get(), left))
+        except TimeoutError:
+            return None
 
     def _limit(self) -> tuple[float, EndKind, str]:
         """The nearest limit: when, and the end that it makes."""
@@ -322,8 +305,8 @@ class ProcessBoot:
     def _exit(self) -> Iterator[Event]:
         """The process is gone: take what it left behind, then tell why it ended."""
         self._run(self._listener_done())
-        while self._ended is None and self._items:
-            yield from self._take(self._items.popleft())
+        while self._ended is None and not self._items.empty():
+            yield from self._take(self._items.get_nowait())
         while self._ended is None and (data := self._read(self._child.stdout)):
             yield from self._output(data)
         if self._ended is None:
