@@ -124,7 +124,7 @@ void child_create_with_memory(domid_t child)
 
 long child_set_registers(domid_t child, uint32_t vcpu, bool online)
 {
-    static struct vcpu_guest_context context;
+    static struct ARCH_CHILD(vcpu_guest_context) context;
 
     memset(&context, 0, sizeof(context));
     arch_child_context(&context);

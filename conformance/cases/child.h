@@ -21,6 +21,11 @@
 #define CHILD_PAGES 16
 #define CHILD_FRAME ARCH_CHILD_FRAME    /* the first of the guest frames that have the pages */
 
+/* The tag of a structure in the layout that children have, which may be wider than this kernel's. */
+#ifndef ARCH_CHILD
+#define ARCH_CHILD(tag) tag
+#endif
+
 /* A request to domctl, all zero but for its head; good until the next one. */
 struct xen_domctl *domctl_request(uint32_t command, domid_t domain);
 
@@ -68,7 +73,7 @@ void arch_child_config(struct xen_domctl_createdomain *config); */
 long arch_child_prepare(domid_t child); */
 
 /* Registers that Xen takes for a vcpu of such a domain, all else being zero.
-void arch_child_context(struct vcpu_guest_context *context); */
+void arch_child_context(struct ARCH_CHILD(vcpu_guest_context) *context); */
 
 /* A frame of the child's, mapped over a page of the kernel until the unmapping; 0 or an error number.
 long arch_child_map(domid_t child, xen_pfn_t frame, void **page);

@@ -54,7 +54,7 @@ TEST(domctl_iomem_permission_refused, CONTROL, "not all memory of devices can be
     child_create(CHILD);
     CHECK_ERRNO(hypercall_domctl(frames_request(0, 0)), EPERM);
     CHECK_ERRNO(hypercall_domctl(frames_request(1, 0)), EINVAL);
-    CHECK_ERRNO(hypercall_domctl(frames_request((unsigned long)-4, 8)), EINVAL);
+    CHECK_ERRNO(hypercall_domctl(frames_request((uint64_t)-4, 8)), EINVAL);
     child_destroy(CHILD);
 }
 

@@ -94,7 +94,8 @@ TEST(memory_unmap_of_child, CONTROL, "the control domain unmaps a frame of anoth
  * Background: Of two domains that are built at a time each may claim its memory beforehand.
  * Provoked by: a claim, which is seen in the state, another one, and its end; less than the domain has;
  * more than it may have; an argument of another command; more than the machine has.
- * Expected: 0, what is yet to come, -EINVAL, 0; -EINVAL; -EINVAL; -EINVAL; -ENOMEM.
+ * Expected: 0, what is yet to come, -EINVAL, 0; -EINVAL; -EINVAL; -EINVAL; -ENOMEM. Where Xen translates structures
+ * it forgot the command: -ENOSYS.
  * Source: memory.h (XENMEM_claim_pages); common/page_alloc.c, domain_set_outstanding_pages().
  */
 TEST(memory_claim_pages, CONTROL, "memory is claimed for a domain before it is there", .needs = "dom0")
@@ -103,6 +104,12 @@ TEST(memory_claim_pages, CONTROL, "memory is claimed for a domain before it is t
     struct xen_domctl *request;
 
     child_create_with_memory(CHILD);
+    if (ARCH_COMPAT) {
+        CHECK_ERRNO(hypercall_memory_op(XENMEM_claim_pages, &claim), ENOSYS);
+        CHECK_EQ(domain_info(CHILD)->outstanding_pages, 0);
+        child_destroy(CHILD);
+        return;
+    }
     CHECK_EQ(hypercall_memory_op(XENMEM_claim_pages, &claim), 0);
     CHECK_EQ(domain_info(CHILD)->outstanding_pages, 2);
     CHECK_ERRNO(hypercall_memory_op(XENMEM_claim_pages, &claim), EINVAL);

@@ -85,7 +85,7 @@ TEST(domctl_getvcpuinfo, CONTROL, "the control domain sees what a vcpu does", .n
 TEST(domctl_setvcpucontext, CONTROL, "a vcpu that is given registers is up, if they say so",
      .needs = "dom0")
 {
-    static struct vcpu_guest_context context;
+    static struct ARCH_CHILD(vcpu_guest_context) context;
     struct xen_domctl *request;
 
     child_create_with_memory(CHILD);

@@ -116,6 +116,7 @@ class Architecture(Strict):
     doc: str
     releases: list[str]
     guests: list[str]  # kinds of caller
+    foreign: dict[str, list[str]] = {}  # structures that tools here have in another's layout
     model_guests: list[str] = []  # more of them, that no Xen runs yet but the model does
     header: str  # the header of the architecture that xen.h includes
     target: str  # zig cc -target

@@ -463,7 +463,7 @@ TEST(dmop_modified_memory, CONTROL, "a device model tells which pages it wrote",
     child_destroy(CHILD);
 }
 
-static long relocate(xen_pfn_t from, xen_pfn_t to, uint32_t pages)
+static long relocate(uint64_t from, uint64_t to, uint32_t pages)
 {
     dm_request(XEN_DMOP_relocate_memory);
     request.u.relocate_memory.src_gfn = from;

@@ -101,7 +101,7 @@ static long record(uint16_t type, uint32_t instance, void *buffer, uint64_t size
 TEST(domctl_hvmcontext_partial, CONTROL, "the registers of an HVM domain's vcpu can be asked for",
      .needs = "pv|hvm dom0")
 {
-    static struct vcpu_guest_context context;
+    static struct ARCH_CHILD(vcpu_guest_context) context;
     static struct hvm_hw_cpu cpu;
     struct xen_domctl *request;
 
@@ -459,7 +459,7 @@ static long set_time_offset(long seconds)
 TEST(domctl_settimeoffset_seen, CONTROL, "a domain sees its wall clock set apart from the machine's",
      .needs = "pv|hvm dom0")
 {
-    const volatile struct shared_info *shared;
+    const volatile struct ARCH_CHILD(shared_info) *shared;
     uint32_t own = boot_info.shared_info->wc_sec;
 
     child_create_with_memory(CHILD);

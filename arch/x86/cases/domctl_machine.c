@@ -111,8 +111,8 @@ TEST(domctl_memory_mapping, CONTROL, "memory of a device is mapped for a domain"
 {
     child_create_with_memory(CHILD);
     CHECK_ERRNO(map_frames(true), EPERM);
-    CHECK_ERRNO(map_frames_at(~0ul - 1, true), EPERM);
-    CHECK_ERRNO(map_frames_at(~0ul, true), EINVAL);
+    CHECK_ERRNO(map_frames_at(~0ull - 1, true), EPERM);
+    CHECK_ERRNO(map_frames_at(~0ull, true), EINVAL);
     CHECK_EQ(frames(2, true), 0);
     CHECK_EQ(map_frames(true), 0);
     CHECK_EQ(map_frames(false), 0);

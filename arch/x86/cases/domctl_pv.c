@@ -67,7 +67,7 @@ static uint32_t page_type(xen_pfn_t frame)
     return (uint32_t)frames[0];
 }
 
-static struct vcpu_guest_context context;
+static struct ARCH_CHILD(vcpu_guest_context) context;
 
 static long set_pv_registers(xen_pfn_t root)
 {
@@ -77,7 +77,7 @@ static long set_pv_registers(xen_pfn_t root)
     context.flags = VGCF_in_kernel;
     context.user_regs.rip = 0x1234;
     context.user_regs.rflags = 0x202;
-    context.ctrlreg[3] = xen_pfn_to_cr3(root);
+    context.ctrlreg[3] = (uint64_t)root * PAGE_BYTES;
     handle_set(request->u.vcpucontext.ctxt, &context);
     return hypercall_domctl(request);
 }
@@ -111,7 +111,7 @@ TEST(domctl_pv_registers, CONTROL, "a PV domain's vcpu starts with page tables o
     handle_set(request->u.vcpucontext.ctxt, &context);
     CHECK_EQ(hypercall_domctl(request), 0);
     CHECK_EQ(context.user_regs.rip, 0x1234);
-    CHECK_EQ(context.ctrlreg[3], xen_pfn_to_cr3(root));
+    CHECK_EQ(context.ctrlreg[3], (uint64_t)root * PAGE_BYTES);
     CHECK_EQ(context.flags & (VGCF_in_kernel | VGCF_online), VGCF_in_kernel);
     CHECK_ERRNO(set_pv_registers(child_pv_frames[1]), EOPNOTSUPP);
 
@@ -184,6 +184,10 @@ TEST(domctl_tscinfo, CONTROL, "how a domain's time stamp counter goes can be cho
     CHECK_ERRNO(domctl(XEN_DOMCTL_settscinfo, own_domain()), EINVAL);
 }
 
+/* Selectors for user mode, in the domain's own descriptor table. */
+#define CODE 0x13
+#define CODE32 0x1b
+
 #define CALLBACKS offsetof(struct xen_domctl_ext_vcpucontext, vmce)
 #define MCG_COUNT 0xff             /* the number of banks, of a vcpu's machine-check capabilities */
 
@@ -218,9 +222,9 @@ TEST(domctl_ext_vcpucontext, CONTROL, "the callbacks of a PV domain's vcpu are s
     request = domctl_request(XEN_DOMCTL_set_ext_vcpucontext, CHILD);
     context = &request->u.ext_vcpucontext;
     context->size = sizeof(*context);
-    context->syscall32_callback_cs = FLAT_USER_CS32;
+    context->syscall32_callback_cs = CODE32;
     context->syscall32_callback_eip = 0x7000;
-    context->sysenter_callback_cs = FLAT_USER_CS & ~3;
+    context->sysenter_callback_cs = CODE & ~3;
     context->sysenter_callback_eip = 0x8000;
     context->sysenter_disables_events = 1;
     context->mcg_cap = capabilities;
@@ -229,10 +233,10 @@ TEST(domctl_ext_vcpucontext, CONTROL, "the callbacks of a PV domain's vcpu are s
     context->vmce.mcg_ext_ctl = 1;
     CHECK_EQ(domctl_unanswered(request), 0);
     context = ext_context(0);
-    CHECK_EQ(context->syscall32_callback_cs, FLAT_USER_CS32);
+    CHECK_EQ(context->syscall32_callback_cs, CODE32);
     CHECK_EQ(context->syscall32_callback_eip, 0x7000);
     CHECK_EQ(context->syscall32_disables_events, 0);
-    CHECK_EQ(context->sysenter_callback_cs, FLAT_USER_CS);
+    CHECK_EQ(context->sysenter_callback_cs, CODE);
     CHECK_EQ(context->sysenter_callback_eip, 0x8000);
     CHECK_EQ(context->sysenter_disables_events, 1);
     CHECK_EQ(context->mcg_cap, capabilities);
@@ -242,10 +246,10 @@ TEST(domctl_ext_vcpucontext, CONTROL, "the callbacks of a PV domain's vcpu are s
 
     request = domctl_request(XEN_DOMCTL_set_ext_vcpucontext, CHILD);
     request->u.ext_vcpucontext.size = CALLBACKS + sizeof(uint64_t) - 1;
-    request->u.ext_vcpucontext.sysenter_callback_cs = FLAT_USER_CS32;
-    request->u.ext_vcpucontext.mcg_cap = ~0ul;
+    request->u.ext_vcpucontext.sysenter_callback_cs = CODE32;
+    request->u.ext_vcpucontext.mcg_cap = ~0ull;
     CHECK_EQ(domctl_unanswered(request), 0);
-    CHECK_EQ(ext_context(0)->sysenter_callback_cs, FLAT_USER_CS32);
+    CHECK_EQ(ext_context(0)->sysenter_callback_cs, CODE32);
     CHECK_EQ(ext_context(0)->mcg_cap, capabilities);
     CHECK_EQ(ext_context(CHILD_VCPUS - 1)->vmce.mci_ctl2_bank0, 0);
 
@@ -258,7 +262,7 @@ TEST(domctl_ext_vcpucontext, CONTROL, "the callbacks of a PV domain's vcpu are s
     request->u.ext_vcpucontext.size = CALLBACKS - 1;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     request->u.ext_vcpucontext.size = CALLBACKS + sizeof(uint64_t);
-    request->u.ext_vcpucontext.mcg_cap = ~0ul;
+    request->u.ext_vcpucontext.mcg_cap = ~0ull;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     child_destroy(CHILD);
     CHECK_ERRNO(domctl(XEN_DOMCTL_get_ext_vcpucontext, own_domain()), ESRCH);

@@ -8,6 +8,8 @@
 
 #include "children.h"
 
+#define MOST_SERVER_PAGES 64       /* the bits of a word of Xen's */
+
 static long set_param(uint32_t index, uint64_t value)
 {
     struct xen_hvm_param param = {.domid = CHILD, .index = index, .value = value};
@@ -49,7 +51,7 @@ TEST(hvm_param_of_child, CONTROL, "the control domain sets parameters of an HVM 
     CHECK_EQ(get_param(HVM_PARAM_IOREQ_SERVER_PFN), 0x10);
 
     CHECK_ERRNO(set_param(HVM_PARAM_NR_IOREQ_SERVER_PAGES, 0), EINVAL);
-    CHECK_ERRNO(set_param(HVM_PARAM_NR_IOREQ_SERVER_PAGES, 8 * sizeof(long) + 1), EINVAL);
+    CHECK_ERRNO(set_param(HVM_PARAM_NR_IOREQ_SERVER_PAGES, MOST_SERVER_PAGES + 1), EINVAL);
     CHECK_ERRNO(set_param(HVM_PARAM_TIMER_MODE, 4), EINVAL);
     CHECK_EQ(get_param(HVM_PARAM_TIMER_MODE), 0);
     CHECK_EQ(set_param(HVM_PARAM_TIMER_MODE, 3), 0);

@@ -119,6 +119,18 @@ static inline void arch_illegal_instruction(void)
 int arch_jump_save(struct arch_jump *jump) __attribute__((returns_twice));
 _Noreturn void arch_jump_to(struct arch_jump *jump, int value);
 
+/* ---- Domains that tests make; see child.h ---- */
+
+struct xen_domctl_createdomain;
+struct ARCH_CHILD(vcpu_guest_context);
+void arch_child_config(struct xen_domctl_createdomain *config);
+long arch_child_prepare(domid_t child);
+void arch_child_context(struct ARCH_CHILD(vcpu_guest_context) *context);
+long arch_child_map(domid_t child, xen_pfn_t frame, void **page);
+void arch_child_unmap(void);
+#define arch_child_config arch_child_config
+#define ARCH_CHILD_FRAME 0
+
 /* ---- Start ---- */
 
 void arch_init(void);

@@ -35,9 +35,14 @@ void hvm_init(void);
 void load_vectors(void);
 void load_event_vector(void);    /* on the second vcpu: events, and no exceptions; x86_64 only */
 
-/* See grants.h; HVM guests use the physmap_ functions there. */
+/* See grants.h; HVM guests use the physmap_ functions there, and 32-bit ones are all HVM guests. */
 volatile void *pv_grant_table(void *page, unsigned long index);
 long pv_vacate(const volatile void *page);
 long pv_occupy(const volatile void *page);
+
+/* A frame of another domain's in place of the page, until it is taken away again; 0 or an error number. */
+long map_foreign(const volatile void *page, domid_t owner, xen_pfn_t frame);
+void unmap_foreign(const volatile void *page);
+long pv_map_foreign(const volatile void *page, domid_t owner, xen_pfn_t frame);
 
 #endif

@@ -36,6 +36,7 @@ from xenport.abi.layout import Item, Place, expression_text
 from xenport.abi.releases import rank
 from xenport.abi.rings import types_of
 from xenport.abi.schema import FieldSpec, GroupSpec, Interface, RingSpec, StructSpec, TypeSpec
+from xenport.emit import foreign
 
 COMMON = "xenport.h"
 """The header that is the same for all others."""
@@ -144,7 +145,29 @@ class _Emitter:
         texts = {COMMON: common}
         for path, header in self._headers.items():
             texts[path] = self._header(header)
+        for arch, names in self._abi.architecture.foreign.items():
+            texts[foreign.path(arch)] = self._foreign(arch, names)
         return texts
+
+    def _foreign(self, arch: str, names: Sequence[str]) -> str:
+        """The header with structures as another architecture has them."""
+        path = foreign.path(arch)
+        return self._render(
+            "header.h.j2",
+            path,
+            f"Structures as {arch} has them, with fixed widths and under names of their own.",
+            tools=False,
+            early=[],
+            includes=[posixpath.relpath(COMMON, posixpath.dirname(path))],
+            each=None,
+            groups=[],
+            gnu=False,
+            extra="",
+            tail="",
+            types=foreign.definitions(arch, self._abi.release, names),
+            macros=[],
+            records=[],
+        )
 
     def _render(self, template: str, path: str, doc: str, **context: object) -> str:
         lines = textwrap.wrap(f"{path}: {doc}" if doc else path, _WIDTH - 3)

@@ -6,9 +6,11 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import xenport.abi
 from xenport.errors import InputError
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.architecture import Architecture
     from xenport.model.cpu.base import Cpu
 
@@ -33,3 +35,13 @@ def cpu_class(
             f"the model runs no '{kind}' guests on {architecture.name}; it runs {', '.join(cpus)}"
         )
     return cpus[kind]
+
+
+def of_children(architecture: Architecture, abi: Abi) -> tuple[Architecture, Abi]:
+    """The architecture of the domains that a domain of ``architecture`` makes, and its ABI at the
+    release of ``abi``: the same, unless ``model.children`` in arch/ names another."""
+    name = architecture.model.get("children")
+    if name is None:
+        return architecture, abi
+    other = xenport.abi.load_for_model(name, abi.release)
+    return other.architecture, other

@@ -17,6 +17,7 @@ from xenport.model.vcpu import Vcpu
 from xenport.model.watchdog import Watchdogs
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.console_ring import ConsoleRing
     from xenport.model.cpu.base import Cpu
     from xenport.model.hypervisor import Hypervisor
@@ -46,12 +47,12 @@ class Domain:
         guest: str,
         cpu_class: type[Cpu],
         *,
+        abi: Abi,
         is_control: bool,
         is_console: bool = False,
         max_vcpus: int = 1,
         max_port: int | None = None,
     ) -> None:
-        abi = hypervisor.abi
         self.hypervisor = hypervisor
         self.abi = abi
         self.id = number

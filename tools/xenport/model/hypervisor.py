@@ -78,17 +78,19 @@ class Hypervisor:
         guest: str,
         cpu_class: type[Cpu],
         *,
+        abi: xenport.abi.Abi | None = None,
         is_control: bool,
         is_console: bool = False,
         max_vcpus: int = 1,
         max_port: int | None = None,
     ) -> Domain:
-        """A new domain without memory or vcpus."""
+        """A new domain without memory or vcpus; ``abi``: its own, if it is not the machine's."""
         domain = Domain(
             self,
             number,
             guest,
             cpu_class,
+            abi=abi or self.abi,
             is_control=is_control,
             is_console=is_console,
             max_vcpus=max_vcpus,

@@ -5,12 +5,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <foreign/x86_64.h>
+
 /* How the words of XENVER_capabilities name this architecture. */
 #define ARCH_CAPABILITY "x86_32"
 
 #define ARCH_COMPAT true
 
 #define STACK_POINTER "esp"
+
+/* To Xen a new domain is a 64-bit one, whoever makes it. */
+#define ARCH_CHILD(tag) tag##_x86_64
 
 /* A hypercall by `entry`, code that takes its number in eax. */
 static inline long hypercall_by(const void *entry, unsigned long number, unsigned long a1,

@@ -24,3 +24,13 @@ long arch_occupy(const volatile void *page)
 {
     return physmap_occupy(page);
 }
+
+long map_foreign(const volatile void *page, domid_t owner, xen_pfn_t frame)
+{
+    return physmap_map_foreign(page, owner, frame);
+}
+
+void unmap_foreign(const volatile void *page)
+{
+    physmap_unmap_foreign(page);
+}

@@ -12,6 +12,8 @@
 
 #define STACK_POINTER "rsp"
 
+#define ARCH_CHILD(tag) tag
+
 /* A hypercall by `entry`, code that takes its number in rax. */
 static inline long hypercall_by(const void *entry, unsigned long number, unsigned long a1,
                                 unsigned long a2, unsigned long a3, unsigned long a4,
@@ -63,18 +65,6 @@ static inline unsigned long registers_pc(const struct registers *registers)
 {
     return registers->rip;
 }
-
-/* ---- Domains that tests make; see child.h ---- */
-
-struct xen_domctl_createdomain;
-struct vcpu_guest_context;
-void arch_child_config(struct xen_domctl_createdomain *config);
-long arch_child_prepare(domid_t child);
-void arch_child_context(struct vcpu_guest_context *context);
-long arch_child_map(domid_t child, xen_pfn_t frame, void **page);
-void arch_child_unmap(void);
-#define arch_child_config arch_child_config
-#define ARCH_CHILD_FRAME 0
 
 /* ---- Domains that this kernel builds; see builder.c ---- */
 

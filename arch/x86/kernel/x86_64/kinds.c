@@ -27,3 +27,16 @@ long arch_occupy(const volatile void *page)
 {
     return arch_is_pv() ? pv_occupy(page) : physmap_occupy(page);
 }
+
+long map_foreign(const volatile void *page, domid_t owner, xen_pfn_t frame)
+{
+    return arch_is_pv() ? pv_map_foreign(page, owner, frame) : physmap_map_foreign(page, owner, frame);
+}
+
+void unmap_foreign(const volatile void *page)
+{
+    if (arch_is_pv())
+        pv_occupy(page);
+    else
+        physmap_unmap_foreign(page);
+}

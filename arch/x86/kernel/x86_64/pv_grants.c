@@ -1,4 +1,4 @@
-/* The own grant table of a PV guest: machine frames that it maps. */
+/* The own grant table of a PV guest, and pages of other domains: machine frames that it maps. */
 #include <grants.h>
 #include <hypercall.h>
 
@@ -50,4 +50,10 @@ long pv_vacate(const volatile void *page)
 long pv_occupy(const volatile void *page)
 {
     return map(page, arch_frame(page) * PAGE_SIZE | PTE_DATA);
+}
+
+long pv_map_foreign(const volatile void *page, domid_t owner, xen_pfn_t frame)
+{
+    return arch_hypercall(__HYPERVISOR_update_va_mapping_otherdomain, (unsigned long)page,
+                          frame * PAGE_SIZE | PTE_DATA, UVMF_INVLPG, owner, 0);
 }

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xenport.abi.releases import rank
-from xenport.model.adapters import cpu_class
+from xenport.model.adapters import cpu_class, of_children
 from xenport.model.cpu.stored import stored
 from xenport.model.errors import XenError
 from xenport.model.frames import NOWHERE
@@ -54,16 +54,18 @@ def createdomain(call: Call) -> None:
     in_pool = "cpupool_id" in abi.layout("xen_domctl_createdomain").by_name
     if in_pool and config.cpupool_id not in (pools.scheduler if pools else (0,)):
         raise XenError("ESRCH")
-    kinds = hypervisor.architecture.guests
+    architecture, child_abi = of_children(hypervisor.architecture, hypervisor.abi)
+    kinds = architecture.guests
     guest = kinds[0]
     if "hvm" in kinds and config.flags & abi.constant("XEN_DOMCTL_CDF_hvm"):
         guest = "hvm"
-    kind = stored(cpu_class(hypervisor.architecture, guest))
+    kind = stored(cpu_class(architecture, guest))
     kind.check_config(abi, config)
     domain = hypervisor.add_domain(
         number,
         guest,
         kind,
+        abi=child_abi,
         is_control=False,
         max_vcpus=config.max_vcpus,
         max_port=config.max_evtchn_port,

@@ -78,7 +78,8 @@ def setvcpucontext(call: Call) -> None:
         vcpu.is_down = True
         vcpu.is_initialised = False
         return
-    context = call.vcpu.read_struct("vcpu_guest_context", view.ctxt)
+    size = domain.abi.sizeof("vcpu_guest_context")
+    context = domain.abi.view("vcpu_guest_context", call.vcpu.copy_in(view.ctxt, size))
     vcpu.cpu.set_context(context)
     vcpu.is_down = not context.flags & domain.abi.constant("VGCF_online")
 

@@ -30,17 +30,11 @@ long arch_child_prepare(domid_t child)
 }
 
 /* Of an HVM domain's vcpu Xen takes little from here. */
-void arch_child_context(struct vcpu_guest_context *context)
+void arch_child_context(struct ARCH_CHILD(vcpu_guest_context) *context)
 {
     context->user_regs.rip = 0x1000;
     context->user_regs.rsp = 0x2000;
     context->user_regs.rflags = 0x2;
-}
-
-static long pv_map_foreign(domid_t owner, xen_pfn_t frame)
-{
-    return arch_hypercall(__HYPERVISOR_update_va_mapping_otherdomain, (unsigned long)window,
-                          frame * PAGE_SIZE | PTE_DATA, UVMF_INVLPG, owner, 0);
 }
 
 long arch_child_map(domid_t child, xen_pfn_t frame, void **page)
@@ -48,7 +42,7 @@ long arch_child_map(domid_t child, xen_pfn_t frame, void **page)
     long rc;
 
     arch_child_unmap();
-    rc = arch_is_pv() ? pv_map_foreign(child, frame) : physmap_map_foreign(window, child, frame);
+    rc = map_foreign(window, child, frame);
     mapped = rc == 0;
     *page = window;
     return rc;
@@ -56,9 +50,7 @@ long arch_child_map(domid_t child, xen_pfn_t frame, void **page)
 
 void arch_child_unmap(void)
 {
-    if (mapped && arch_is_pv())
-        arch_occupy(window);
-    else if (mapped)
-        physmap_unmap_foreign(window);
+    if (mapped)
+        unmap_foreign(window);
     mapped = false;
 }
