@@ -33,7 +33,7 @@ static long acpi_sleep(uint32_t state, uint16_t first, uint16_t second, uint32_t
 
 /*
  * Background: Two registers start the sleep together, each with a bit for it.
- * Provoked by: two register values of which only one starts the sleep; a flag that does not exist; sleep
+ * Provoked by: two register values of which only the first or the second starts the sleep; a flag that does not exist; sleep
  * states that there are not.
  * Expected: -EINVAL for all, and the machine stays awake.
  * Source: platform.h (XENPF_enter_acpi_sleep); arch/x86/acpi/power.c, acpi_enter_sleep(), enter_state().
@@ -42,6 +42,7 @@ TEST(acpi_sleep_refused, POWER, "a sleep that contradicts itself is refused with
      .needs = "pv|hvm dom0")
 {
     CHECK_ERRNO(acpi_sleep(5, SLEEP_ENABLE, 1, 0), EINVAL);
+    CHECK_ERRNO(acpi_sleep(5, SLEEP_ENABLE - 1, SLEEP_ENABLE, 0), EINVAL);
     CHECK_ERRNO(acpi_sleep(5, SLEEP_ENABLE, 0, 2), EINVAL);
     CHECK_ERRNO(acpi_sleep(0, SLEEP_ENABLE, 0, 0), EINVAL);
     CHECK_ERRNO(acpi_sleep(6, SLEEP_ENABLE, 0, 0), EINVAL);

@@ -8,6 +8,7 @@
 #include "common.h"
 #include "cpuid.h"
 
+#define ELF_386 3
 #define ELF_X86_64 62
 #define NO_TYPE 99
 
@@ -75,6 +76,14 @@ static long load(uint8_t type, uint32_t count, void *segments)
     return kexec_op(KEXEC_CMD_kexec_load, &image);
 }
 
+/* An image without parts. */
+static long load_empty(uint8_t type, uint16_t arch, uint64_t entry)
+{
+    struct xen_kexec_load image = {.type = type, .arch = arch, .entry_maddr = entry};
+
+    return kexec_op(KEXEC_CMD_kexec_load, &image);
+}
+
 static uint8_t image_page[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 
 /*
@@ -95,6 +104,46 @@ TEST(kexec_load, CONTROL, "dom0 loads an image, and removes it", .needs = "pv do
     CHECK_EQ(unload(KEXEC_TYPE_DEFAULT), 0);
     CHECK_EQ(status(KEXEC_TYPE_DEFAULT), 0);
     CHECK_EQ(unload(KEXEC_TYPE_DEFAULT), 0);
+    CHECK_EQ(status(KEXEC_TYPE_DEFAULT), 1);
+}
+
+/*
+ * Background: Xen starts an image in the mode of a processor of one of two kinds.
+ * Provoked by: images without parts, of either kind, and of the kinds around these.
+ * Expected: 0, 0; -EINVAL.
+ * Source: kexec.h (KEXEC_CMD_kexec_load); arch/x86/machine_kexec.c, machine_kexec_load().
+ */
+TEST(kexec_machines, CONTROL, "an image is for i386 or x86-64", .needs = "pv dom0")
+{
+    static const uint16_t others[] = {ELF_386 - 1, ELF_386 + 1, ELF_X86_64 - 1, ELF_X86_64 + 1};
+
+    CHECK_EQ(load_empty(KEXEC_TYPE_DEFAULT, ELF_386, DESTINATION), 0);
+    CHECK_EQ(unload(KEXEC_TYPE_DEFAULT), 0);
+    CHECK_EQ(load_empty(KEXEC_TYPE_DEFAULT, ELF_X86_64, DESTINATION), 0);
+    CHECK_EQ(unload(KEXEC_TYPE_DEFAULT), 0);
+    for (unsigned int i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        CHECK_ERRNO(load_empty(KEXEC_TYPE_DEFAULT, others[i], DESTINATION), EINVAL);
+}
+
+/*
+ * Background: The image for a crash is in memory that was set aside, where nobody writes; there may be none.
+ * Provoked by: images without parts that start before that memory, at its start, at its end, and behind it.
+ * Expected: -EADDRNOTAVAIL, 0, 0, -EADDRNOTAVAIL; where none is set aside -EADDRNOTAVAIL.
+ * Source: kexec.h (KEXEC_CMD_kexec_load); common/kimage.c, kimage_crash_alloc().
+ */
+TEST(kexec_load_crash, CONTROL, "an image for a crash starts in memory set aside for it: EADDRNOTAVAIL",
+     .needs = "pv dom0")
+{
+    CHECK_EQ(get_range(KEXEC_RANGE_MA_CRASH, 0), 0);
+    if (range.size == 0) {
+        CHECK_ERRNO(load_empty(KEXEC_TYPE_CRASH, ELF_X86_64, DESTINATION), EADDRNOTAVAIL);
+        return;
+    }
+    CHECK_ERRNO(load_empty(KEXEC_TYPE_CRASH, ELF_X86_64, range.start - 1), EADDRNOTAVAIL);
+    CHECK_EQ(load_empty(KEXEC_TYPE_CRASH, ELF_X86_64, range.start), 0);
+    CHECK_EQ(load_empty(KEXEC_TYPE_CRASH, ELF_X86_64, range.start + range.size), 0);
+    CHECK_ERRNO(load_empty(KEXEC_TYPE_CRASH, ELF_X86_64, range.start + range.size + 1), EADDRNOTAVAIL);
+    CHECK_EQ(unload(KEXEC_TYPE_CRASH), 0);
 }
 
 /*
@@ -131,23 +180,36 @@ TEST(kexec_refused, CONTROL, "images that there are not are refused", .needs = "
 
 /*
  * Background: Linux's own form of an image is a list of pages to copy.
- * Provoked by: a list whose first entry means nothing; one that is at its end at once, removed again;
- * no type; arguments at no address.
- * Expected: -EINVAL; 0; -EINVAL; -EFAULT.
- * Source: kexec.h (KEXEC_CMD_kexec_load_v1); common/kimage.c, kimage_build_ind().
+ * Provoked by: a list whose first entry means nothing; one that is at its end at once, named by the last byte of its page,
+ * and removed again; the same for a crash, to start at the end of the memory for that, if there is any, and behind it; no
+ * type; arguments at no address.
+ * Expected: -EINVAL; 0, and it is loaded until then; 0, -EADDRNOTAVAIL; -EINVAL; -EFAULT.
+ * Source: kexec.h (KEXEC_CMD_kexec_load_v1); common/kexec.c, kexec_do_load_v1(); common/kimage.c, kimage_build_ind().
  */
 TEST(kexec_load_v1, CONTROL, "dom0 loads an image in the older form", .needs = "pv dom0")
 {
     static struct xen_kexec_load_v1 image;
-    unsigned long *list = (unsigned long *)image_page;
+    static unsigned long pages[2][PAGE_BYTES / sizeof(unsigned long)] __attribute__((aligned(PAGE_BYTES)));
+    unsigned long *list = pages[0]; /* the next page is no list */
+    long before = status(KEXEC_TYPE_DEFAULT);
 
     image.type = KEXEC_TYPE_DEFAULT;
-    image.image.indirection_page = arch_frame(image_page) * PAGE_BYTES;
+    image.image.indirection_page = arch_frame(list) * PAGE_BYTES + PAGE_BYTES - 1;
     image.image.start_address = DESTINATION;
     list[0] = 0;
     CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_load_v1, &image), EINVAL);
     list[0] = LIST_DONE;
     CHECK_EQ(kexec_op(KEXEC_CMD_kexec_load_v1, &image), 0);
+    CHECK_EQ(status(KEXEC_TYPE_DEFAULT), !before);
+    CHECK_EQ(kexec_op(KEXEC_CMD_kexec_unload_v1, &image), 0);
+    CHECK_EQ(status(KEXEC_TYPE_DEFAULT), before);
+    CHECK_EQ(get_range(KEXEC_RANGE_MA_CRASH, 0), 0);
+    image.type = KEXEC_TYPE_CRASH;
+    image.image.start_address = range.start + range.size;
+    if (range.size)
+        CHECK_EQ(kexec_op(KEXEC_CMD_kexec_load_v1, &image), 0);
+    image.image.start_address++;
+    CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_load_v1, &image), EADDRNOTAVAIL);
     CHECK_EQ(kexec_op(KEXEC_CMD_kexec_unload_v1, &image), 0);
     image.type = NO_TYPE;
     CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_load_v1, &image), EINVAL);

@@ -10,7 +10,15 @@
 
 /* Where PCs have their I/O APIC. */
 #define IO_APIC 0xfec00000
+#define IO_APIC_ID 0
 #define IO_APIC_VERSION 1
+#define IO_APIC_ENTRY(pin) (0x10u + 2 * (pin))
+
+/* Parts of the lower half of an entry. */
+#define ENTRY_EXTERNAL (7u << 8)
+#define ENTRY_LOW (1u << 13)
+#define ENTRY_LEVEL (1u << 15)
+#define ENTRY_MASKED (1u << 16)
 
 static int pirq;
 
@@ -95,19 +103,38 @@ TEST(pv_map_pirq_denied, EVENTS, "a domU gets no interrupts of the machine: EPER
     CHECK_ERRNO(unmap(0, 1), EPERM);
 }
 
+static uint32_t reserve(int type)
+{
+    struct physdev_get_free_pirq reserved = {.type = type};
+
+    CHECK_EQ(physdev_op(PHYSDEVOP_get_free_pirq, &reserved), 0);
+    return reserved.pirq;
+}
+
+static long query(uint32_t number)
+{
+    struct physdev_irq_status_query query = {.irq = number};
+
+    return physdev_op(PHYSDEVOP_irq_status_query, &query);
+}
+
 /*
  * Background: A domain may choose the number before there is an interrupt for it.
- * Provoked by: two free numbers, for messages; an argument at no address.
- * Expected: two that differ; -EFAULT.
+ * Provoked by: two free numbers for messages, and one for a GSI; the state of each; an argument at no address.
+ * Expected: messages have the largest numbers that there are, from the end; a GSI has one of those of GSIs; 0; -EFAULT.
  * Source: physdev.h (PHYSDEVOP_get_free_pirq); arch/x86/irq.c, get_free_pirq().
  */
 TEST(pv_free_pirq, EVENTS, "a PV guest reserves numbers for interrupts", .needs = "pv")
 {
-    struct physdev_get_free_pirq one = {.type = MAP_PIRQ_TYPE_MSI}, other = one;
+    uint32_t first = reserve(MAP_PIRQ_TYPE_MSI), second = reserve(MAP_PIRQ_TYPE_MSI);
+    uint32_t gsi = reserve(MAP_PIRQ_TYPE_GSI);
 
-    CHECK_EQ(physdev_op(PHYSDEVOP_get_free_pirq, &one), 0);
-    CHECK_EQ(physdev_op(PHYSDEVOP_get_free_pirq, &other), 0);
-    CHECK(one.pirq != other.pirq);
+    CHECK(second < first);
+    CHECK(gsi >= 16 && gsi < second);
+    CHECK_EQ(query(first), 0);
+    CHECK_EQ(query(second), 0);
+    CHECK_EQ(query(gsi), 0);
+    CHECK_ERRNO(query(first + 1), EINVAL);
     CHECK_ERRNO(physdev_op(PHYSDEVOP_get_free_pirq, arch_unmapped_pointer()), EFAULT);
 }
 
@@ -178,22 +205,29 @@ static long io_apic(unsigned int command, unsigned long base, uint32_t number, u
 
 /*
  * Background: dom0 reads from ACPI how interrupts are wired, and looks at the I/O APIC through Xen.
- * Provoked by: the version of the one that PCs have; a write to it; the same at another address;
- * arguments at no address.
- * Expected: a version of such a device; 0, and nothing happens; -EINVAL; -EFAULT.
+ * Provoked by: the version of the one that PCs have, and its identity; a write to the version; to an entry, a kind of
+ * interrupt that Xen has no use for, with the last vector, and the same to the upper half; the first at another
+ * address; arguments at no address.
+ * Expected: a version of such a device, and no more than an identity; 0, and nothing happens; -EINVAL, 0; -EINVAL; -EFAULT.
  * Source: physdev.h (PHYSDEVOP_apic_read); arch/x86/io_apic.c, ioapic_guest_read(),
  * ioapic_guest_write().
  */
 TEST(pv_io_apic, EVENTS, "dom0 reads the version of the I/O APIC", .needs = "pv dom0")
 {
-    uint32_t value = ~0u, again = ~0u, zero = 0;
+    uint32_t value = ~0u, again = ~0u, identity = ~0u, zero = 0;
+    uint32_t external = ENTRY_MASKED | ENTRY_EXTERNAL | 0xff;
 
     CHECK_EQ(io_apic(PHYSDEVOP_apic_read, IO_APIC, IO_APIC_VERSION, &value), 0);
     CHECK((value & 0xff) >= 0x10 && (value & 0xff) < 0x30);
     CHECK((value >> 16 & 0xff) >= 15);
+    CHECK_EQ(io_apic(PHYSDEVOP_apic_read, IO_APIC, IO_APIC_ID, &identity), 0);
+    CHECK_EQ(identity & 0xff, 0);
     CHECK_EQ(io_apic(PHYSDEVOP_apic_write, IO_APIC, IO_APIC_VERSION, &zero), 0);
+    CHECK_EQ(zero, 0);
     CHECK_EQ(io_apic(PHYSDEVOP_apic_read, IO_APIC, IO_APIC_VERSION, &again), 0);
     CHECK_EQ(again, value);
+    CHECK_ERRNO(io_apic(PHYSDEVOP_apic_write, IO_APIC, IO_APIC_ENTRY(UNUSED_GSI), &external), EINVAL);
+    CHECK_EQ(io_apic(PHYSDEVOP_apic_write, IO_APIC, IO_APIC_ENTRY(UNUSED_GSI) + 1, &external), 0);
     CHECK_ERRNO(io_apic(PHYSDEVOP_apic_read, PAGE_BYTES, IO_APIC_VERSION, &value), EINVAL);
     CHECK_ERRNO(io_apic(PHYSDEVOP_apic_write, PAGE_BYTES, IO_APIC_VERSION, &zero), EINVAL);
     CHECK_ERRNO(physdev_op(PHYSDEVOP_apic_read, arch_unmapped_pointer()), EFAULT);
@@ -220,15 +254,18 @@ TEST(pv_io_apic_denied, EVENTS, "a domU does not reach the I/O APIC: EPERM", .ne
 
 /*
  * Background: dom0 tells Xen how an interrupt is triggered, as ACPI says.
- * Provoked by: one set up, twice; one that the machine has not; an argument at no address.
- * Expected: 0, -EEXIST; -EINVAL; -EFAULT.
+ * Provoked by: one set up as PCI's are, twice; one that the machine has not; an argument at no address.
+ * Expected: 0, and the I/O APIC's entry says so, -EEXIST; -EINVAL; -EFAULT.
  * Source: physdev.h (PHYSDEVOP_setup_gsi); arch/x86/mpparse.c, mp_register_gsi().
  */
 TEST(pv_setup_gsi, EVENTS, "dom0 sets an interrupt of the machine up, once", .needs = "pv dom0")
 {
     struct physdev_setup_gsi setup = {.gsi = OTHER_GSI, .triggering = 1, .polarity = 1};
+    uint32_t entry = 0, both = ENTRY_LEVEL | ENTRY_LOW;
 
     CHECK_EQ(physdev_op(PHYSDEVOP_setup_gsi, &setup), 0);
+    CHECK_EQ(io_apic(PHYSDEVOP_apic_read, IO_APIC, IO_APIC_ENTRY(OTHER_GSI), &entry), 0);
+    CHECK_EQ(entry & both, both);
     CHECK_ERRNO(physdev_op(PHYSDEVOP_setup_gsi, &setup), EEXIST);
     setup.gsi = -1;
     CHECK_ERRNO(physdev_op(PHYSDEVOP_setup_gsi, &setup), EINVAL);

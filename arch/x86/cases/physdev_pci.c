@@ -62,6 +62,57 @@ TEST(pv_pci_devices, DEVICES, "dom0 tells Xen of a PCI device, and that it is go
     CHECK_EQ(physdev_op(PHYSDEVOP_manage_pci_remove, &old), 0);
 }
 
+/* A function that is told as a virtual one of the bridge, and a device of another bus. */
+#define PART 7
+#define OTHER_BUS 0xfe
+
+static long add_function(uint32_t flags, uint8_t bus)
+{
+    struct physdev_pci_device_add function = {.devfn = PART, .flags = flags, .physfn.bus = bus};
+
+    return physdev_op(PHYSDEVOP_pci_device_add, &function);
+}
+
+static long add_function_ext(unsigned int is_virtual, uint8_t bus)
+{
+    struct physdev_manage_pci_ext function = {.devfn = PART, .is_virtfn = is_virtual, .physfn.bus = bus};
+
+    return physdev_op(PHYSDEVOP_manage_pci_add_ext, &function);
+}
+
+static void check_virtual(long (*add_one)(uint32_t what, uint8_t bus), uint32_t ordinary, uint32_t is_virtual)
+{
+    struct physdev_pci_device bridge = BRIDGE, part = {.devfn = PART}, other = {.bus = OTHER_BUS};
+
+    CHECK_EQ(add_one(ordinary, OTHER_BUS), 0);
+    CHECK(is_known(part) && !is_known(other));
+    CHECK_EQ(physdev_op(PHYSDEVOP_pci_device_remove, &part), 0);
+    if (RELEASE_IS_AT_LEAST(4, 20)) {
+        CHECK_ERRNO(add_one(is_virtual, 0), ENODEV);
+        CHECK(!is_known(part));
+        CHECK_EQ(add(), 0);
+    }
+    CHECK_EQ(add_one(is_virtual, 0), 0);
+    CHECK(is_known(part) && is_known(bridge) && !is_known(other));
+    CHECK_EQ(physdev_op(PHYSDEVOP_pci_device_remove, &part), 0);
+    CHECK_EQ(physdev_op(PHYSDEVOP_pci_device_remove, &bridge), 0);
+}
+
+/*
+ * Background: A virtual function belongs to a device, which Xen knows as well.
+ * Provoked by: another function of the host bridge told, as an ordinary or extended one and as a virtual one that belongs
+ * to the bridge, by both forms that say so.
+ * Expected: Xen knows it, and what an ordinary one is said to belong to does not count; it knows the bridge too, or since
+ * 4.20 refuses the virtual one with -ENODEV before it does.
+ * Source: physdev.h (XEN_PCI_DEV_VIRTFN); drivers/passthrough/pci.c, pci_add_device().
+ */
+TEST(pv_pci_virtual_function, DEVICES, "dom0 tells Xen of a virtual function and what it belongs to",
+     .needs = "pv dom0")
+{
+    check_virtual(add_function, XEN_PCI_DEV_EXTFN, XEN_PCI_DEV_VIRTFN);
+    check_virtual(add_function_ext, 0, 1);
+}
+
 /*
  * Background: A device loses its messages in a reset, and Xen writes them again.
  * Provoked by: messages of a device without any written again, by both forms, and of a device that does

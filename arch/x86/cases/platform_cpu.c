@@ -176,6 +176,38 @@ TEST(platform_core_parking, CONTROL, "no processor is left unused", .needs = "do
     CHECK_ERRNO(park(XEN_CORE_PARKING_GET + 1, 0), EINVAL);
 }
 
+static uint32_t count_online(void)
+{
+    uint32_t count = 0, last = 0;
+
+    for (uint32_t i = 0; i <= last; i++) {
+        CHECK_EQ(about_cpu(i), 0);
+        last = request.u.pcpu_info.max_present;
+        count += request.u.pcpu_info.flags == XEN_PCPU_FLAGS_ONLINE;
+    }
+    return count;
+}
+
+/*
+ * Background: See platform_core_parking; Xen chooses which processors it stops for that.
+ * Provoked by: one to be left unused, more than there are, and none; how many are, and how many are online, each time.
+ * Expected: 0; one, and one less is online; all but one, and one is online; none, and all are online.
+ * Source: platform.h (XENPF_core_parking); common/core_parking.c, core_parking_helper().
+ */
+TEST(platform_core_parking_second, CONTROL, "a processor is left unused, and used again",
+     .needs = "dom0 second-processor")
+{
+    uint32_t all = count_online();
+    const uint32_t wanted[] = {1, ~0u, 0}, unused[] = {1, all - 1, 0};
+
+    for (unsigned int i = 0; i < 3; i++) {
+        CHECK_EQ(park(XEN_CORE_PARKING_SET, wanted[i]), 0);
+        CHECK_EQ(park(XEN_CORE_PARKING_GET, 99), 0);
+        CHECK_EQ(request.u.core_parking.idle_nums, unused[i]);
+        CHECK_EQ(count_online(), all - unused[i]);
+    }
+}
+
 /* ---- Registers ---- */
 
 #define MSR_TSC 0x10
@@ -301,9 +333,10 @@ static long power_info(uint32_t type, uint32_t id)
 /*
  * Background: ACPI asks the kernel what it can do about power (_PDC), and Xen corrects the answer. What
  * ACPI then says of each processor is told to Xen.
- * Provoked by: an answer of one word; one of another revision; of no words; at no address; the speeds
- * of a processor that does not exist; throttling; a kind that does not exist.
- * Expected: 0; -EINVAL; -EINVAL; -EFAULT; -EINVAL, or -ENOSYS where Xen does not control the speed; -ENOSYS;
+ * Provoked by: an answer of one word for any processor, for processor 0 by its number in ACPI, and for one that does not
+ * exist; one of another revision; of no words; at no address; the speeds of a processor that does not exist; throttling; a
+ * kind that does not exist.
+ * Expected: 0, 0, -EINVAL; -EINVAL; -EINVAL; -EFAULT; -EINVAL, or -ENOSYS where Xen does not control the speed; -ENOSYS;
  * -EINVAL.
  * Source: platform.h (XENPF_set_processor_pminfo); drivers/cpufreq/cpufreq.c;
  * arch/x86/acpi/lib.c, arch_acpi_set_pdc_bits().
@@ -313,9 +346,14 @@ TEST(platform_pminfo, CONTROL, "dom0 has Xen correct what it says about power", 
     uint32_t bits[] = {1, 1, 0};
     long rc;
 
+    CHECK_EQ(about_cpu(0), 0);
+    uint32_t acpi_id = request.u.pcpu_info.acpi_id;
+
     platform_prepare();
     handle_set(request.u.set_pminfo.u.pdc, bits);
     CHECK_EQ(power_info(XEN_PM_PDC, ~0u), 0);
+    CHECK_EQ(power_info(XEN_PM_PDC, acpi_id), 0);
+    CHECK_ERRNO(power_info(XEN_PM_PDC, NO_CPU), EINVAL);
     bits[0] = 2;
     CHECK_ERRNO(power_info(XEN_PM_PDC, ~0u), EINVAL);
     bits[0] = 1;

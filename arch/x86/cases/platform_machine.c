@@ -161,11 +161,19 @@ static long read_symbol(uint32_t number, uint32_t room, void *name)
     return platform_op(XENPF_get_symbol);
 }
 
+/* Whether a symbol of this type is a part of the program; the type is a letter, as nm prints it. */
+static bool is_defined(char type)
+{
+    char small = (char)(type | ('a' - 'A'));
+
+    return small >= 'a' && small <= 'z' && small != 'u';
+}
+
 /*
  * Background: Tools that measure where Xen spends its time need the names of its functions.
  * Provoked by: the first symbol and the next; the first again with room for one byte; a symbol beyond all; a name at no address.
- * Expected: names with a zero at their end and as long as told, at addresses that do not fall, and the number of the
- * next one; only that byte is written; -ERANGE; -EFAULT.
+ * Expected: names with a zero at their end and as long as told, at addresses that do not fall, of types that a part of a
+ * program has, and the number of the next one; only that byte is written; -ERANGE; -EFAULT.
  * Source: platform.h (XENPF_get_symbol); common/symbols.c, xensyms_read().
  */
 TEST(platform_get_symbol, CONTROL, "dom0 reads the symbols of Xen", .needs = "dom0")
@@ -179,6 +187,7 @@ TEST(platform_get_symbol, CONTROL, "dom0 reads the symbols of Xen", .needs = "do
         CHECK(request.u.symdata.namelen > 1 && request.u.symdata.namelen <= sizeof(symbol));
         CHECK_EQ(strlen(symbol) + 1, request.u.symdata.namelen);
         CHECK(request.u.symdata.address >= address && request.u.symdata.address != 0);
+        CHECK(is_defined(request.u.symdata.type));
         address = request.u.symdata.address;
         if (i == 0)
             first = symbol[0];

@@ -37,14 +37,16 @@ class Physical:
         self._hypervisor = hypervisor
         self.processors = processors
         self._stopped: set[int] = set()
+        self.parked: list[int] = []  #: stopped to save power
         self.log = Log("(XEN) Xen version " + hypervisor.abi.release + ".0-model\n")
         self.pools: Pools | None = None  #: made when they are first asked about
         self.trace = Trace(hypervisor.abi.constant("TRC_ALL"))
         self.power: dict[str, int] = {}  #: what tools set of the processor's power states
         self.guest_loglvl = "none/warning"  #: which messages about guests are printed
         self.images: set[int] = set()  #: types of those that were loaded by kexec_op
+        self.image_places: dict[int, int] = {}  #: by type, where the last one was put, 0 or 1
         self.memory_types: dict[int, tuple[int, int, int]] = {}  #: range and type, by register
-        self.interrupts: set[int] = set()  #: that the control domain has set up
+        self.interrupts: dict[int, int] = {}  #: that the control domain has set up: how triggered
         self.devices: set[tuple[int, int, int]] = set()  #: PCI devices that it told of
         self.offlining: set[int] = set()  #: machine frames that go when they are given back
 

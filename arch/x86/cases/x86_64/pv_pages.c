@@ -6,8 +6,7 @@
 #include <memory.h>
 #include <string.h>
 
-#include "common.h"
-#include "x86.h"
+#include "physdev_request.h"
 
 typedef uint8_t page_t[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
@@ -270,6 +269,27 @@ TEST(pv_pin_tables, MEMORY, "page tables can be pinned and unpinned, once each",
         CHECK_EQ(map(page, frame, PTE_DATA), 0);
     }
     CHECK_ERRNO(mmuext(MMUEXT_UNPIN_TABLE, NO_FRAME, 0), EINVAL);
+}
+
+/*
+ * Background: Xen writes to the page that says which interrupts must be ended by hypercall, as a guest could.
+ * Provoked by: a page table as that page, by both commands; an ordinary page is next to it.
+ * Expected: -EINVAL.
+ * Source: physdev.h (PHYSDEVOP_pirq_eoi_gmfn_v2); arch/x86/physdev.c, do_physdev_op().
+ */
+TEST(pv_pirq_eoi_table, MEMORY, "a page table does not become a page that Xen writes to: EINVAL",
+     .needs = "pv")
+{
+    static page_t pages[2];
+    unsigned long frame = arch_frame(pages[0]);
+    struct physdev_pirq_eoi_gmfn eoi = {.gmfn = frame};
+
+    CHECK_EQ(map(pages[0], frame, PTE_READ_ONLY), 0);
+    CHECK_EQ(mmuext(MMUEXT_PIN_L1_TABLE, frame, 0), 0);
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_pirq_eoi_gmfn_v1, &eoi), EINVAL);
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_pirq_eoi_gmfn_v2, &eoi), EINVAL);
+    CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, frame, 0), 0);
+    CHECK_EQ(map(pages[0], frame, PTE_DATA), 0);
 }
 
 /*

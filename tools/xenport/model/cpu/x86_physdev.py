@@ -85,13 +85,16 @@ def unmap_pirq(call: Call) -> None:
 
 @command("PHYSDEVOP_get_free_pirq")
 def get_free_pirq(call: Call) -> None:
-    """Reserve a number: messages have those from the end."""
+    """Reserve a number: messages have those from the end, and GSIs first those of their own."""
+    view = call.view
     pirqs = call.domain.pirqs
-    free = [number for number in range(PIRQS - 1, INTERRUPTS - 1, -1) if number not in pirqs]
-    if not free:
+    numbers = list(range(PIRQS - 1, INTERRUPTS - 1, -1))
+    if view.type == call.domain.abi.constant("MAP_PIRQ_TYPE_GSI"):
+        numbers = [*range(_FIRST_FREE, INTERRUPTS), *numbers]
+    view.pirq = next((number for number in numbers if number not in pirqs), PIRQS)
+    if view.pirq == PIRQS:
         raise XenError("ENOSPC")
-    call.view.pirq = free[0]
-    pirqs[free[0]] = _RESERVED
+    pirqs[view.pirq] = _RESERVED
 
 
 @command("PHYSDEVOP_irq_status_query")
@@ -134,7 +137,7 @@ def free_irq_vector(_call: Call) -> None:
 def pirq_eoi_gmfn(call: Call) -> None:
     """The page that says which pirqs need PHYSDEVOP_eoi; nothing is ever written there."""
     frame = call.view.gmfn
-    if not call.domain.frames.owns(frame):
+    if not call.domain.frames.owns(frame) or not call.vcpu.cpu.frame_is_writable(frame):
         raise XenError("EINVAL")
     if call.domain.has_eoi_page:
         raise XenError("EBUSY")
@@ -145,33 +148,45 @@ def pirq_eoi_gmfn(call: Call) -> None:
 
 _IO_APIC = 0xFEC0_0000
 _VERSION_REGISTER, _VERSION = 1, (INTERRUPTS - 1) << 16 | 0x11
+_ENTRIES = 16  #: the first register of the pins' entries, which have two each
+_LOW, _LEVEL = 13, 15  #: bits of an entry: how the pin's interrupt is triggered
+_DELIVERY, _DELIVERIES, _LOWEST_PRIORITY = 8, 7, 1  #: bits of another field, and a value
 
 
 @command("PHYSDEVOP_apic_read")
 def apic_read(call: Call) -> None:
-    """A register of the I/O APIC, which knows its version."""
-    if call.view.apic_physbase != _IO_APIC:
+    """A register of the I/O APIC, which knows its version and how interrupts are triggered."""
+    view = call.view
+    if view.apic_physbase != _IO_APIC:
         raise XenError("EINVAL")
-    call.view.value = _VERSION if call.view.reg == _VERSION_REGISTER else 0
+    pin, upper = divmod(view.reg - _ENTRIES, 2)
+    if view.reg == _VERSION_REGISTER:
+        view.value = _VERSION
+    else:
+        view.value = 0 if upper else call.hypervisor.physical.interrupts.get(pin, 0)
 
 
 @command("PHYSDEVOP_apic_write")
 def apic_write(call: Call) -> None:
-    """What is written has no effect."""
-    if call.view.apic_physbase != _IO_APIC:
+    """What is written has no effect; of a lower half of an entry it is looked at."""
+    view = call.view
+    if view.apic_physbase != _IO_APIC:
+        raise XenError("EINVAL")
+    pin, upper = divmod(view.reg - _ENTRIES, 2)
+    if pin >= 0 and not upper and view.value >> _DELIVERY & _DELIVERIES > _LOWEST_PRIORITY:
         raise XenError("EINVAL")
 
 
 @command("PHYSDEVOP_setup_gsi")
 def setup_gsi(call: Call) -> None:
-    """Set an interrupt up, once."""
-    number = call.view.gsi
+    """Set an interrupt up, once. Of either value one bit is taken."""
+    view = call.view
     done = call.hypervisor.physical.interrupts
-    if not 0 <= number < INTERRUPTS:
+    if not 0 <= view.gsi < INTERRUPTS:
         raise XenError("EINVAL")
-    if number in done:
+    if view.gsi in done:
         raise XenError("EEXIST")
-    done.add(number)
+    done[view.gsi] = (view.triggering & 1) << _LEVEL | (view.polarity & 1) << _LOW
 
 
 @command("PHYSDEVOP_set_iobitmap")
@@ -192,18 +207,36 @@ def _here(call: Call) -> _Device:
     return getattr(call.view, "seg", 0), call.view.bus, call.view.devfn
 
 
-@command("PHYSDEVOP_pci_device_add", "PHYSDEVOP_manage_pci_add")
-def pci_device_add(call: Call) -> None:
+@command("PHYSDEVOP_manage_pci_add")
+def manage_pci_add(call: Call) -> None:
     """A device, or one that is known anew."""
     call.hypervisor.physical.devices.add(_here(call))
 
 
+@command("PHYSDEVOP_pci_device_add")
+def pci_device_add(call: Call) -> None:
+    """The same with what kind of function it is."""
+    _add(call, is_virtual=bool(call.view.flags & call.domain.abi.constant("XEN_PCI_DEV_VIRTFN")))
+
+
 @command("PHYSDEVOP_manage_pci_add_ext")
 def manage_pci_add_ext(call: Call) -> None:
-    """The same with what kind of function it is."""
+    """The same in another form."""
     if call.view.is_extfn > 1 or call.view.is_virtfn > 1:
         raise XenError("EINVAL")
-    pci_device_add(call)
+    _add(call, is_virtual=bool(call.view.is_virtfn))
+
+
+def _add(call: Call, *, is_virtual: bool) -> None:
+    """A virtual function is a part of a device, which is added with it or has to be there."""
+    devices = call.hypervisor.physical.devices
+    segment, bus, function = _here(call)
+    whole = segment, call.view.physfn.bus, call.view.physfn.devfn
+    if is_virtual and whole not in devices:
+        if call.declares("ENODEV"):
+            raise XenError("ENODEV")
+        devices.add(whole)
+    devices.add((segment, bus, function))
 
 
 def _known(call: Call, device: _Device) -> _Device:

@@ -18,6 +18,7 @@ command = handlers.command
 
 _MOST_IDS = 1 << 15  #: numbers that APICs and ACPI give to processors
 _MOST_PROXIMITIES = 256
+_BOOT_PROCESSOR = 0xFFFF_FFFF  #: stands for the one that Xen was started on
 _MSR_TSC = 0x10
 _MOST_ENTRIES = 3  #: of XENPF_resource_op
 
@@ -30,6 +31,7 @@ def get_cpuinfo(call: Call) -> None:
     info = call.view.u.pcpu_info
     machine = call.hypervisor.physical
     info.flags = 0
+    info.apic_id = info.acpi_id = info.xen_cpuid
     if info.xen_cpuid >= machine.processors:
         info.flags = call.domain.abi.constant("XEN_PCPU_FLAGS_INVALID")
     elif machine.is_online(info.xen_cpuid):
@@ -106,12 +108,20 @@ def mem_hotadd(_call: Call) -> None:
 
 @command("XENPF_core_parking")
 def core_parking(call: Call) -> None:
-    """No processor can be left unused."""
+    """Leave some processors unused, of all but the first."""
     parking = call.view.u.core_parking
     abi = call.domain.abi
+    machine = call.hypervisor.physical
     if parking.type == abi.constant("XEN_CORE_PARKING_GET"):
-        parking.idle_nums = 0
-    elif parking.type != abi.constant("XEN_CORE_PARKING_SET"):
+        parking.idle_nums = len(machine.parked)
+    elif parking.type == abi.constant("XEN_CORE_PARKING_SET"):
+        wanted = min(parking.idle_nums, machine.processors - 1)
+        while len(machine.parked) < wanted:
+            machine.parked.append(machine.online()[-1])
+            machine.stop(machine.parked[-1])
+        while len(machine.parked) > wanted:
+            machine.start(machine.parked.pop())
+    else:
         raise XenError("EINVAL")
 
 
@@ -183,6 +193,8 @@ def set_processor_pminfo(call: Call) -> None:
     if told.type == abi.constant("XEN_PM_PDC"):
         revision, words = (call.vcpu.read_word("uint32", told.u.pdc, i) for i in range(2))
         if revision != 1 or not words:
+            raise XenError("EINVAL")
+        if told.id != _BOOT_PROCESSOR and not call.hypervisor.physical.is_online(told.id):
             raise XenError("EINVAL")
     elif told.type in (abi.constant("XEN_PM_TX"), abi.constant("XEN_PM_CX")):
         raise XenError("ENOSYS")
