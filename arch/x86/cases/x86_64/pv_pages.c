@@ -6,7 +6,7 @@
 #include <memory.h>
 #include <string.h>
 
-#include "physdev_request.h"
+#include "../physdev_request.h"
 
 typedef uint8_t page_t[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
