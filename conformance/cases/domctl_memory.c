@@ -227,7 +227,7 @@ TEST(domctl_setvnumainfo_refused, CONTROL, "nodes that do not fit the domain are
     ranges[0].flags = 1;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     request = nodes_request();
-    set_xen_guest_handle(request->u.vnuma.vdistance, (void *)8);
+    handle_set(request->u.vnuma.vdistance, nowhere());
     CHECK_ERRNO(hypercall_domctl(request), EFAULT);
     child_destroy(CHILD);
 }

@@ -108,7 +108,7 @@ TEST(domctl_setvcpucontext, CONTROL, "a vcpu that is given registers is up, if t
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     CHECK_ERRNO(child_set_registers(CHILD, CHILD_VCPUS, false), EINVAL);
     request = domctl_request(XEN_DOMCTL_setvcpucontext, CHILD);
-    set_xen_guest_handle(request->u.vcpucontext.ctxt, (void *)8);
+    handle_set(request->u.vcpucontext.ctxt, nowhere());
     CHECK_ERRNO(hypercall_domctl(request), EFAULT);
     child_destroy(CHILD);
 
@@ -211,7 +211,7 @@ TEST(domctl_vcpuaffinity_refused, CONTROL, "a vcpu cannot be left without a CPU:
     for (unsigned int i = 0; i < 2; i++) {
         CHECK_ERRNO(domctl(commands[i], CHILD), EINVAL);
         request = affinity_request(commands[i], CHILD, &first, NULL);
-        set_xen_guest_handle(request->u.vcpuaffinity.cpumap_hard.bitmap, (void *)8);
+        handle_set(request->u.vcpuaffinity.cpumap_hard.bitmap, nowhere());
         CHECK_ERRNO(hypercall_domctl(request), EFAULT);
     }
     child_destroy(CHILD);
@@ -257,7 +257,7 @@ TEST(domctl_nodeaffinity, CONTROL, "the memory nodes of a domain can be chosen",
     nodes = 0;
     CHECK_ERRNO(hypercall_domctl(nodes_request(XEN_DOMCTL_setnodeaffinity, &nodes)), EINVAL);
     request = nodes_request(XEN_DOMCTL_setnodeaffinity, &nodes);
-    set_xen_guest_handle(request->u.nodeaffinity.nodemap.bitmap, (void *)8);
+    handle_set(request->u.nodeaffinity.nodemap.bitmap, nowhere());
     CHECK_ERRNO(hypercall_domctl(request), EFAULT);
     request->cmd = XEN_DOMCTL_getnodeaffinity;
     CHECK_ERRNO(hypercall_domctl(request), EFAULT);

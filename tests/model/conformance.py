@@ -25,6 +25,7 @@ class Environment:
     release: str
     guest: Guest
     provides: tuple[str, ...] = ()  # besides what all have
+    kernel_args: str = ""
 
     @property
     def words(self) -> set[str]:
@@ -112,6 +113,13 @@ ENVIRONMENTS = {
         Environment("pvh32-domu", "x86_32", "4.17", _domu("hvm"), ("unpaged",)),
         Environment("hvm64-domu", "x86_64", "4.17", _domu("hvm", platform="pc")),
         Environment("hvm32-domu", "x86_32", "4.17", _domu("hvm", platform="pc"), ("unpaged",)),
+        Environment(
+            "pvh32-dom0",
+            "x86_32",
+            "4.17",
+            Guest("hvm", control=True, vcpus=1),
+            kernel_args=" paging=pse",
+        ),
         Environment("arm64-dom0", "arm64", "4.17", Guest("arm", control=True), ("smp",)),
         Environment(
             "arm64-domu",
@@ -194,7 +202,7 @@ def run(
         architecture.load(environment.arch),
         environment.complete_guest,
         environment.image,
-        plan.command_line(planned) + _peer(environment.guest),
+        plan.command_line(planned) + _peer(environment.guest) + environment.kernel_args,
         console,
         overrides,
         watch=watch,

@@ -162,7 +162,7 @@ TEST(domctl_log_dirty, CONTROL, "the pages that a domain writes are noted", .nee
     request->u.shadow_op.mode = 8;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     request->u.shadow_op.mode = 0;
-    set_xen_guest_handle(request->u.shadow_op.dirty_bitmap, (void *)8);
+    handle_set(request->u.shadow_op.dirty_bitmap, nowhere());
     CHECK_ERRNO(hypercall_domctl(request), EFAULT);
     CHECK_EQ(hypercall_domctl(paging_request(XEN_DOMCTL_SHADOW_OP_OFF)), 0);
     child_destroy(CHILD);
