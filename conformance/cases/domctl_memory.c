@@ -69,6 +69,43 @@ TEST(memory_of_child, CONTROL, "the control domain maps memory of another domain
     child_destroy(CHILD);
 }
 
+#define BATCH 3
+
+/*
+ * Background: The builder puts pages of Xen's into a domain, several by one call.
+ * Provoked by: pages of the grant table where a domain has no memory, the last one of which is beyond its end.
+ * Expected: an error for that alone; the others can be mapped.
+ * Source: memory.h (XENMEM_add_to_physmap_batch); common/memory.c, xenmem_add_to_physmap_batch().
+ */
+TEST(memory_map_for_child, CONTROL, "the control domain maps pages of Xen's for another domain",
+     .needs = "dom0")
+{
+    static xen_ulong_t pages[BATCH];
+    static xen_pfn_t frames[BATCH];
+    static int errors[BATCH];
+    struct xen_add_to_physmap_batch batch = {
+        .domid = CHILD, .space = XENMAPSPACE_grant_table, .size = BATCH};
+    void *page;
+
+    child_create_with_memory(CHILD);
+    for (unsigned int i = 0; i < BATCH; i++) {
+        pages[i] = i == BATCH - 1 ? 0x7000 : i;
+        frames[i] = SPARE_FRAME + i;
+        errors[i] = 1;
+    }
+    handle_set(batch.idxs, pages);
+    handle_set(batch.gpfns, frames);
+    handle_set(batch.errs, errors);
+    CHECK_EQ(hypercall_memory_op(XENMEM_add_to_physmap_batch, &batch), 0);
+    CHECK(errors[BATCH - 1] < 0);
+    for (unsigned int i = 0; i < BATCH - 1; i++) {
+        CHECK_EQ(errors[i], 0);
+        CHECK_EQ(arch_child_map(CHILD, SPARE_FRAME + i, &page), 0);
+    }
+    arch_child_unmap();
+    child_destroy(CHILD);
+}
+
 /*
  * Background: Frames of a domain that are in the way can be unmapped from outside.
  * Provoked by: a frame of a domain, unmapped twice; a domain that does not exist.

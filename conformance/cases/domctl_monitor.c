@@ -178,4 +178,24 @@ TEST(domctl_monitor_op, CONTROL, "events of a domain are turned on and off", .ne
     CHECK_ERRNO(hypercall_domctl(request), EPERM);
 }
 
+/*
+ * Background: An access that a monitor should be told of may go on, or wait, while there is none.
+ * Provoked by: both; this domain.
+ * Expected: 0; -EPERM.
+ * Source: domctl.h (XEN_DOMCTL_set_access_required); common/domctl.c.
+ */
+TEST(domctl_set_access_required, CONTROL, "accesses wait for a monitor, or do not",
+     .needs = "dom0 !no-memaccess")
+{
+    struct xen_domctl *request;
+
+    child_create_with_vcpus(CHILD);
+    request = domctl_request(XEN_DOMCTL_set_access_required, CHILD);
+    request->u.access_required.access_required = 1;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    CHECK_EQ(domctl(XEN_DOMCTL_set_access_required, CHILD), 0);
+    child_destroy(CHILD);
+    CHECK_ERRNO(domctl(XEN_DOMCTL_set_access_required, own_domain()), EPERM);
+}
+
 #endif

@@ -2,6 +2,7 @@
  * domctl on Arm: the width of a domain, its registers, interrupts of the machine, caches, an emulated UART.
  */
 #include <domctl.h>
+#include <fdt.h>
 #include <hvm/dm_op.h>
 #include <sched.h>
 #include <string.h>
@@ -129,6 +130,59 @@ TEST(domctl_vcpu_registers, CONTROL, "the registers of a vcpu are those that it 
     request = domctl_request(XEN_DOMCTL_setvcpucontext, CHILD);
     handle_set(request->u.vcpucontext.ctxt, &given);
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    child_destroy(CHILD);
+}
+
+/* The frame of the machine's clock of the day, a device that Xen leaves to the control domain; it asks the
+ * device tree, where addresses have two cells. */
+static uint64_t clock_frame(void)
+{
+    fdt_node_t clock = fdt_find_with(boot_info.fdt, "compatible", "arm,pl031");
+    uint64_t address = fdt_number(boot_info.fdt, clock, "reg", 0, 2, 0);
+
+    CHECK(address != 0);
+    return address / PAGE_BYTES;
+}
+
+static long allow_frame(uint64_t frame, bool allow)
+{
+    struct xen_domctl *request = domctl_request(XEN_DOMCTL_iomem_permission, CHILD);
+
+    request->u.iomem_permission.first_mfn = frame;
+    request->u.iomem_permission.nr_mfns = 1;
+    request->u.iomem_permission.allow_access = allow;
+    return hypercall_domctl(request);
+}
+
+static long map_frame(uint64_t frame, bool add)
+{
+    struct xen_domctl *request = domctl_request(XEN_DOMCTL_memory_mapping, CHILD);
+
+    request->u.memory_mapping.first_gfn = CHILD_FRAME + CHILD_PAGES;
+    request->u.memory_mapping.first_mfn = frame;
+    request->u.memory_mapping.nr_mfns = 1;
+    request->u.memory_mapping.add_mapping = add ? DPCI_ADD_MAPPING : DPCI_REMOVE_MAPPING;
+    return hypercall_domctl(request);
+}
+
+/*
+ * Background: Memory of a device is mapped for a domain that was allowed it.
+ * Provoked by: a device's frame mapped that the domain may not use; that it may use; unmapped; forbidden again.
+ * Expected: -EPERM; 0; 0; 0, and -EPERM for another mapping.
+ * Source: domctl.h (XEN_DOMCTL_iomem_permission, XEN_DOMCTL_memory_mapping); common/domctl.c;
+ * arch/arm/domain_build.c, map_range_to_domain().
+ */
+TEST(domctl_memory_mapping, CONTROL, "memory of a device is mapped for a domain", .needs = "dom0")
+{
+    uint64_t frame = clock_frame();
+
+    child_create_with_memory(CHILD);
+    CHECK_ERRNO(map_frame(frame, true), EPERM);
+    CHECK_EQ(allow_frame(frame, true), 0);
+    CHECK_EQ(map_frame(frame, true), 0);
+    CHECK_EQ(map_frame(frame, false), 0);
+    CHECK_EQ(allow_frame(frame, false), 0);
+    CHECK_ERRNO(map_frame(frame, true), EPERM);
     child_destroy(CHILD);
 }
 

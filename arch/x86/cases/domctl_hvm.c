@@ -363,26 +363,6 @@ TEST(domctl_left_out, CONTROL, "what Xen was built without is refused", .needs =
 }
 
 /*
- * Background: An access that a monitor should be told of may go on, or wait, while there is none.
- * Provoked by: both; this domain.
- * Expected: 0; -EPERM.
- * Source: domctl.h (XEN_DOMCTL_set_access_required); arch/x86/domctl.c.
- */
-TEST(domctl_set_access_required, CONTROL, "accesses wait for a monitor, or do not",
-     .needs = "pv|hvm dom0")
-{
-    struct xen_domctl *request;
-
-    child_create_with_vcpus(CHILD);
-    request = domctl_request(XEN_DOMCTL_set_access_required, CHILD);
-    request->u.access_required.access_required = 1;
-    CHECK_EQ(hypercall_domctl(request), 0);
-    CHECK_EQ(domctl(XEN_DOMCTL_set_access_required, CHILD), 0);
-    child_destroy(CHILD);
-    CHECK_ERRNO(domctl(XEN_DOMCTL_set_access_required, own_domain()), EPERM);
-}
-
-/*
  * Background: An HVM domain has devices that Xen emulates, and addresses as wide as nested paging can translate.
  * Provoked by: the state of one; domains with the one flag of x86 that there is, and another one.
  * Expected: the devices that it was made with; at least 32 bits, and an even number; 0; -EINVAL.

@@ -4,6 +4,7 @@
 #include <domctl.h>
 
 #include "children.h"
+#include "physdev_request.h"
 #include "x86.h"
 
 #define HARMLESS_PORT 0x80         /* firmware writes its progress there */
@@ -132,6 +133,27 @@ static struct xen_domctl *interrupt_request(uint32_t pirq, bool allow)
 }
 
 #define SPARE_LINE 10              /* an interrupt of a PC with nothing on it that Xen uses */
+
+/*
+ * Background: A PV dom0 has the machine's interrupts, and allows a domain those that it is to have.
+ * Provoked by: an interrupt that dom0 has no number for yet; that it has, allowed, and forbidden.
+ * Expected: -EPERM; 0, 0.
+ * Source: domctl.h (XEN_DOMCTL_irq_permission); common/domctl.c.
+ */
+TEST(domctl_irq_permission, CONTROL, "a domain is allowed an interrupt", .needs = "pv dom0")
+{
+    struct physdev_map_pirq map = {
+        .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .index = SPARE_LINE, .pirq = SPARE_LINE};
+    struct physdev_unmap_pirq gone = {.domid = DOMID_SELF, .pirq = SPARE_LINE};
+
+    child_create(CHILD);
+    CHECK_ERRNO(hypercall_domctl(interrupt_request(SPARE_LINE, true)), EPERM);
+    CHECK_EQ(physdev_op(PHYSDEVOP_map_pirq, &map), 0);
+    CHECK_EQ(hypercall_domctl(interrupt_request(SPARE_LINE, true)), 0);
+    CHECK_EQ(hypercall_domctl(interrupt_request(SPARE_LINE, false)), 0);
+    CHECK_EQ(physdev_op(PHYSDEVOP_unmap_pirq, &gone), 0);
+    child_destroy(CHILD);
+}
 
 /*
  * Background: A domain is allowed an interrupt by the number that the control domain has it by.

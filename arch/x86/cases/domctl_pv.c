@@ -121,6 +121,48 @@ TEST(domctl_pv_registers, CONTROL, "a PV domain's vcpu starts with page tables o
     child_destroy(CHILD);
 }
 
+static long extended(uint32_t command, xen_pfn_t frame, domid_t domain)
+{
+    struct mmuext_op op = {.cmd = command, .arg1.mfn = frame};
+
+    return arch_hypercall(__HYPERVISOR_mmuext_op, arch_guest_address(&op), 1, 0, domain, 0);
+}
+
+/*
+ * Background: Who restores a PV domain pins the frames that it had as page tables.
+ * Provoked by: a frame pinned as a table of each level, pinned again, looked at, and unpinned, twice; a frame
+ * that there is not; an HVM domain's frame; an operation that is for the domain itself.
+ * Expected: 0, -EINVAL, a pinned table of the level, and 0, -EINVAL; -EINVAL; -EINVAL; -EOPNOTSUPP from an
+ * HVM domain, and -EPERM from a PV domain.
+ * Source: xen.h (MMUEXT_PIN_L1_TABLE); arch/x86/mm.c, do_mmuext_op().
+ */
+TEST(domctl_pv_pin, CONTROL, "the page tables of a PV domain are pinned from outside",
+     .needs = "pv|hvm dom0")
+{
+    static const uint32_t types[] = {XEN_DOMCTL_PFINFO_L1TAB, XEN_DOMCTL_PFINFO_L2TAB,
+                                     XEN_DOMCTL_PFINFO_L3TAB, XEN_DOMCTL_PFINFO_L4TAB};
+    bool is_pv = strcmp(boot_info.guest, "pv") == 0;
+
+    child_create_pv(CHILD);
+    for (uint32_t level = 0; level < 4; level++) {
+        xen_pfn_t frame = child_pv_frames[level];
+
+        CHECK_EQ(extended(MMUEXT_PIN_L1_TABLE + level, frame, CHILD), 0);
+        CHECK_ERRNO(extended(MMUEXT_PIN_L1_TABLE + level, frame, CHILD), EINVAL);
+        CHECK_EQ(page_type(frame), types[level] | XEN_DOMCTL_PFINFO_LPINTAB);
+        CHECK_EQ(extended(MMUEXT_UNPIN_TABLE, frame, CHILD), 0);
+        if (RELEASE_IS_AT_LEAST(4, 16))     /* before, it is still said to be a table */
+            CHECK_EQ(page_type(frame), XEN_DOMCTL_PFINFO_NOTAB);
+        CHECK_ERRNO(extended(MMUEXT_UNPIN_TABLE, frame, CHILD), EINVAL);
+    }
+    CHECK_ERRNO(extended(MMUEXT_PIN_L1_TABLE, 0xfffffff, CHILD), EINVAL);
+    CHECK_ERRNO(extended(MMUEXT_UNPIN_TABLE, 0xfffffff, CHILD), EINVAL);
+    CHECK_EQ(extended(MMUEXT_TLB_FLUSH_LOCAL, 0, CHILD), is_pv ? -XEN_EPERM : -XEN_EOPNOTSUPP);
+    child_create_with_memory(CHILD);
+    CHECK_ERRNO(extended(MMUEXT_PIN_L1_TABLE, CHILD_FRAME, CHILD), EINVAL);
+    child_destroy(CHILD);
+}
+
 /*
  * Background: A PV domain's kernel names a page that is to have the entries of hypercalls; the builder has Xen
  * fill it.

@@ -112,6 +112,44 @@ TEST(mca_refused, CONTROL, "errors on processors that there are not: EINVAL", .n
                                0), EFAULT);
 }
 
+static long inject(uint32_t flags, uint64_t processors)
+{
+    static uint64_t bitmap;
+
+    bitmap = processors;
+    prepare();
+    request.u.mc_inject_v2.flags = flags;
+    request.u.mc_inject_v2.cpumap.nr_bits = 64;
+    handle_set(request.u.mc_inject_v2.cpumap.bitmap, &bitmap);
+    return mca(XEN_MC_inject_v2);
+}
+
+/*
+ * Background: Errors are provoked by what registers are made to say, and by an exception.
+ * Provoked by: no register on the processor that there is; one that has nothing to do with errors; the exception
+ * there, on all processors, and on none; an unknown kind.
+ * Expected: 0, -EINVAL; since no register tells of an error nothing comes of the exception, so 0, 0, and -EINVAL;
+ * -EINVAL. -ENODEV for all where Xen does not use machine checks.
+ * Source: arch-x86/xen-mca.h (XEN_MC_msrinject, XEN_MC_mceinject, XEN_MC_inject_v2); arch/x86/cpu/mcheck/mce.c,
+ * do_mca().
+ */
+TEST(mca_inject, CONTROL, "dom0 provokes an exception without an error", .needs = "pv dom0")
+{
+    long rc = mca_plain(XEN_MC_msrinject);
+    long refused = rc == 0 ? -XEN_EINVAL : rc;
+
+    if (rc != -XEN_ENODEV)
+        CHECK_EQ(rc, 0);
+    prepare();
+    request.u.mc_msrinject.mcinj_count = 1;
+    CHECK_EQ(mca(XEN_MC_msrinject), refused);
+    CHECK_EQ(mca_plain(XEN_MC_mceinject), rc);
+    CHECK_EQ(inject(XEN_MC_INJECT_TYPE_MCE, 1), rc);
+    CHECK_EQ(inject(XEN_MC_INJECT_TYPE_MCE | XEN_MC_INJECT_CPU_BROADCAST, 0), rc);
+    CHECK_EQ(inject(XEN_MC_INJECT_TYPE_MCE, 0), refused);
+    CHECK_EQ(inject(XEN_MC_INJECT_TYPE_MASK, 1), refused);
+}
+
 /*
  * Background: Errors of the machine are the control domain's business.
  * Provoked by: every command from a domU.

@@ -22,15 +22,20 @@
 
 static int pirq;
 
-static long map_gsi(domid_t domain, int type, int gsi)
+static long map_gsi_at(domid_t domain, int type, int gsi, int number)
 {
-    struct physdev_map_pirq map = {.domid = domain, .type = type, .index = gsi, .pirq = -1};
+    struct physdev_map_pirq map = {.domid = domain, .type = type, .index = gsi, .pirq = number};
     long rc = physdev_op(PHYSDEVOP_map_pirq, &map);
 
     CHECK_EQ(map.index, gsi);
     CHECK_EQ(map.entry_nr, 0);
     pirq = map.pirq;
     return rc;
+}
+
+static long map_gsi(domid_t domain, int type, int gsi)
+{
+    return map_gsi_at(domain, type, gsi, -1);
 }
 
 static long unmap(domid_t domain, int number)
@@ -65,6 +70,55 @@ TEST(pv_map_pirq, EVENTS, "dom0 has a pirq for an interrupt, and gives it back",
     CHECK_EQ(physdev_op(PHYSDEVOP_irq_status_query, &query), 0);
     CHECK_EQ(unmap(DOMID_SELF, pirq), 0);
     CHECK_ERRNO(unmap(DOMID_SELF, pirq), EINVAL);
+}
+
+/* Of the interrupts that a PC had before it had I/O APICs. */
+#define UNUSED_LINE 5
+#define SERIAL_LINE 4              /* of the UART that Xen has its console on */
+#define NOTHING_BEHIND 200         /* a number that has no interrupt yet */
+
+/* The number of a line is the line's. */
+static long map_line(int line)
+{
+    return map_gsi_at(DOMID_SELF, MAP_PIRQ_TYPE_GSI, line, line);
+}
+
+static long bind(uint32_t number, uint32_t flags, evtchn_port_t *port)
+{
+    struct evtchn_bind_pirq bind = {.pirq = number, .flags = flags};
+    long rc = hypercall_event_channel_op(EVTCHNOP_bind_pirq, &bind);
+
+    *port = bind.port;
+    return rc;
+}
+
+/*
+ * Background: A PV domain gets the interrupts of its devices as events, once it has numbers for them.
+ * Provoked by: an interrupt that no device has, before it has a number; with one, bound, bound again, its port
+ * closed, bound by itself, and given back; one that Xen uses itself; a number without an interrupt.
+ * Expected: -EPERM; a port that says which interrupt it is, -EEXIST, 0, 0; -EBUSY; -EPERM.
+ * Source: event_channel.h (EVTCHNOP_bind_pirq); common/event_channel.c, evtchn_bind_pirq(); arch/x86/irq.c,
+ * pirq_guest_bind().
+ */
+TEST(pv_bind_pirq, EVENTS, "dom0 binds an interrupt of the machine, once", .needs = "pv dom0")
+{
+    struct evtchn_status status = {.dom = DOMID_SELF};
+    evtchn_port_t port;
+
+    CHECK_ERRNO(bind(UNUSED_LINE, BIND_PIRQ__WILL_SHARE, &port), EPERM);
+    CHECK_EQ(map_line(UNUSED_LINE), 0);
+    CHECK_EQ(bind(UNUSED_LINE, BIND_PIRQ__WILL_SHARE, &status.port), 0);
+    CHECK_EQ(hypercall_event_channel_op(EVTCHNOP_status, &status), 0);
+    CHECK_EQ(status.status, EVTCHNSTAT_pirq);
+    CHECK_EQ(status.u.pirq, UNUSED_LINE);
+    CHECK_ERRNO(bind(UNUSED_LINE, BIND_PIRQ__WILL_SHARE, &port), EEXIST);
+    CHECK_EQ(event_close(status.port), 0);
+    CHECK_EQ(bind(UNUSED_LINE, 0, &port), 0);
+    CHECK_EQ(event_close(port), 0);
+    CHECK_EQ(unmap(DOMID_SELF, UNUSED_LINE), 0);
+    CHECK_EQ(map_line(SERIAL_LINE), 0);
+    CHECK_ERRNO(bind(SERIAL_LINE, BIND_PIRQ__WILL_SHARE, &port), EBUSY);
+    CHECK_ERRNO(bind(NOTHING_BEHIND, 0, &port), EPERM);
 }
 
 /*

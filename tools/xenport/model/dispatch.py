@@ -207,7 +207,14 @@ class Dispatcher:
         count_tree = expressions.expression(array.count)
         done_name = next((arg.name for arg in hypercall.args if arg.direction == "out"), None)
         argument = self._pointed_to(array.type)
-        unknown = hypercall.unknown_command or ENOSYS
+        unknown = next(
+            (
+                error.errno
+                for error in hypercall.errors
+                if self._guest in error.callers and list(error.when or ()) == [selector]
+            ),
+            hypercall.unknown_command or ENOSYS,
+        )
         check = self._check(hypercall)
         failed = self._failure_of(
             hypercall.name,

@@ -43,7 +43,8 @@ class Settings:
     ports: set[int] = field(default_factory=set)  #: I/O ports of the machine that it may use
     logs_writes: bool = False  #: frames that are written are noted,
     written: set[int] = field(default_factory=set)  #: here
-    roots: set[int] = field(default_factory=set)  #: frames that are top-level page tables
+    tables: dict[int, int] = field(default_factory=dict)  #: frames that are page tables: the level
+    pinned: set[int] = field(default_factory=set)  #: of these, those that its builder keeps such
     tsc: tuple[int, int, int] = (0, 1_000_000, 1)  #: mode, kHz and incarnation of the counter
     was_unpaused: bool = False  #: its building is over
     devices: DeviceModel = field(default_factory=DeviceModel)  #: what its device models said

@@ -15,7 +15,7 @@ from typing import Any
 import xenport.abi
 from xenport import negatives
 from xenport.port import Port
-from xenport.suite import plan
+from xenport.suite import no_success, plan
 from xenport.suite.outcomes import ByTest
 from xenport.suite.recording import Guest, Recording, recording
 from xenport.suite.results import Outcome
@@ -26,6 +26,7 @@ Outcomes = Callable[[Port, str], ByTest]
 
 SCHEMA = 1  # raised when a key of the data changes its meaning or goes
 NOT_RUN = "not run"
+NOT_HERE = "not run here"  # an environment with some of another one's tests
 
 LEGEND = (
     "+ tests in which the command succeeds, - tests in which it is refused; then how these tests "
@@ -40,7 +41,8 @@ class Cell:
     is_callable: bool
     """The guest of the environment has the command."""
     reason: str
-    """Why no test reaches the command here, or why it can only be refused; may be empty."""
+    """Why no test reaches the command here, or sees it succeed; empty if one does, and if nobody
+    knows."""
     positive: tuple[str, ...] = ()
     negative: Mapping[str, tuple[str, ...]] | None = None
     """The errnos, by test."""
@@ -64,12 +66,13 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """The cell of a table: ``+3 -2 pass``, and why no test sees a refusal."""
+        """The cell of a table: ``+3 -2 pass``, and why no test sees a success or a refusal."""
         if not self.tests:
             return self.reason
         outcome = f"({self.outcome})" if self.outcome[0].isdigit() else self.outcome
         counts = f"+{len(self.positive)} -{len(self.negative or {})} {outcome}"
-        return f"{counts}; no -: {self.unrefused}" if self.unrefused else counts
+        why = {"no +": self.reason, "no -": self.unrefused}
+        return "; ".join([counts, *(f"{what}: {text}" for what, text in why.items() if text)])
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ class _Column:
         self._recording = recording(arch, self._guest)
         self._outcomes = self._recorded.outcomes if port.kind == "model" else outcomes
         self._patterns = environment.tests
+        self._words = environment.words
 
     @property
     def numbers(self) -> dict[tuple[str, str], tuple[int, int]]:
@@ -214,6 +218,10 @@ class _Column:
             else "",
         )
 
+    def _succeeds_elsewhere(self, command: str) -> bool:
+        """Whether a test that the environment leaves out sees ``command`` succeed."""
+        return any("" in calls.get(command, ()) for calls in self._recorded.commands.values())
+
     @property
     def _situation(self) -> negatives.Situation:
         return negatives.Situation(self._guest.kind, self._guest.is_control)
@@ -225,15 +233,19 @@ class _Column:
         if not is_callable:
             return f"not callable by {self._guest.kind} guests"
         if is_called:
-            if thing.privilege == "control" and not self._guest.is_control:
-                return "only the control domain may"
             if succeeds:
                 return ""
-            return negatives.why_always(self._abi, thing, self._situation, self._guest.provides)
+            if thing.privilege == "control" and not self._guest.is_control:
+                return "only the control domain may"
+            if self._patterns and self._succeeds_elsewhere(thing.name):
+                return NOT_HERE
+            return negatives.why_always(
+                self._abi, thing, self._situation, self._guest.provides
+            ) or no_success.why(thing.name, self._words)
         if self._recording is None:
             return f"the model does not run {self._guest.architecture}"
         if self._patterns:
-            return "not run here"
+            return NOT_HERE
         return "no test"
 
 

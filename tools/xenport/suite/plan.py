@@ -21,11 +21,17 @@ def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
     ``needs`` of a test are words that must all be provided; ``pv|hvm`` is one or the other,
     ``!unpaged`` one that must not be.
     """
-    provided = set(provides)
-    return [test for test in tests if all(_is_met(need, provided) for need in test.needs)]
+    provided = frozenset(provides)
+    return [test for test in tests if are_met(test.needs, provided)]
 
 
-def _is_met(need: str, provided: set[str]) -> bool:
+def are_met(needs: Iterable[str], provided: Iterable[str]) -> bool:
+    """Whether the words ``provided`` meet every one of ``needs``."""
+    words = frozenset(provided)
+    return all(_is_met(need, words) for need in needs)
+
+
+def _is_met(need: str, provided: frozenset[str]) -> bool:
     return any(
         word[1:] not in provided if word.startswith("!") else word in provided
         for word in need.split("|")

@@ -38,7 +38,7 @@ from xenport.model.cpu.arm_core import (
     IRQ_MASK,
     ArmCore,
 )
-from xenport.model.cpu.arm_domain import GuestKind, load, memory_map
+from xenport.model.cpu.arm_domain import CLOCK, GuestKind, load, memory_map
 from xenport.model.cpu.arm_gic import SPURIOUS, Gic
 from xenport.model.cpu.arm_timer import GenericTimer, read_counter
 from xenport.model.cpu.base import Cpu
@@ -96,6 +96,7 @@ class ArmCpu(Cpu):
     max_grant_version = 1
     maps_resources_early = False
     maps_devices = True
+    device_frames = CLOCK.frames
     pirq_count = 1024
     silo = True
     monitor_events = ("GUEST_REQUEST", "PRIVILEGED_CALL")

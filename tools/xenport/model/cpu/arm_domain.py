@@ -55,6 +55,11 @@ class Region:
     start: int
     size: int
 
+    @property
+    def frames(self) -> range:
+        """The frames of whole pages."""
+        return range(self.start // PAGE_SIZE, (self.start + self.size) // PAGE_SIZE)
+
 
 @dataclass(frozen=True)
 class Map:
@@ -209,6 +214,12 @@ def _dom0_tree(domain: Domain, layout: Map, kind: GuestKind, command_line: str) 
             "#clock-cells": [0],
             "compatible": "fixed-clock",
         },
+        f"/pl031@{CLOCK.start:x}": {
+            "compatible": ["arm,pl031", "arm,primecell"],
+            "reg": _reg(CLOCK),
+            "clocks": [clock],
+            "clock-names": "apb_pclk",
+        },
         "/chosen": {"#address-cells": [2], "#size-cells": [2], "bootargs": command_line},
         "/hypervisor": _hypervisor(domain, layout, gic),
         "/psci": _psci(domain.abi),
@@ -322,6 +333,8 @@ def _property(name: str, value: Value) -> fdt.Property:
 
 
 # Maps of the control domain: QEMU's machine `virt`, in which Xen has given it 64 MiB.
+
+CLOCK = Region(0x09010000, PAGE_SIZE)  #: of the day; nobody reads it
 
 
 def _host(distributor: Region, gic_cpu: Region) -> Map:

@@ -128,7 +128,6 @@ class Cpu(ABC):
     #: Events that a monitor can be told, without XEN_DOMCTL_MONITOR_EVENT_; and whether those of
     #: accesses to memory are among them.
     monitor_events: ClassVar[tuple[str, ...]] = ("GUEST_REQUEST",)
-    has_access_events: ClassVar[bool] = False
 
     #: A domain can have device models (ioreq servers).
     has_device_models: ClassVar[bool] = False

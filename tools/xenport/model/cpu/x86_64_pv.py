@@ -12,6 +12,7 @@ from xenport.model.clock import WALL_CLOCK_SECONDS
 from xenport.model.console_ring import ConsoleRing
 from xenport.model.cpu import (
     x86_domctl,
+    x86_physdev,
     x86_pv_calls,
     x86_pv_grants,
     x86_pv_hooks,
@@ -157,7 +158,6 @@ class PvCpu(Cpu):
     )
     pirq_count = 272
     monitor_events = ()
-    has_access_events = True
     device_frames = x86_domctl.DEVICE_FRAMES
 
     def __init__(self, vcpu: Vcpu) -> None:
@@ -179,7 +179,6 @@ class PvCpu(Cpu):
         self.root = 0  #: machine address of the top-level table
         self.user_root = 0  #: the same for user mode; 0: none
         self.local_descriptors = (0, 0)  #: address and entries of the LDT
-        self.bound_pirqs: set[int] = set()
         self._processor: Processor | None = None
         self._time = TimeRecord(vcpu)
         self._cr2_at = vcpu.domain.abi.offset("vcpu_info", "arch.cr2")
@@ -621,17 +620,12 @@ class PvCpu(Cpu):
         return not int.from_bytes(bits, "little") >> port % 8 & ((1 << size) - 1)
 
     def bind_pirq(self, pirq: int) -> None:
-        """ISA interrupts exist, except those that Xen uses or that nothing is behind."""
-        if pirq not in x86_pv_calls.ISA_INTERRUPTS:
-            raise XenError("EINVAL")
-        if pirq == x86_pv_calls.SERIAL_INTERRUPT:
+        """An interrupt that Xen uses itself it does not share."""
+        if self.vcpu.domain.pirqs[pirq] == x86_physdev.SERIAL_INTERRUPT:
             raise XenError("EBUSY")
-        self.bound_pirqs.add(pirq)
-
-    def unbind_pirq(self, pirq: int) -> None:
-        """Give it back."""
-        self.bound_pirqs.discard(pirq)
 
     def pirq_permitted(self, pirq: int) -> bool:
-        """The control domain has all but Xen's timer."""
-        return self.vcpu.domain.is_control and pirq != 0
+        """It has those that it has mapped."""
+        return x86_physdev.has_interrupt(self.vcpu.domain, pirq)
+
+    may_give_pirq = pirq_permitted

@@ -77,7 +77,6 @@ class PvhCpu(Cpu):
     )
     virt_start = 0xFFFF_8000_0000_0000
     pirq_count = 272
-    has_access_events = True
     has_device_models = True
     device_frames = x86_domctl.DEVICE_FRAMES
     grant_command_errno = "ENOSYS"

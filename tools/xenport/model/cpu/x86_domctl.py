@@ -13,6 +13,7 @@ from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, Page
 
 if TYPE_CHECKING:
+    from xenport.abi import Abi
     from xenport.model.call import Call
     from xenport.model.domain import Domain
 
@@ -108,11 +109,17 @@ def getpageframeinfo3(call: Call) -> None:
         raise XenError("E2BIG")
     for index in range(view.num):
         frame = call.vcpu.read_word("xen_pfn_t", view.array, index)
-        name = "XTAB"
-        if domain.memory.has_frame(frame):
-            name = "L4TAB" if frame in domain.settings.roots else "NOTAB"
-        kind = abi.constant(f"XEN_DOMCTL_PFINFO_{name}")
-        call.vcpu.write_word("xen_pfn_t", kind, view.array, index)
+        call.vcpu.write_word("xen_pfn_t", _frame_type(abi, domain, frame), view.array, index)
+
+
+def _frame_type(abi: Abi, domain: Domain, frame: int) -> int:
+    settings = domain.settings
+    if not domain.memory.has_frame(frame):
+        return abi.constant("XEN_DOMCTL_PFINFO_XTAB")
+    if frame not in settings.tables:
+        return abi.constant("XEN_DOMCTL_PFINFO_NOTAB")
+    kind = abi.constant(f"XEN_DOMCTL_PFINFO_L{settings.tables[frame]}TAB")
+    return kind | (abi.constant("XEN_DOMCTL_PFINFO_LPINTAB") if frame in settings.pinned else 0)
 
 
 @command("XEN_DOMCTL_hypercall_init")

@@ -13,12 +13,14 @@ from xenport.model.policy import require_control
 
 if TYPE_CHECKING:
     from xenport.model.call import Call
+    from xenport.model.domain import Domain
 
 handlers = Handlers()
 command = handlers.command
 
 PIRQS = 272
 INTERRUPTS = 24  #: of the I/O APIC
+SERIAL_INTERRUPT = 4  #: of the UART that Xen has its console on
 EMULATED_INTERRUPTS = 48  #: of the one that Xen emulates
 _FIRST_FREE = 16  #: pirq that a GSI may get which asks for any
 _RESERVED = -1  #: stands for the interrupt of a pirq that has none yet
@@ -26,6 +28,11 @@ _MOST_PORTS = 65536
 _XEN = range(0xFFFF_8000_0000_0000, 0xFFFF_8800_0000_0000)  #: where no PV guest has memory
 
 # ---- pirqs ----
+
+
+def has_interrupt(domain: Domain, pirq: int) -> bool:
+    """Is an interrupt behind a number of the domain's?"""
+    return domain.pirqs.get(pirq, _RESERVED) != _RESERVED
 
 
 @command("PHYSDEVOP_map_pirq")
@@ -43,7 +50,9 @@ def map_pirq(call: Call) -> None:
     if view.type != abi.constant("MAP_PIRQ_TYPE_GSI") or not 0 <= view.index < INTERRUPTS:
         raise XenError("EINVAL")
     if view.pirq < 0:
-        view.pirq = next((p for p, i in domain.pirqs.items() if i == view.index), view.index)
+        known = (pirq for pirq, index in domain.pirqs.items() if index == view.index)
+        free = (pirq for pirq in range(_FIRST_FREE, PIRQS) if pirq not in domain.pirqs)
+        view.pirq = next(known, None) or next(free)
     domain.pirqs[view.pirq] = view.index
 
 
@@ -78,7 +87,7 @@ def unmap_pirq(call: Call) -> None:
         return
     domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
     require_control(call.domain)
-    if domain.pirqs.get(view.pirq, _RESERVED) == _RESERVED:
+    if not has_interrupt(domain, view.pirq):
         raise XenError("EINVAL")
     del domain.pirqs[view.pirq]
 
@@ -104,7 +113,7 @@ def irq_status_query(call: Call) -> None:
     domain = call.domain
     if view.irq >= PIRQS:
         raise XenError("EINVAL")
-    if domain.cpu_class.hvm and domain.pirqs.get(view.irq, _RESERVED) == _RESERVED:
+    if domain.cpu_class.hvm and not has_interrupt(domain, view.irq):
         raise XenError("EINVAL")
     view.flags = domain.abi.constant("XENIRQSTAT_needs_eoi")
 

@@ -66,10 +66,46 @@ def _processor(call: Call) -> bytearray:
     return buffer
 
 
-@command("XEN_MC_notifydomain", "XEN_MC_msrinject", "XEN_MC_mceinject", "XEN_MC_inject_v2")
-def inject(_call: Call) -> None:
-    """No error can be provoked, and no domain told."""
+@command("XEN_MC_notifydomain")
+def notifydomain(_call: Call) -> None:
+    """Never served."""
     raise XenError("EINVAL")
+
+
+@command("XEN_MC_msrinject")
+def msrinject(call: Call) -> None:
+    """What registers are to say; the processor has none that tell of errors."""
+    view = call.view.u.mc_msrinject
+    _check_processor(call, view.mcinj_cpunr)
+    if view.mcinj_count:
+        raise XenError("EINVAL")
+
+
+@command("XEN_MC_mceinject")
+def mceinject(call: Call) -> None:
+    """The exception. Since no register tells of an error nothing comes of it."""
+    _check_processor(call, call.view.u.mc_mceinject.mceinj_cpunr)
+
+
+@command("XEN_MC_inject_v2")
+def inject_v2(call: Call) -> None:
+    """The exception on the processors of a bitmap, or on all."""
+    abi = call.domain.abi
+    view = call.view.u.mc_inject_v2
+    if not view.flags & abi.constant("XEN_MC_INJECT_CPU_BROADCAST"):
+        named = call.vcpu.copy_in(view.cpumap.bitmap, (view.cpumap.nr_bits + 7) // 8)
+        there = (1 << min(view.cpumap.nr_bits, call.hypervisor.physical.processors)) - 1
+        if not int.from_bytes(named, "little") & there:
+            raise XenError("EINVAL")
+    kind = view.flags & abi.constant("XEN_MC_INJECT_TYPE_MASK")
+    if kind != abi.constant("XEN_MC_INJECT_TYPE_MCE"):
+        raise XenError("EINVAL")
+
+
+def _check_processor(call: Call, number: int) -> None:
+    """XenError EINVAL: there is no such processor."""
+    if number >= call.hypervisor.physical.processors:
+        raise XenError("EINVAL")
 
 
 # ---- Counters ----

@@ -14,6 +14,7 @@ from xenport.model.cpu import (
     x86_kexec,
     x86_machine_memory,
     x86_physdev,
+    x86_pins,
     x86_platform,
     x86_profiling,
     x86_pv_xen,
@@ -45,8 +46,6 @@ handlers = Handlers(
 command = handlers.command
 
 MAX_GDT_ENTRIES = 7168  #: FIRST_RESERVED_GDT_ENTRY
-ISA_INTERRUPTS = range(1, 16)
-SERIAL_INTERRUPT = 4  #: Xen's own
 
 _NULL = 0
 _VECTORS = 256
@@ -380,18 +379,16 @@ def _entry_of(call: Call, owner: Domain, entry: int) -> int:
     return entry & ~ADDRESS | frame * PAGE_SIZE
 
 
-def _page_owner(call: Call, number: int) -> None:
+def _page_owner(call: Call, number: int) -> Domain:
     """Whose frames are meant: DOMID_SELF, or another domain. XenError ESRCH: none such, or the
     caller by its number."""
-    if number == _SELF:
-        return
-    abi = call.domain.abi
-    if number == abi.constant("DOMID_IO"):
-        return
+    if number in (_SELF, call.domain.abi.constant("DOMID_IO")):
+        return call.domain
     if number == call.domain.id:
         raise XenError("ESRCH")
-    call.hypervisor.domain(number)
+    domain = call.hypervisor.domain(number)
     require_control(call.domain)
+    return domain
 
 
 def _update_va_mapping(call: Call, entry: int) -> None:
@@ -458,8 +455,19 @@ def _requests(call: Call, count: int) -> Iterator[tuple[int, int]]:
 
 @handlers.check("mmuext_op")
 def mmuext_owner(call: Call) -> None:
-    """Whose frames the operations are about."""
-    _page_owner(call, call["foreigndom"] & 0xFFFF)
+    """Whose frames the operations are about. XenError EINVAL: an HVM domain's."""
+    if _owner(call).cpu_class.hvm:
+        raise XenError("EINVAL")
+
+
+def _owner(call: Call) -> Domain:
+    return _page_owner(call, call["foreigndom"] & 0xFFFF)
+
+
+def _check_own(call: Call) -> None:
+    """XenError EPERM: the operation is for the caller itself, and another domain is named."""
+    if _owner(call) is not call.domain:
+        raise XenError("EPERM")
 
 
 def _operand(call: Call) -> int:
@@ -471,6 +479,10 @@ def _operand(call: Call) -> int:
 
 
 def _pin(call: Call, level: int) -> None:
+    owner = _owner(call)
+    if owner is not call.domain:
+        x86_pins.pin(owner, call.view.arg1.mfn, level)
+        return
     machine = _cpu(call).start.machine
     frame = _operand(call)
     if frame in machine.pinned:
@@ -509,12 +521,17 @@ def pin_l4_table(call: Call) -> None:
 @command("MMUEXT_UNPIN_TABLE")
 def unpin_table(call: Call) -> None:
     """Undo a pin."""
-    _cpu(call).start.machine.unpin(_operand(call))
+    owner = _owner(call)
+    if owner is call.domain:
+        _cpu(call).start.machine.unpin(_operand(call))
+    else:
+        x86_pins.unpin(owner, call.view.arg1.mfn)
 
 
 @command("MMUEXT_NEW_BASEPTR")
 def new_baseptr(call: Call) -> None:
     """Switch to other tables."""
+    _check_own(call)
     cpu = _cpu(call)
     frame = _operand(call)
     cpu.start.machine.promote(frame, 4, privileged=call.domain.is_control)
@@ -526,6 +543,7 @@ def new_baseptr(call: Call) -> None:
 @command("MMUEXT_NEW_USER_BASEPTR")
 def new_user_baseptr(call: Call) -> None:
     """Tables for user mode; 0 for none."""
+    _check_own(call)
     cpu = _cpu(call)
     frame = call.view.arg1.mfn
     machine = cpu.start.machine
@@ -545,12 +563,14 @@ def new_user_baseptr(call: Call) -> None:
 )
 def flush_tlb(call: Call) -> None:
     """Forget translations. Forgetting all of them is always right."""
+    _check_own(call)
     _cpu(call).flush()
 
 
 @command("MMUEXT_TLB_FLUSH_MULTI", "MMUEXT_INVLPG_MULTI")
 def flush_tlb_of(call: Call) -> None:
     """The same on the vcpus of a bitmap."""
+    _check_own(call)
     try:
         call.vcpu.read_word("ulong", call.view.arg2.vcpumask)
     except XenError:
@@ -561,6 +581,7 @@ def flush_tlb_of(call: Call) -> None:
 @command("MMUEXT_FLUSH_CACHE")
 def flush_cache(call: Call) -> None:
     """There are no caches; only who has devices may ask."""
+    _check_own(call)
     if not call.domain.is_control:
         raise XenError("EACCES")
 
@@ -568,6 +589,7 @@ def flush_cache(call: Call) -> None:
 @command("MMUEXT_FLUSH_CACHE_GLOBAL")
 def flush_cache_global(call: Call) -> None:
     """The same on all processors, with another errno up to 4.19."""
+    _check_own(call)
     if not call.domain.is_control:
         is_newer = rank(call.domain.abi.release) >= rank("4.20")
         raise XenError("EACCES" if is_newer else "EINVAL")
@@ -576,6 +598,7 @@ def flush_cache_global(call: Call) -> None:
 @command("MMUEXT_SET_LDT")
 def set_ldt(call: Call) -> None:
     """Descriptors at a page-aligned address of the guest's."""
+    _check_own(call)
     view = call.view
     address, entries = view.arg1.linear_addr, view.arg2.nr_ents
     if entries > 8192 or (entries and address % PAGE_SIZE):

@@ -12,6 +12,7 @@ from xenport.model.cpu import (
     x86_firmware,
     x86_machine_memory,
     x86_physdev,
+    x86_pins,
     x86_platform,
     x86_profiling,
     x86_sysctl,
@@ -134,16 +135,27 @@ def initialise(call: Call) -> None:
     vcpu.is_initialised = True
 
 
+def _pv_domain(call: Call) -> Domain:
+    """The domain whose page tables are pinned. XenError EINVAL: it is an HVM domain."""
+    owner = call.hypervisor.domain_by_id(call.vcpu, call["foreigndom"] & 0xFFFF)
+    if owner.cpu_class.hvm:
+        raise XenError("EINVAL")
+    return owner
+
+
 @command(
-    "MMUEXT_PIN_L1_TABLE",
-    "MMUEXT_PIN_L2_TABLE",
-    "MMUEXT_PIN_L3_TABLE",
-    "MMUEXT_PIN_L4_TABLE",
-    "MMUEXT_UNPIN_TABLE",
+    "MMUEXT_PIN_L1_TABLE", "MMUEXT_PIN_L2_TABLE", "MMUEXT_PIN_L3_TABLE", "MMUEXT_PIN_L4_TABLE"
 )
-def not_for_hvm(_call: Call) -> None:
-    """Xen does not look at the tables of an HVM guest."""
-    raise XenError("EOPNOTSUPP")
+def pin_table(call: Call) -> None:
+    """Keep a frame of a PV domain as a page table of the command's level."""
+    level = call.view.cmd - call.domain.abi.constant("MMUEXT_PIN_L1_TABLE") + 1
+    x86_pins.pin(_pv_domain(call), call.view.arg1.mfn, level)
+
+
+@command("MMUEXT_UNPIN_TABLE")
+def unpin_table(call: Call) -> None:
+    """Undo a pin."""
+    x86_pins.unpin(_pv_domain(call), call.view.arg1.mfn)
 
 
 _GENERAL = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "ip", "flags")

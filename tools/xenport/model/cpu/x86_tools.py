@@ -10,6 +10,7 @@ from xenport.model.cpu import (
     x86_hvm_op,
     x86_ioreq,
     x86_memory_tools,
+    x86_pins,
     x86_stream,
     x86_vcpu_state,
 )
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from xenport.model.domain import Domain
     from xenport.model.vcpu import Vcpu
 
+_TOP_LEVEL = 4  #: of page tables
 _ADDRESS_BITS = 40  #: of physical addresses
 
 handlers = Handlers(
@@ -68,9 +70,7 @@ def check_pv_registers(vcpu: Vcpu, context: Any) -> None:
     settings = vcpu.domain.settings
     root = context.ctrlreg[3] // PAGE_SIZE
     if vcpu.is_initialised:
-        if root not in settings.roots:
+        if settings.tables.get(root) != _TOP_LEVEL:
             raise XenError("EOPNOTSUPP")
         return
-    if not vcpu.domain.memory.has_frame(root):
-        raise XenError("EINVAL")
-    settings.roots.add(root)
+    x86_pins.use_as_table(vcpu.domain, root, _TOP_LEVEL)
