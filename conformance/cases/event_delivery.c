@@ -402,7 +402,11 @@ TEST(sched_poll_refused, EVENTS, "SCHEDOP_poll of too many, or of no ports at al
 TEST(sched_bad_pointers, EVENTS, "every sched_op argument at no address is refused with EFAULT")
 {
     static const unsigned int commands[] = {
-        SCHEDOP_shutdown,      SCHEDOP_poll,     SCHEDOP_remote_shutdown,
+        SCHEDOP_shutdown,
+        SCHEDOP_poll,
+#if RELEASE_IS_AT_LEAST(4, 3)
+        SCHEDOP_remote_shutdown,
+#endif
 #ifdef SCHEDOP_shutdown_code
         SCHEDOP_shutdown_code,
 #endif

@@ -140,7 +140,8 @@ TEST(remote_shutdown_by_dom0, POWER, "dom0 ends another domain by SCHEDOP_remote
  * Expected: -ESRCH for both.
  * Source: sched.h (SCHEDOP_remote_shutdown); common/sched/core.c, do_sched_op().
  */
-TEST(remote_shutdown_no_domain, POWER, "SCHEDOP_remote_shutdown of no domain is refused with ESRCH")
+TEST(remote_shutdown_no_domain, POWER, "SCHEDOP_remote_shutdown of no domain is refused with ESRCH",
+     .needs = "dom0|pv|hvm|arm" TODAYS_PPC)
 {
     CHECK_ERRNO(remote_shutdown(NO_DOMAIN, SHUTDOWN_poweroff), ESRCH);
     CHECK_ERRNO(remote_shutdown(DOMID_SELF, SHUTDOWN_poweroff), ESRCH);

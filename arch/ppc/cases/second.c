@@ -37,6 +37,20 @@ static struct {
     void *argument;
 } work;
 
+/*
+ * Background: PowerPC has no interrupt that cannot be masked.
+ * Provoked by: an argument, which the command does not take; an NMI for this vcpu.
+ * Expected: -EINVAL; 0, and nothing comes.
+ * Source: vcpu.h (VCPUOP_send_nmi); 3.2's common/domain.c, do_vcpu_op().
+ */
+TEST(vcpu_send_nmi_on_ppc, VCPUS, "an NMI is taken note of, and never comes")
+{
+    long unused = 0;
+
+    CHECK_ERRNO(hypercall_vcpu_op(VCPUOP_send_nmi, 0, &unused), EINVAL);
+    CHECK_EQ(hypercall_vcpu_op(VCPUOP_send_nmi, 0, NULL), 0);
+}
+
 static unsigned long top_of(uint8_t *area)
 {
     return (unsigned long)area + STACK_BYTES - CALL_FRAME;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenport.model.errors import XenError
+from xenport.model.grant_table import has_old_rules
 from xenport.model.handlers import Handlers
 from xenport.model.policy import require_control
 
@@ -76,7 +77,9 @@ def poll(call: Call) -> None:
 
 @command("SCHEDOP_remote_shutdown")
 def remote_shutdown(call: Call) -> None:
-    """End another domain."""
+    """End another domain. 3.2 does not look at who it is to be if the caller may not."""
+    if has_old_rules(call.domain.abi):
+        require_control(call.domain)
     view = call.view
     domain = call.hypervisor.domain(view.domain_id)
     require_control(call.domain)

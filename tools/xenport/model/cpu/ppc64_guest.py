@@ -23,6 +23,7 @@ from xenport.model.errors import GrantError, XenError
 from xenport.model.grant_table import TableSize, has_old_rules
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
+from xenport.model.memory_op import EXTENT_SHIFT
 from xenport.model.vcpu_op import target, vcpu_exists
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ _INTERRUPT_CLEARS = (
     | MSR_BE | MSR_FP | MSR_PMM | MSR_PR | MSR_SE
 )  # fmt: skip
 
+_NO_FRAME = (1 << 64) - 1
+
 _handlers = Handlers()
+_handlers.refuse_declared("XENMEM_translate_gpfn_list")
 
 
 @_handlers.check("vcpu_op")
@@ -93,6 +97,19 @@ def sched_op(call: Call) -> int:
     """The old number is another one of the same hypercall."""
     number = call.domain.abi.hypercalls["sched_op"].number
     return call.hypervisor.dispatch(call.vcpu, number, call.args)
+
+
+@_handlers.command("XENMEM_translate_gpfn_list")
+def translate_gpfn_list(call: Call) -> None:
+    """The machine's frames of the domain's own."""
+    view, vcpu = call.view, call.vcpu
+    frames = vcpu.domain.frames
+    if view.nr_gpfns >> 64 - EXTENT_SHIFT:
+        raise XenError("EINVAL")  # nothing of the command's number would be left
+    for index in range(view.nr_gpfns):
+        guest = vcpu.read_word("xen_pfn_t", view.gpfn_list, index)
+        machine = frames.machine_frame(guest) if frames.owns(guest) else _NO_FRAME
+        vcpu.write_word("xen_pfn_t", machine, view.mfn_list, index)
 
 
 @_handlers.command("VCPUOP_down")
@@ -264,6 +281,11 @@ class Ppc64Guest(GuestCpu):
         return True
 
     # ---- Memory as the guest names it ----
+
+    def maximum_frame(self) -> int:
+        if self._is_ibm:
+            raise XenError("ENOSYS")  # it keeps no account of it
+        return super().maximum_frame()
 
     def translate(self, handle: int, offset: int, write: bool) -> int | None:  # noqa: ARG002
         if self._inline_flag is None:
