@@ -628,4 +628,6 @@ class PvCpu(Cpu):
         """It has those that it has mapped."""
         return x86_physdev.has_interrupt(self.vcpu.domain, pirq)
 
-    may_give_pirq = pirq_permitted
+    def may_give_pirq(self, pirq: int) -> bool:
+        """The same."""
+        return self.pirq_permitted(pirq)

@@ -143,9 +143,7 @@ def _pv_domain(call: Call) -> Domain:
     return owner
 
 
-@command(
-    "MMUEXT_PIN_L1_TABLE", "MMUEXT_PIN_L2_TABLE", "MMUEXT_PIN_L3_TABLE", "MMUEXT_PIN_L4_TABLE"
-)
+@command("MMUEXT_PIN_L1_TABLE", "MMUEXT_PIN_L2_TABLE", "MMUEXT_PIN_L3_TABLE", "MMUEXT_PIN_L4_TABLE")
 def pin_table(call: Call) -> None:
     """Keep a frame of a PV domain as a page table of the command's level."""
     level = call.view.cmd - call.domain.abi.constant("MMUEXT_PIN_L1_TABLE") + 1
