@@ -253,21 +253,24 @@ TEST(usb_debug_port, DEVICES, "dom0 may reset a USB controller without Xen's con
 
 /*
  * Background: A PVH dom0 tells Xen of devices too, since 4.17; no other HVM guest has these commands.
- * Provoked by: a device that is gone, but never was; an argument at no address; the same and the other commands from a
- * domU.
- * Expected: in dom0 -ENODEV, -EFAULT, before 4.17 -ENOSYS; in a domU -ENOSYS.
+ * Provoked by: a device that is gone, but never was; an argument at no address; the host bridge gone, twice, and there
+ * again; the same and the other commands from a domU.
+ * Expected: in dom0 -ENODEV; -EFAULT; 0, -ENODEV, 0; before 4.17 -ENOSYS; in a domU -ENOSYS.
  * Source: physdev.h; arch/x86/hvm/hypercall.c, hvm_physdev_op().
  */
 TEST(hvm_pci_devices, DEVICES, "a PVH dom0 has the PCI commands, other HVM guests ENOSYS",
      .needs = "hvm")
 {
-    struct physdev_pci_device none = NO_DEVICE;
+    struct physdev_pci_device bridge = BRIDGE, none = NO_DEVICE;
     bool has = own_domain() == 0 && RELEASE_IS_AT_LEAST(4, 17);
 
     if (has) {
         CHECK_ERRNO(physdev_op(PHYSDEVOP_pci_device_remove, &none), ENODEV);
         CHECK_ERRNO(physdev_op(PHYSDEVOP_pci_device_remove, arch_unmapped_pointer()), EFAULT);
         CHECK_ERRNO(physdev_op(PHYSDEVOP_pci_device_add, arch_unmapped_pointer()), EFAULT);
+        CHECK_EQ(add(), 0);
+        CHECK_EQ(physdev_op(PHYSDEVOP_pci_device_remove, &bridge), 0);
+        CHECK_ERRNO(physdev_op(PHYSDEVOP_pci_device_remove, &bridge), ENODEV);
         CHECK_EQ(add(), 0);
     } else {
         CHECK_ERRNO(physdev_op(PHYSDEVOP_pci_device_remove, &none), ENOSYS);
