@@ -12,7 +12,7 @@ from xenport import architecture, port as ports
 from xenport.errors import InputError
 from xenport.model.recording import Recording as Recorder
 from xenport.port import emulator
-from xenport.suite import coverage, outcomes, recording, reports
+from xenport.suite import coverage, no_success, outcomes, recording, reports
 from xenport.suite.coverage import Cell, Coverage, Row
 from xenport.suite.results import Outcome, Result
 
@@ -111,6 +111,66 @@ def test_a_domain_that_has_power_over_none() -> None:
     assert not cells["model-x86_64", "pvh64-dom0"].reason
 
 
+def open_questions(table: Coverage) -> list[str]:
+    """Where no test sees a command that the guest has succeed, or refused, and nothing says why."""
+    return [
+        f"{row.command} in {'/'.join(place)}: no test sees it {what}"
+        for row in table.rows
+        for place, cell in row.cells.items()
+        if cell.is_callable
+        for what, is_open in {
+            "succeed": not (cell.positive or cell.reason),
+            "refused": not (cell.negative or cell.unrefused or (not cell.tests and cell.reason)),
+        }.items()
+        if is_open
+    ]
+
+
+def all_of(*kinds: str) -> Coverage:
+    chosen = [port for port in map(ports.load, ports.names()) if port.kind in kinds]
+    return coverage.coverage(chosen, lambda _port, _environment: {})
+
+
+def test_every_command_succeeds_and_is_refused_or_the_table_says_why() -> None:
+    assert open_questions(all_of("model")) == []
+
+
+@pytest.mark.slow
+def test_the_table_says_why_for_real_xen_and_every_reason_is_of_use() -> None:
+    table = all_of("model", "qemu")
+    assert open_questions(table) == []
+    given = {
+        (row.command, words)
+        for place in table.places
+        for words in [ports.load(place[0]).environment(place[1]).words]
+        for row in table.rows
+        if row.cells[place].reason and row.cells[place].reason == no_success.why(row.command, words)
+    }
+    idle = [where for where in no_success.places() if not any(where.fits(*one) for one in given)]
+    assert [where.text for where in idle] == []
+
+
+def test_why_there_is_no_success() -> None:
+    where = no_success.Where.read("MMUEXT_*PIN_* hvm|arm !smp")
+    assert where.text == "MMUEXT_*PIN_* hvm|arm !smp"
+    assert where.fits("MMUEXT_UNPIN_TABLE", ["hvm", "domu"])
+    assert not where.fits("MMUEXT_UNPIN_TABLE", ["hvm", "smp"])
+    assert not where.fits("MMUEXT_UNPIN_TABLE", ["pv"])
+    assert not where.fits("MMUEXT_SET_LDT", ["hvm"])
+    assert no_success.why("EVTCHNOP_send", ["pv"]) == ""
+
+
+def test_a_bad_file_of_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "coverage.yaml").write_text("reasons: [a]\n")
+    monkeypatch.setattr(no_success.content, "folder", lambda _name: tmp_path)
+    no_success._reasons.cache_clear()
+    try:
+        with pytest.raises(InputError, match=r"coverage\.yaml:1:10: "):
+            no_success.why("EVTCHNOP_send", ["pv"])
+    finally:
+        no_success._reasons.cache_clear()
+
+
 def test_counts(table: Coverage) -> None:
     counts = table.counts(PV)
     cells = [row.cells[PV] for row in table.rows]
@@ -156,6 +216,13 @@ def test_a_variant_counts_its_own_tests() -> None:
 )
 def test_outcomes_of_a_cell(ends: dict[str, Outcome], text: str) -> None:
     assert Cell(True, "", ("a",), {"b": ("EINVAL",)}, ends).text == text
+
+
+def test_a_cell_says_what_there_is_no_test_for() -> None:
+    cell = Cell(True, "only dom0 may", (), {"b": ("EPERM",)}, {"b": Outcome.PASS})
+    assert cell.text == "+0 -1 pass; no +: only dom0 may"
+    cell = Cell(True, "", ("a",), {}, {"a": Outcome.PASS}, "no error is declared")
+    assert cell.text == "+1 -0 pass; no -: no error is declared"
 
 
 def test_outcomes_are_kept_from_run_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 /*
- * kexec_op: images of other kernels that dom0 loads, and memory that has to do with crashes. None is
- * started here.
+ * kexec_op: images of other kernels that dom0 loads and starts, and memory that has to do with crashes.
  */
 #include <kexec.h>
 #include <string.h>
@@ -173,6 +172,95 @@ TEST(kexec_refused, CONTROL, "images that there are not are refused", .needs = "
     CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_load, arch_unmapped_pointer()), EFAULT);
     CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_unload, arch_unmapped_pointer()), EFAULT);
     CHECK_ERRNO(kexec_op(KEXEC_CMD_kexec_status, arch_unmapped_pointer()), EFAULT);
+}
+
+/*
+ * Background: The parts of an image are put where it wants them, page by page.
+ * Provoked by: a part that does not start at a page, and one that does not end at one; two parts at one place; a part
+ * that is larger than its place.
+ * Expected: -EADDRNOTAVAIL; -EINVAL; -EINVAL.
+ * Source: kexec.h (KEXEC_CMD_kexec_load); common/kimage.c, do_kimage_alloc().
+ */
+TEST(kexec_parts_refused, CONTROL, "parts of an image that have no place are refused", .needs = "pv dom0")
+{
+    struct xen_kexec_segment parts[2] = {{.dest_maddr = DESTINATION, .dest_size = PAGE_BYTES}};
+
+    handle_set(parts[0].buf.h, image_page);
+    parts[0].dest_maddr++;
+    CHECK_ERRNO(load(KEXEC_TYPE_DEFAULT, 1, parts), EADDRNOTAVAIL);
+    parts[0].dest_maddr--;
+    parts[0].dest_size--;
+    CHECK_ERRNO(load(KEXEC_TYPE_DEFAULT, 1, parts), EADDRNOTAVAIL);
+    parts[0].dest_size++;
+    parts[1] = parts[0];
+    CHECK_ERRNO(load(KEXEC_TYPE_DEFAULT, 2, parts), EINVAL);
+    parts[0].buf_size = PAGE_BYTES + 1;
+    CHECK_ERRNO(load(KEXEC_TYPE_DEFAULT, 1, parts), EINVAL);
+}
+
+/*
+ * Background: An image without one of its parts must not be started.
+ * Provoked by: a part whose content is at no address.
+ * Expected: -EFAULT.
+ * Source: kexec.h (KEXEC_CMD_kexec_load); common/kimage.c, kimage_load_normal_segment().
+ */
+TEST(kexec_part_at_no_address, CONTROL, "a part of an image that cannot be read: EFAULT",
+     .needs = "pv dom0")
+{
+    struct xen_kexec_segment part = {.buf_size = PAGE_BYTES, .dest_maddr = DESTINATION,
+                                     .dest_size = PAGE_BYTES};
+
+    handle_set(part.buf.h, nowhere());
+    CHECK_ERRNO(load(KEXEC_TYPE_DEFAULT, 1, &part), EFAULT);
+}
+
+/* Switches the machine off by ACPI, in code that means the same in 32-bit and in 64-bit mode: writes
+ * SLP_EN to the register PM1a_CNT of QEMU's PCs. */
+static const uint8_t switch_off[] = {
+    0x66, 0xba, 0x04, 0x06,         /* mov $0x604, %dx */
+    0x66, 0xb8, 0x00, 0x20,         /* mov $0x2000, %ax */
+    0x66, 0xef,                     /* out %ax, %dx */
+    0xf4,                           /* hlt */
+    0xeb, 0xfd,                     /* jmp to the hlt */
+};
+
+_Noreturn static void start_image(uint16_t arch)
+{
+    struct xen_kexec_segment part = {.buf_size = sizeof(switch_off), .dest_maddr = DESTINATION,
+                                     .dest_size = PAGE_BYTES};
+    struct xen_kexec_load image = {.type = KEXEC_TYPE_DEFAULT, .arch = arch, .nr_segments = 1,
+                                   .entry_maddr = DESTINATION};
+    struct xen_kexec_exec start = {.type = KEXEC_TYPE_DEFAULT};
+
+    handle_set(part.buf.h, switch_off);
+    handle_set(image.segments.h, &part);
+    CHECK_EQ(kexec_op(KEXEC_CMD_kexec_load, &image), 0);
+    FAIL("the domain runs on, the call returned %ld", kexec_op(KEXEC_CMD_kexec, &start));
+}
+
+/*
+ * Background: By kexec another kernel takes the machine over, without firmware. It starts in long mode, with the memory
+ * that it was given mapped one to one.
+ * Provoked by: an image that switches the machine off.
+ * Expected: the machine is off.
+ * Source: kexec.h (KEXEC_CMD_kexec); common/kexec.c, kexec_reboot(); arch/x86/x86_64/kexec_reloc.S.
+ */
+TEST(kexec_start, POWER, "an image that dom0 starts has the machine", .needs = "pv dom0 slow observed-end",
+     .ends = "poweroff")
+{
+    start_image(ELF_X86_64);
+}
+
+/*
+ * Background: See kexec_start. An image for i386 starts in protected mode, without paging.
+ * Provoked by: the same.
+ * Expected: the machine is off.
+ * Source: as for kexec_start.
+ */
+TEST(kexec_start_32, POWER, "an image of 32 bits that dom0 starts has the machine",
+     .needs = "pv dom0 slow observed-end", .ends = "poweroff")
+{
+    start_image(ELF_386);
 }
 
 #ifdef KEXEC_CMD_kexec_load_v1

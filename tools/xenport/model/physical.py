@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xenport.model import runstate
 from xenport.model.log import Log
@@ -43,7 +43,7 @@ class Physical:
         self.trace = Trace(hypervisor.abi.constant("TRC_ALL"))
         self.power: dict[str, int] = {}  #: what tools set of the processor's power states
         self.guest_loglvl = "none/warning"  #: which messages about guests are printed
-        self.images: set[int] = set()  #: types of those that were loaded by kexec_op
+        self.images: dict[int, Any] = {}  #: those that were loaded by kexec_op, by type
         self.image_places: dict[int, int] = {}  #: by type, where the last one was put, 0 or 1
         self.memory_types: dict[int, tuple[int, int, int]] = {}  #: range and type, by register
         self.interrupts: dict[int, int] = {}  #: that the control domain has set up: how triggered

@@ -218,15 +218,21 @@ class _Column:
             else "",
         )
 
-    def _succeeds_elsewhere(self, command: str) -> bool:
-        """Whether a test that the environment leaves out sees ``command`` succeed."""
-        return any("" in calls.get(command, ()) for calls in self._recorded.commands.values())
+    def _elsewhere(self, command: str) -> set[str]:
+        """What ``command`` returns in tests, those that the environment leaves out among them."""
+        return {
+            result
+            for calls in self._recorded.commands.values()
+            for result in calls.get(command, ())
+        }
 
     @property
     def _situation(self) -> negatives.Situation:
         return negatives.Situation(self._guest.kind, self._guest.is_control)
 
     def _unrefused(self, command: str) -> str:
+        if self._patterns and self._elsewhere(command) - {""}:
+            return NOT_HERE
         return _plan(self._abi).why_none(command, self._situation, self._guest.provides)
 
     def _reason(self, thing: Any, is_callable: bool, is_called: bool, succeeds: bool) -> str:
@@ -237,7 +243,7 @@ class _Column:
                 return ""
             if thing.privilege == "control" and not self._guest.is_control:
                 return "only the control domain may"
-            if self._patterns and self._succeeds_elsewhere(thing.name):
+            if self._patterns and "" in self._elsewhere(thing.name):
                 return NOT_HERE
             return negatives.why_always(
                 self._abi, thing, self._situation, self._guest.provides

@@ -1,10 +1,12 @@
-"""kexec_op: images that the control domain loads. None is ever started: a machine of the model ends
-with its domains."""
+"""kexec_op: images that the control domain loads and starts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from xenport.model.cpu.x86_image import Image
 from xenport.model.errors import XenError
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE
@@ -18,7 +20,8 @@ handlers = Handlers()
 command = handlers.command
 
 _MOST_SEGMENTS = 15
-_MACHINES = (3, 62)  #: of ELF, in whose modes an image can start
+_EM_386, _EM_X86_64 = 3, 62  #: of ELF
+_MACHINES = (_EM_386, _EM_X86_64)  #: in whose modes an image can start
 _XEN_SIZE, _CRASH_SIZE = PAGE_SIZE, 1 << 20  #: bytes
 _LIST_DONE = 4  #: flag of a list's last entry
 
@@ -38,10 +41,14 @@ def _type(call: Call, number: int) -> int:
 
 @command("KEXEC_CMD_kexec")
 def kexec(call: Call) -> None:
-    """Start an image, which this machine cannot."""
-    if _type(call, call.view.type) not in call.hypervisor.physical.images:
+    """Start an image; Xen and its domains are gone then."""
+    image = call.hypervisor.physical.images.get(_type(call, call.view.type))
+    if image is None:
         raise XenError("ENOENT")
-    raise XenError("EINVAL")
+    if image.switches_off():
+        call.hypervisor.power_off()
+    else:
+        call.hypervisor.panic("the image that was started does not switch the machine off")
 
 
 def _crash_start(call: Call) -> int:
@@ -70,16 +77,40 @@ def get_range(call: Call) -> None:
 
 @command("KEXEC_CMD_kexec_load")
 def load(call: Call) -> None:
-    """Keep that there is an image."""
+    """An image in parts."""
     view = call.view
     if view.nr_segments > _MOST_SEGMENTS:
         raise XenError("EINVAL")
-    size = call.domain.abi.sizeof("xen_kexec_segment")
-    call.vcpu.copy_in(view.segments.h, size * view.nr_segments)
+    abi = call.domain.abi
+    size = abi.sizeof("xen_kexec_segment")
+    content = bytearray(call.vcpu.copy_in(view.segments.h, size * view.nr_segments))
+    segments = [
+        abi.view("xen_kexec_segment", content[at : at + size])
+        for at in range(0, len(content), size)
+    ]
     _check_start(call, view.entry_maddr)
+    _check_places(segments)
+    parts = {
+        segment.dest_maddr: bytes(
+            call.vcpu.copy_in(segment.buf.h, segment.buf_size) if segment.buf.h else b""
+        ).ljust(segment.dest_size, b"\0")
+        for segment in segments
+    }
     if view.arch not in _MACHINES:
         raise XenError("EINVAL")
-    _swap(call, is_loaded=True)
+    _swap(call, Image(parts, view.entry_maddr, is_64_bit=view.arch == _EM_X86_64))
+
+
+def _check_places(segments: Sequence[Any]) -> None:
+    """XenError EADDRNOTAVAIL: not of whole pages; EINVAL: they overlap, or one is too small."""
+    places = [range(s.dest_maddr, s.dest_maddr + s.dest_size) for s in segments]
+    if any(place.start % PAGE_SIZE or place.stop % PAGE_SIZE for place in places):
+        raise XenError("EADDRNOTAVAIL")
+    for one, other in itertools.combinations(places, 2):
+        if one.stop > other.start and one.start < other.stop:
+            raise XenError("EINVAL")
+    if any(segment.buf_size > segment.dest_size for segment in segments):
+        raise XenError("EINVAL")
 
 
 @command("KEXEC_CMD_kexec_load_v1")
@@ -91,8 +122,9 @@ def load_v1(call: Call) -> None:
     content = memory.read(frame * PAGE_SIZE, 8) if memory.has_frame(frame) else bytes(8)
     if not int.from_bytes(content, "little") & _LIST_DONE:
         raise XenError("EINVAL")
-    _check_start(call, view.image.start_address)
-    _swap(call, is_loaded=True)
+    start = view.image.start_address
+    _check_start(call, start)
+    _swap(call, Image({}, start, is_64_bit=True))
 
 
 def _check_start(call: Call, address: int) -> None:
@@ -103,18 +135,18 @@ def _check_start(call: Call, address: int) -> None:
             raise XenError("EADDRNOTAVAIL")
 
 
-def _swap(call: Call, *, is_loaded: bool) -> None:
+def _swap(call: Call, image: Image | None) -> None:
     """Each type has two places, which take turns with images and with none."""
     number = _type(call, call.view.type)
     machine = call.hypervisor.physical
-    (machine.images.add if is_loaded else machine.images.discard)(number)
+    machine.images[number] = image
     machine.image_places[number] = 1 - machine.image_places.get(number, 0)
 
 
 @command("KEXEC_CMD_kexec_unload", "KEXEC_CMD_kexec_unload_v1")
 def unload(call: Call) -> None:
     """Forget the image, if there is one."""
-    _swap(call, is_loaded=False)
+    _swap(call, None)
 
 
 @command("KEXEC_CMD_kexec_status")
