@@ -213,7 +213,7 @@ class _Column:
                 if results - {""}
             },
             {test: self._outcomes[test] for test in calls if test in self._outcomes},
-            self._unrefused(command)
+            self._unrefused(hypercall, command)
             if is_callable and not any(results - {""} for results in calls.values())
             else "",
         )
@@ -230,10 +230,14 @@ class _Column:
     def _situation(self) -> negatives.Situation:
         return negatives.Situation(self._guest.kind, self._guest.is_control)
 
-    def _unrefused(self, command: str) -> str:
+    def _unrefused(self, hypercall: str, command: str) -> str:
         if self._patterns and self._elsewhere(command) - {""}:
             return NOT_HERE
-        return _plan(self._abi).why_none(command, self._situation, self._guest.provides)
+        why = _plan(self._abi).why_none(command, self._situation, self._guest.provides)
+        args = self._abi.hypercalls[hypercall].args
+        if not why and any(arg.role == "argument" and arg.count for arg in args):
+            return "only the whole array is refused"  # before Xen looks at the commands in it
+        return why
 
     def _reason(self, thing: Any, is_callable: bool, is_called: bool, succeeds: bool) -> str:
         if not is_callable:
