@@ -9,7 +9,7 @@
 #include <hvm/save.h>
 
 #include "children.h"
-#include "cpuid.h"
+#include "instructions.h"
 
 #define RIP 0x1230
 #define SPARE_FRAME (CHILD_FRAME + CHILD_PAGES)    /* of a child with memory; nothing is there */

@@ -7,8 +7,7 @@
 #include <version.h>
 
 #include "common.h"
-#include "cpuid.h"
-#include "msr.h"
+#include "instructions.h"
 #include "x86.h"
 
 /* An index behind that of the hypercall page in Xen's range of MSRs. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common.h"
-#include "cpuid.h"
+#include "processors.h"
 
 #define ELF_386 3
 #define ELF_X86_64 62

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "common.h"
-#include "cpuid.h"
+#include "instructions.h"
+#include "processors.h"
 
 static struct xen_mc request;
 static struct mc_info records;

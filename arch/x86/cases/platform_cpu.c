@@ -3,7 +3,9 @@
  */
 #include <timing.h>
 
+#include "instructions.h"
 #include "platform_request.h"
+#include "processors.h"
 
 static long about_cpu(uint32_t cpu)
 {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common.h"
-#include "cpuid.h"
 
 static struct xen_platform_op request;
 

@@ -1,7 +1,8 @@
 /*
  * sysctl about processors of x86: what CPUID says, starting and stopping, power states, shared caches.
  */
-#include "cpuid.h"
+#include "instructions.h"
+#include "processors.h"
 #include "sysctl_request.h"
 
 /* ---- What CPUID says ---- */

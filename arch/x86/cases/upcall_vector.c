@@ -6,7 +6,7 @@
 #include <timing.h>
 
 #include "common.h"
-#include "msr.h"
+#include "instructions.h"
 #include "shutdown.h"
 #include "x86.h"
 

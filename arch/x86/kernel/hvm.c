@@ -6,28 +6,15 @@
 #include <arch-x86/hvm/start_info.h>
 #include <hvm/params.h>
 
+#include "instructions.h"
 #include "x86.h"
-
-struct cpuid {
-    uint32_t eax, ebx, ecx, edx;
-};
-
-static struct cpuid cpuid(uint32_t leaf)
-{
-    struct cpuid result;
-
-    __asm__ volatile("cpuid"
-                     : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
-                     : "a"(leaf), "c"(0));
-    return result;
-}
 
 /* Xen's leaves start at a multiple of 0x100 that the signature marks; 0 if there are none. */
 static uint32_t xen_leaves(void)
 {
     for (uint32_t leaf = 0x40000000; leaf < 0x40010000; leaf += 0x100) {
         struct cpuid id = cpuid(leaf);
-        uint32_t signature[3] = {id.ebx, id.ecx, id.edx};
+        uint32_t signature[3] = {id.b, id.c, id.d};
 
         if (memcmp(signature, "XenVMMXenVMM", sizeof(signature)) == 0)
             return leaf;
@@ -39,15 +26,10 @@ static uint32_t xen_leaves(void)
 static bool fill_hypercall_page(void)
 {
     uint32_t leaves = xen_leaves();
-    uint64_t address = (uintptr_t)hypercall_page;
 
     if (!leaves)
         return false;
-    __asm__ volatile("wrmsr"
-                     :
-                     : "c"(cpuid(leaves + 2).ebx), "a"((uint32_t)address),
-                       "d"((uint32_t)(address >> 32))
-                     : "memory");
+    write_msr(cpuid(leaves + 2).b, (uintptr_t)hypercall_page);
     return true;
 }
 
@@ -55,7 +37,7 @@ static bool fill_hypercall_page(void)
 static const void *hypercall_instruction(void)
 {
     struct cpuid id = cpuid(0);
-    uint32_t vendor[3] = {id.ebx, id.edx, id.ecx};
+    uint32_t vendor[3] = {id.b, id.d, id.c};
 
     if (memcmp(vendor, "AuthenticAMD", sizeof(vendor)) == 0 ||
         memcmp(vendor, "HygonGenuine", sizeof(vendor)) == 0)
