@@ -105,6 +105,12 @@ static uint64_t pages_of_machine(void)
     return request.u.physinfo.total_pages;
 }
 
+#if RELEASE_IS_AT_LEAST(4, 19)
+#define HAVE_MACHINE_MAP "pv|hvm dom0"
+#else
+#define HAVE_MACHINE_MAP "pv dom0"
+#endif
+
 /*
  * Background: dom0 finds in the machine's memory map where devices can be.
  * Provoked by: the number of entries; the map; room for one; a map at no address.
@@ -112,7 +118,7 @@ static uint64_t pages_of_machine(void)
  * that Xen keeps out of its count; -EINVAL; -EFAULT.
  * Source: memory.h (XENMEM_machine_memory_map); arch/x86/mm.c, arch_memory_op().
  */
-TEST(pv_machine_map, MEMORY, "dom0 is told the memory map of the machine", .needs = "pv dom0")
+TEST(machine_map, MEMORY, "dom0 is told the memory map of the machine", .needs = HAVE_MACHINE_MAP)
 {
     static struct range ranges[128];
     uint64_t ram = 0;

@@ -328,6 +328,22 @@ TEST(pv_setup_gsi, EVENTS, "dom0 sets an interrupt of the machine up, once", .ne
     CHECK_ERRNO(physdev_op(PHYSDEVOP_setup_gsi, arch_unmapped_pointer()), EFAULT);
 }
 
+#if RELEASE_IS_AT_LEAST(4, 20)
+/*
+ * Background: See pv_setup_gsi. Since 4.20 a PVH dom0 can too.
+ * Provoked by: an interrupt set up, twice.
+ * Expected: 0, -EEXIST.
+ * Source: physdev.h (PHYSDEVOP_setup_gsi); arch/x86/hvm/hypercall.c, hvm_physdev_op().
+ */
+TEST(hvm_setup_gsi, EVENTS, "a PVH dom0 sets an interrupt of the machine up, once", .needs = "hvm dom0")
+{
+    struct physdev_setup_gsi setup = {.gsi = OTHER_GSI, .triggering = 1, .polarity = 1};
+
+    CHECK_EQ(physdev_op(PHYSDEVOP_setup_gsi, &setup), 0);
+    CHECK_ERRNO(physdev_op(PHYSDEVOP_setup_gsi, &setup), EEXIST);
+}
+#endif
+
 /* ---- Guests with interrupt controllers of their own ---- */
 
 /*

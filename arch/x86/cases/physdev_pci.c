@@ -162,15 +162,19 @@ TEST(pv_pci_bad_pointers, DEVICES, "PCI commands with an argument at no address:
 #ifdef PHYSDEVOP_pci_device_reset
 /*
  * Background: What Xen emulates of a device starts anew when the device was reset.
- * Provoked by: a reset of a device that does not exist; a kind of reset that does not exist; no address.
- * Expected: -ENODEV; -EINVAL; -EFAULT.
+ * Provoked by: a reset of the host bridge, of each kind, and then of a device that does not exist; a kind of reset that
+ * does not exist; no address.
+ * Expected: 0; -ENODEV; -EINVAL; -EFAULT.
  * Source: physdev.h (PHYSDEVOP_pci_device_reset); drivers/pci/physdev.c, pci_physdev_op().
  */
-TEST(pci_device_reset, DEVICES, "a PCI device that there is not was not reset: ENODEV",
-     .needs = "pv|hvm dom0")
+TEST(pci_device_reset, DEVICES, "dom0 tells Xen that it has reset a PCI device", .needs = "pv|hvm dom0")
 {
-    struct pci_device_reset reset = {.dev = NO_DEVICE};
+    struct pci_device_reset reset = {.dev = BRIDGE}, none = {.dev = NO_DEVICE};
 
+    CHECK_EQ(add(), 0);
+    for (reset.flags = 0; reset.flags <= PCI_DEVICE_RESET_MASK; reset.flags++)
+        CHECK_EQ(physdev_op(PHYSDEVOP_pci_device_reset, &reset), 0);
+    reset = none;
     CHECK_ERRNO(physdev_op(PHYSDEVOP_pci_device_reset, &reset), ENODEV);
     reset.flags = PCI_DEVICE_RESET_MASK + 1;
     CHECK_ERRNO(physdev_op(PHYSDEVOP_pci_device_reset, &reset), EINVAL);
