@@ -1436,7 +1436,7 @@ static int replace(grant_handle_t handle, const volatile void *page, uint64_t ne
 /*
  * Background: A PV guest may want something else at the address of a mapping, without a moment in which nothing
  * is there.
- * Provoked by: a mapping replaced by that of a page.
+ * Provoked by: a mapping replaced by that of a page; either is named by the last address in it.
  * Expected: the page is at the address of the mapping, and not at its own any more; the grant is free.
  * Source: grant_table.h; arch/x86/pv/grant_table.c, replace_grant_pv_mapping().
  */
@@ -1451,7 +1451,7 @@ TEST(grant_unmap_and_replace, GRANTS, "a mapping is replaced by that of another 
     CHECK_EQ(arch_vacate(place), 0);
     grant_handle_t handle = map(ref, place, GNTMAP_host_map);
     CHECK_EQ(*word(place), 1);
-    CHECK_EQ(replace(handle, place, grant_host_address(other)), GNTST_okay);
+    CHECK_EQ(replace(handle, place + sizeof(place) - 1, grant_host_address(other) + sizeof(other) - 1), GNTST_okay);
     CHECK_EQ(*word(place), 2);
     CHECK(!fault_read(word(other), NULL));
     CHECK_EQ(in_use(ref), 0);

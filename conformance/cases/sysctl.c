@@ -101,7 +101,7 @@ TEST(sysctl_getdomaininfolist, CONTROL, "dom0 lists the domains, and domctl says
 
 /* ---- Xen's console ---- */
 
-#define ROOM 64
+#define ROOM 16
 #define BEHIND 0x7f
 
 static char console_text[ROOM + 1];        /* a byte more than Xen is told of */

@@ -15,6 +15,13 @@ static struct xen_sysctl_physinfo physinfo(void)
     return request.u.physinfo;
 }
 
+/* What an architecture has to say of itself. */
+#ifdef XEN_SYSCTL_PHYSCAP_ARM_SVE_MASK
+#define ARCH_CAPABILITIES XEN_SYSCTL_PHYSCAP_ARM_SVE_MASK
+#else
+#define ARCH_CAPABILITIES 0u
+#endif
+
 /*
  * Background: Tools ask what the machine has before they build a domain.
  * Provoked by: the question.
@@ -38,6 +45,10 @@ TEST(sysctl_physinfo, CONTROL, "dom0 is told what the machine has", .needs = "do
     CHECK(info.nr_nodes <= info.max_node_id + 1);
     CHECK(info.cpu_khz > 0);
     CHECK_EQ(info.capabilities & ~known, 0);
+#if RELEASE_IS_AT_LEAST(4, 17)
+    CHECK_EQ(info.arch_capabilities & ~ARCH_CAPABILITIES, 0);
+    CHECK_EQ(info.pad, 0);
+#endif
     if (strcmp(boot_info.guest, "pv") == 0)
         CHECK(info.capabilities & XEN_SYSCTL_PHYSCAP_pv);
     else
@@ -46,7 +57,7 @@ TEST(sysctl_physinfo, CONTROL, "dom0 is told what the machine has", .needs = "do
     CHECK((long long)info.total_pages > hypercall_memory_op(XENMEM_current_reservation, &self));
     CHECK(info.free_pages > 0 && info.free_pages < info.total_pages);
     CHECK_EQ(info.outstanding_pages, 0);
-    CHECK(info.scrub_pages <= info.free_pages);
+    CHECK_EQ(info.scrub_pages, 0);
     CHECK((long long)info.max_mfn + 1 >= hypercall_memory_op(XENMEM_maximum_ram_page, NULL));
 }
 
@@ -149,20 +160,25 @@ static uint64_t free_bytes(uint32_t least, uint32_t most, int32_t node)
 
 /*
  * Background: Some devices reach only low addresses, so tools ask for free memory by their width.
- * Provoked by: the memory of all widths and nodes; of those below and above a limit of 32 bits; of
- * addresses that no machine has; of a node that there is not.
- * Expected: some, and no more than physinfo says is free; the two parts make up the whole; none; none.
+ * Provoked by: the memory of all widths and nodes; of those below and above each limit from the first page to the last that
+ * Xen tells apart; of addresses that no machine has; of each node, and of one that there is not.
+ * Expected: some, and no more than physinfo says is free; the two parts make up the whole; none; the nodes make up the
+ * whole; none.
  * Source: sysctl.h (XEN_SYSCTL_availheap); common/page_alloc.c, avail_domheap_pages_region().
  */
 TEST(sysctl_availheap, CONTROL, "dom0 is told how much memory is free", .needs = "dom0")
 {
-    uint64_t all = free_bytes(0, 0, -1);
+    uint64_t all = free_bytes(0, 0, -1), of_nodes = 0;
 
     CHECK(all > 0);
     CHECK(all <= physinfo().free_pages * PAGE_BYTES);
     CHECK_EQ(all % PAGE_BYTES, 0);
-    CHECK_EQ(free_bytes(0, 32, -1) + free_bytes(33, 0, -1), all);
+    for (uint32_t width = 13; width < 52; width++)
+        CHECK_EQ(free_bytes(0, width, -1) + free_bytes(width + 1, 0, -1), all);
     CHECK_EQ(free_bytes(64, 0, -1), 0);
+    for (int32_t node = 0; node < NODES; node++)
+        of_nodes += free_bytes(0, 0, node);
+    CHECK_EQ(of_nodes, all);
     CHECK_EQ(free_bytes(0, 0, NODES - 1), 0);
 }
 

@@ -24,14 +24,18 @@ static long pool_op(uint32_t op, uint32_t pool)
     return sysctl(XEN_SYSCTL_cpupool_op);
 }
 
-static uint8_t processors[64];
+#define BEHIND 0x7f
+
+#define PROCESSORS 512
+
+static uint8_t processors[PROCESSORS / 8 + 1];        /* a byte more than Xen is told of */
 
 /* Bits of the processors that the answer has. */
 static unsigned int count_processors(void)
 {
     unsigned int count = 0;
 
-    for (unsigned int bit = 0; bit < sizeof(processors) * 8; bit++)
+    for (unsigned int bit = 0; bit < PROCESSORS; bit++)
         count += processors[bit / 8] >> bit % 8 & 1;
     return count;
 }
@@ -40,11 +44,16 @@ static unsigned int count_processors(void)
 static long pool_ask(uint32_t op, uint32_t pool, uint32_t scheduler)
 {
     sysctl_prepare();
-    memset(processors, 0, sizeof(processors));
+    memset(processors, 0, PROCESSORS / 8);
+    processors[PROCESSORS / 8] = BEHIND;
     handle_set(request.u.cpupool_op.cpumap.bitmap, processors);
-    request.u.cpupool_op.cpumap.nr_bits = sizeof(processors) * 8;
+    request.u.cpupool_op.cpumap.nr_bits = PROCESSORS;
     request.u.cpupool_op.sched_id = scheduler;
-    return pool_op(op, pool);
+
+    long rc = pool_op(op, pool);
+
+    CHECK_EQ(processors[PROCESSORS / 8], BEHIND);
+    return rc;
 }
 
 static long pool_cpu(uint32_t op, uint32_t pool, uint32_t cpu)

@@ -47,9 +47,9 @@ TEST(mca_fetch, CONTROL, "dom0 fetches errors of the hardware, of which there ar
      .needs = "pv dom0")
 {
     CHECK_EQ(fetch(XEN_MC_NONURGENT, &records), 0);
-    CHECK(request.u.mc_fetch.flags & XEN_MC_NODATA);
+    CHECK_EQ(request.u.mc_fetch.flags, XEN_MC_NODATA);
     CHECK_EQ(fetch(XEN_MC_URGENT, &records), 0);
-    CHECK(request.u.mc_fetch.flags & XEN_MC_NODATA);
+    CHECK_EQ(request.u.mc_fetch.flags, XEN_MC_NODATA);
     CHECK_ERRNO(fetch(0, &records), EINVAL);
     CHECK_ERRNO(fetch(XEN_MC_NONURGENT | XEN_MC_URGENT, &records), EINVAL);
     CHECK_ERRNO(fetch(XEN_MC_NONURGENT, NULL), EINVAL);
@@ -57,8 +57,8 @@ TEST(mca_fetch, CONTROL, "dom0 fetches errors of the hardware, of which there ar
 
 /*
  * Background: An error names the processor by numbers that dom0 has to know.
- * Provoked by: how many processors there are; their numbers; room for none; a list at no address.
- * Expected: some; processor 0 first, with the maker that CPUID gives; -EINVAL; -EFAULT.
+ * Provoked by: how many processors there are; their numbers; room for one; room for none; a list at no address.
+ * Expected: some; processor 0 first, with the maker that CPUID gives; one; -EINVAL; -EFAULT.
  * Source: arch-x86/xen-mca.h (XEN_MC_physcpuinfo); arch/x86/cpu/mcheck/mce.c, do_mca().
  */
 TEST(mca_processors, CONTROL, "dom0 is told the processors that errors name", .needs = "pv dom0")
@@ -77,6 +77,9 @@ TEST(mca_processors, CONTROL, "dom0 is told the processors that errors name", .n
     CHECK_EQ(request.u.mc_physcpuinfo.ncpus, count);
     CHECK_EQ(cpus[0].mc_cpunr, 0);
     CHECK_EQ(memcmp(cpus[0].mc_vendorid, name, sizeof(name)), 0);
+    request.u.mc_physcpuinfo.ncpus = 1;
+    CHECK_EQ(mca(XEN_MC_physcpuinfo), 0);
+    CHECK_EQ(request.u.mc_physcpuinfo.ncpus, 1);
     request.u.mc_physcpuinfo.ncpus = 0;
     CHECK_ERRNO(mca(XEN_MC_physcpuinfo), EINVAL);
     request.u.mc_physcpuinfo.ncpus = 8;

@@ -3,6 +3,7 @@
  */
 #include <pmu.h>
 #include <string.h>
+#include <vcpu.h>
 #include <xenoprof.h>
 
 #include "common.h"
@@ -45,10 +46,11 @@ static long profile(int command, void *argument)
  * Provoked by: counters and control asked for; every other command but the one for buffers; a command that does not
  * exist.
  * Expected: 0, or -ENODEV where Xen does not know the processor's counters; then nobody has control: -EPERM;
- * -EINVAL. Where it is not built -ENOSYS each time.
+ * -EINVAL.
  * Source: xenoprof.h; common/xenoprof.c, do_xenoprof_op().
  */
-TEST(xenoprof_commands, CONTROL, "profiling, or a processor that cannot: ENODEV", .needs = "pv")
+TEST(xenoprof_commands, CONTROL, "profiling, or a processor that cannot: ENODEV",
+     .needs = "pv !no-profiling")
 {
     static struct xenoprof_init init;
     long rc = profile(XENOPROF_init, &init);
@@ -57,32 +59,35 @@ TEST(xenoprof_commands, CONTROL, "profiling, or a processor that cannot: ENODEV"
         CHECK(init.num_events > 0);
         return;
     }
-    if (rc != -XEN_ENOSYS)
-        CHECK_ERRNO(rc, ENODEV);
+    CHECK_ERRNO(rc, ENODEV);
     for (int command = XENOPROF_init + 1; command <= XENOPROF_ibs_counter; command++)
         if (command != XENOPROF_get_buffer)
-            CHECK_EQ(profile(command, nowhere()), rc == -XEN_ENOSYS ? rc : -XEN_EPERM);
-    CHECK_EQ(profile(99, nowhere()), rc == -XEN_ENOSYS ? rc : -XEN_EINVAL);
+            CHECK_ERRNO(profile(command, nowhere()), EPERM);
+    CHECK_ERRNO(profile(99, nowhere()), EINVAL);
+}
+
+static int32_t count_vcpus(void)
+{
+    int32_t count = 0;
+
+    while (hypercall_vcpu_op(VCPUOP_is_up, (unsigned int)count, NULL) >= 0)
+        count++;
+    return count;
 }
 
 /*
  * Background: Each domain that is profiled has buffers for its samples.
  * Provoked by: the buffers of this domain, for ten samples; an argument at no address.
- * Expected: one for each vcpu, with a size, somewhere; -EFAULT. Where it is not built -ENOSYS.
- * Source: xenoprof.h (XENOPROF_get_buffer); common/xenoprof.c, xenoprof_op_get_buffer().
+ * Expected: one for each vcpu, as large as that needs, somewhere; -EFAULT.
+ * Source: xenoprof.h (XENOPROF_get_buffer); common/xenoprof.c, xenoprof_op_get_buffer(), alloc_xenoprof_struct().
  */
-TEST(xenoprof_buffers, CONTROL, "a PV guest gets buffers for samples", .needs = "pv")
+TEST(xenoprof_buffers, CONTROL, "a PV guest gets buffers for samples", .needs = "pv !no-profiling")
 {
-    static struct xenoprof_get_buffer buffer;
-    long rc;
+    struct xenoprof_get_buffer buffer = {.max_samples = 10};
 
-    buffer.max_samples = 10;
-    rc = profile(XENOPROF_get_buffer, &buffer);
-    if (rc == -XEN_ENOSYS)
-        return;
-    CHECK_EQ(rc, 0);
-    CHECK(buffer.nbuf >= 1);
-    CHECK(buffer.bufsize > 0);
+    CHECK_EQ(profile(XENOPROF_get_buffer, &buffer), 0);
+    CHECK_EQ(buffer.nbuf, count_vcpus());
+    CHECK_EQ(buffer.bufsize, (int)(sizeof(struct xenoprof_buf) + 9 * sizeof(struct event_log)));
     CHECK(buffer.buf_gmaddr != 0);
     CHECK_ERRNO(profile(XENOPROF_get_buffer, nowhere()), EFAULT);
 }

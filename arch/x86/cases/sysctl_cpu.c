@@ -33,9 +33,9 @@ static void check_subset(uint32_t small, uint32_t large)
 /*
  * Background: Tools decide from sets of features what a guest will see.
  * Provoked by: how many words a set has; each set; the sets of what a guest gets against those of the most it may
- * get; a set with room for one word; one that does not exist; one that goes to no address.
+ * get; a set with room for one word, and for all but one; one that does not exist; one that goes to no address.
  * Expected: some; each has them all, and the first word, that of leaf 1, says there is an FPU; nothing
- * beyond; -ENOBUFS with that word; -EINVAL; -EFAULT.
+ * beyond; -ENOBUFS with that word, -ENOBUFS; -EINVAL; -EFAULT.
  * Source: sysctl.h (XEN_SYSCTL_get_cpu_featureset); arch/x86/sysctl.c, arch_do_sysctl().
  */
 TEST(sysctl_cpu_featureset, CONTROL, "dom0 is told the features that guests may have",
@@ -58,6 +58,8 @@ TEST(sysctl_cpu_featureset, CONTROL, "dom0 is told the features that guests may 
     CHECK_EQ(request.u.cpu_featureset.nr_features, 1);
     CHECK_EQ(one[0], words[0]);
     CHECK_EQ(one[1], 0x55);
+    CHECK_ERRNO(featureset(XEN_SYSCTL_cpu_featureset_hvm_max, count - 1, words), ENOBUFS);
+    CHECK_EQ(request.u.cpu_featureset.nr_features, count - 1);
     CHECK_ERRNO(featureset(XEN_SYSCTL_cpu_featureset_hvm_max + 1, WORDS, words), EINVAL);
     CHECK_ERRNO(featureset(0, WORDS, nowhere()), EFAULT);
 }
@@ -89,10 +91,10 @@ static const xen_cpuid_leaf_t *find_leaf(uint32_t leaf)
 
 /*
  * Background: The same with all leaves of CPUID and the registers that go with them.
- * Provoked by: how many there can be; those of each kind of guest; too little room for leaves, for
+ * Provoked by: how many there can be; those of each kind of guest; room for just as many, and for one less, of leaves and of
  * registers; a kind that does not exist; a member that must be zero.
  * Expected: no more than that, the vendor that this processor has, and in leaf 1 what the set of
- * features of the machine has; -ENOBUFS; -ENOBUFS; -EINVAL; -EINVAL.
+ * features of the machine has; 0, -ENOBUFS; -EINVAL; -EINVAL.
  * Source: sysctl.h (XEN_SYSCTL_get_cpu_policy); arch/x86/sysctl.c, arch_do_sysctl().
  */
 TEST(sysctl_cpu_policy, CONTROL, "dom0 is told the CPUID leaves that guests may have",
@@ -100,7 +102,7 @@ TEST(sysctl_cpu_policy, CONTROL, "dom0 is told the CPUID leaves that guests may 
 {
     struct cpuid vendor = cpuid(0);
     static uint32_t words[WORDS];
-    uint32_t leaf_limit, msr_limit;
+    uint32_t leaf_limit, msr_limit, leaf_count, msr_count;
 
     CHECK_EQ(sysctl_plain(XEN_SYSCTL_get_cpu_policy), 0);
     leaf_limit = request.u.cpu_policy.nr_leaves;
@@ -120,8 +122,13 @@ TEST(sysctl_cpu_policy, CONTROL, "dom0 is told the CPUID leaves that guests may 
     CHECK_EQ(policy(XEN_SYSCTL_cpu_policy_host, leaf_limit, msr_limit), 0);
     CHECK_EQ(find_leaf(1)->d, words[0]);
     CHECK_EQ(find_leaf(1)->c, words[1]);
-    CHECK_ERRNO(policy(XEN_SYSCTL_cpu_policy_host, 1, msr_limit), ENOBUFS);
-    CHECK_ERRNO(policy(XEN_SYSCTL_cpu_policy_host, leaf_limit, 0), ENOBUFS);
+    leaf_count = request.u.cpu_policy.nr_leaves;
+    msr_count = request.u.cpu_policy.nr_msrs;
+    CHECK_EQ(policy(XEN_SYSCTL_cpu_policy_host, leaf_count, msr_count), 0);
+    CHECK_EQ(request.u.cpu_policy.nr_leaves, leaf_count);
+    CHECK_EQ(request.u.cpu_policy.nr_msrs, msr_count);
+    CHECK_ERRNO(policy(XEN_SYSCTL_cpu_policy_host, leaf_count - 1, msr_count), ENOBUFS);
+    CHECK_ERRNO(policy(XEN_SYSCTL_cpu_policy_host, leaf_count, msr_count - 1), ENOBUFS);
     CHECK_ERRNO(policy(XEN_SYSCTL_cpu_policy_hvm_default + 1, leaf_limit, msr_limit), EINVAL);
     sysctl_prepare();
     request.u.cpu_policy._rsvd = 1;

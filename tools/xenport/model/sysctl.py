@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 handlers = Handlers()
 command = handlers.command
 
-_LOW_BITS = 32  #: addresses of all memory that the machine has are no wider
 _ALL_NODES = -1
 _LOCAL = 10  #: distance of a node from itself
 _KEYS = {"h": "show this message"}
@@ -92,9 +91,12 @@ def numainfo(call: Call) -> None:
 
 @command("XEN_SYSCTL_availheap")
 def availheap(call: Call) -> None:
-    """Free memory of a node whose addresses have no fewer and no more than so many bits."""
+    """Free memory of a node whose addresses have no fewer and no more than so many bits: all of it
+    is at the end of memory."""
     info = call.view.u.availheap
-    is_here = info.min_bitwidth <= _LOW_BITS and info.node in (_ALL_NODES, 0)
+    bits = (machine_end(call.domain) * PAGE_SIZE - 1).bit_length()
+    is_here = info.min_bitwidth <= bits and info.node in (_ALL_NODES, 0)
+    is_here &= not info.max_bitwidth or bits <= info.max_bitwidth
     info.avail_bytes = call.hypervisor.physical.free_pages() * PAGE_SIZE if is_here else 0
 
 

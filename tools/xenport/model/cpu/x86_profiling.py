@@ -49,21 +49,24 @@ def fetch(call: Call) -> None:
 def physcpuinfo(call: Call) -> None:
     """The processors."""
     view = call.view.u.mc_physcpuinfo
+    count = call.hypervisor.physical.processors
     if view.info:
         if not view.ncpus:
             raise XenError("EINVAL")
-        call.vcpu.copy_out(view.info, _processor(call))
-    view.ncpus = call.hypervisor.physical.processors
+        count = min(count, view.ncpus)
+        call.vcpu.copy_out(view.info, b"".join(_processor(call, i) for i in range(count)))
+    view.ncpus = count
 
 
-def _processor(call: Call) -> bytearray:
+def _processor(call: Call, number: int) -> bytes:
     abi = call.domain.abi
     buffer = bytearray(abi.sizeof("mcinfo_logical_cpu"))
     view: Any = abi.view("mcinfo_logical_cpu", buffer)
     _, b, c, d = cpuid(0)
+    view.mc_cpunr = number
     view.mc_ncores = view.mc_ncores_active = view.mc_nthreads = 1
     view.mc_vendorid[:12] = struct.pack("<3I", b, d, c)
-    return buffer
+    return bytes(buffer)
 
 
 @command("XEN_MC_notifydomain")
