@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import xenport.abi
 from xenport import architecture, kernel
+from xenport import port as ports
 from xenport.model import core
 from xenport.model.adapters import cpu_class
 from xenport.model.handlers import Handler
@@ -31,6 +32,7 @@ class Environment:
     def words(self) -> set[str]:
         """What tests may need and find here."""
         words = {self.guest.kind, "observed-end", "slow", *self.provides}
+        words |= {f"no-{feature}" for feature in ports.load(f"model-{self.arch}").lacks}
         words.add("dom0" if self.guest.control else "domu")
         if self.guest.peer is not None:
             words.add("peer")

@@ -69,9 +69,11 @@ TEST(xenoprof_commands, CONTROL, "profiling, or a processor that cannot: ENODEV"
 static int32_t count_vcpus(void)
 {
     int32_t count = 0;
+    long rc;
 
-    while (hypercall_vcpu_op(VCPUOP_is_up, (unsigned int)count, NULL) >= 0)
+    while ((rc = hypercall_vcpu_op(VCPUOP_is_up, (unsigned int)count, NULL)) >= 0)
         count++;
+    CHECK_ERRNO(rc, ENOENT);
     return count;
 }
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PCPUS = 1
 
 #: What this Xen has of what a Xen may have; it was built much like Debian's.
-FEATURES = frozenset({"latedenial", "memaccess", "vuart"})
+FEATURES = frozenset({"latedenial", "livepatch", "memaccess", "profiling", "vuart"})
 
 
 def check(
