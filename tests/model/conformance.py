@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import xenport.abi
-from xenport import architecture, kernel
-from xenport import port as ports
+from xenport import architecture, kernel, port as ports
 from xenport.model import core
 from xenport.model.adapters import cpu_class
 from xenport.model.handlers import Handler
