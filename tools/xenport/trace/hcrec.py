@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 
 from xenport.abi import Abi, Hypercall
 from xenport.trace.reach import Reach, comes_back
-from xenport.trace.record import Buffer, Record
+from xenport.trace.record import Buffer, Record, signed
 
 _HEADER = struct.Struct("<BBHHHIIQd6Q")  # kind mode domain vcpu buffers number flags sequence time
 _BUFFER = struct.Struct("<QIBBH")  # address length argument readable unused
@@ -177,7 +177,9 @@ class Recording:
             self._callers[entry.mode & _HVM],
             entry.number,
             arguments,
-            _signed(back.values[0]) if back and not continued and comes_back(hypercall) else None,
+            signed(back.values[0], 64)
+            if back and not continued and comes_back(hypercall)
+            else None,
             continued,
             tuple(self._buffers(hypercall, entry, back)),
         )
@@ -216,7 +218,3 @@ def _find(pieces: Sequence[_Piece], address: int, size: int) -> bytes | None:
         if 0 <= offset < len(content):
             return content[offset : offset + size]
     return None
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value

@@ -18,6 +18,12 @@ class Buffer(NamedTuple):
     after: bytes | None
 
 
+def signed(value: int, bits: int) -> int:
+    """The number in a register of so many bits, of which ``value`` may have more."""
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
 class Record(NamedTuple):
     """One hypercall. What the source of the trace does not know is None."""
 

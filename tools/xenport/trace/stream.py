@@ -7,7 +7,7 @@ from typing import IO
 
 from xenport.abi import Abi
 from xenport.trace.reach import comes_back
-from xenport.trace.record import Buffer, Record
+from xenport.trace.record import Buffer, Record, signed
 
 _ENTRY = struct.Struct("<BBHIQQHHI6Q")
 _BUFFER = struct.Struct("<QIIHH")
@@ -133,7 +133,7 @@ class Stream:
             known = self._known.get(record.number)
             record = record._replace(
                 returned=time,
-                result=None if continued or not comes_back(known) else _signed(result, self._bits),
+                result=None if continued or not comes_back(known) else signed(result, self._bits),
                 continued=bool(continued),
                 buffers=tuple(map(self._after, record.buffers)),
             )
@@ -161,9 +161,3 @@ class Stream:
             if number not in self._back:
                 self._overdue[number] = record
                 self._back.add(number)
-
-
-def _signed(value: int, bits: int) -> int:
-    """A register of so many bits, which came as one of 64."""
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value

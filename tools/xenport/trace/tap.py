@@ -17,7 +17,7 @@ from xenport.model.memory import PAGE_SIZE
 from xenport.port import Driver, Port, hosted
 from xenport.port.model import ModelDriver
 from xenport.trace.reach import Reach, comes_back
-from xenport.trace.record import Buffer, Metadata, Record
+from xenport.trace.record import Buffer, Metadata, Record, signed
 from xenport.trace.writer import Writer
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _boot(run: Callable[..., End], path: Path, boot: str, spec: dict[str, Any]) 
 def tapped(abi: Abi, write: Callable[[Record], None], boot: str, carry_out: Carrier) -> Carrier:
     """``carry_out`` of a hypervisor, but what is carried out is written as records too."""
     reach = Reach(abi)
+    bits = 8 * abi.architecture.data_model.sizes["long"]
     sequence = 0
 
     def carry_out_and_write(vcpu: Vcpu, number: int, args: Arguments) -> int:
@@ -74,7 +75,7 @@ def tapped(abi: Abi, write: Callable[[Record], None], boot: str, carry_out: Carr
                 vcpu.domain.guest,
                 number,
                 arguments,
-                result if returned and comes_back(hypercall) else None,
+                signed(result, bits) if returned and comes_back(hypercall) else None,
                 False,
                 tuple(
                     Buffer(one.name, one.address, old, memory(one.address, one.size))
