@@ -79,8 +79,8 @@ static int32_t count_vcpus(void)
 
 /*
  * Background: Each domain that is profiled has buffers for its samples.
- * Provoked by: the buffers of this domain, for ten samples; an argument at no address.
- * Expected: one for each vcpu, as large as that needs, somewhere; -EFAULT.
+ * Provoked by: the buffers of this domain, for ten samples.
+ * Expected: one for each vcpu, as large as that needs, somewhere.
  * Source: xenoprof.h (XENOPROF_get_buffer); common/xenoprof.c, xenoprof_op_get_buffer(), alloc_xenoprof_struct().
  */
 TEST(xenoprof_buffers, CONTROL, "a PV guest gets buffers for samples", .needs = "pv !no-profiling")
@@ -91,6 +91,20 @@ TEST(xenoprof_buffers, CONTROL, "a PV guest gets buffers for samples", .needs = 
     CHECK_EQ(buffer.nbuf, count_vcpus());
     CHECK_EQ(buffer.bufsize, (int)(sizeof(struct xenoprof_buf) + 9 * sizeof(struct event_log)));
     CHECK(buffer.buf_gmaddr != 0);
-    CHECK_ERRNO(profile(XENOPROF_get_buffer, nowhere()), EFAULT);
+}
+
+/*
+ * Background: See xenoprof_buffers.
+ * Provoked by: an argument at no address.
+ * Expected: -EFAULT; -ENOSYS where Xen is built without profiling.
+ * Source: common/xenoprof.c, xenoprof_op_get_buffer().
+ */
+TEST(xenoprof_buffers_refused, CONTROL, "buffers for samples are told where nothing is: EFAULT",
+     .needs = "pv")
+{
+    long rc = profile(XENOPROF_get_buffer, nowhere());
+
+    if (rc != -XEN_ENOSYS)
+        CHECK_ERRNO(rc, EFAULT);
 }
 #endif
