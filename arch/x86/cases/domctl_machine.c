@@ -133,6 +133,7 @@ static struct xen_domctl *interrupt_request(uint32_t pirq, bool allow)
 }
 
 #define SPARE_LINE 10              /* an interrupt of a PC with nothing on it that Xen uses */
+#define SECOND_SERIAL_LINE 3       /* another one, which dom0 may use no more when it has given it back */
 
 /*
  * Background: A PV dom0 has the machine's interrupts, and allows a domain those that it is to have.
@@ -143,14 +144,14 @@ static struct xen_domctl *interrupt_request(uint32_t pirq, bool allow)
 TEST(domctl_irq_permission, CONTROL, "a domain is allowed an interrupt", .needs = "pv dom0")
 {
     struct physdev_map_pirq map = {
-        .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .index = SPARE_LINE, .pirq = SPARE_LINE};
-    struct physdev_unmap_pirq gone = {.domid = DOMID_SELF, .pirq = SPARE_LINE};
+        .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .index = SECOND_SERIAL_LINE, .pirq = SECOND_SERIAL_LINE};
+    struct physdev_unmap_pirq gone = {.domid = DOMID_SELF, .pirq = SECOND_SERIAL_LINE};
 
     child_create(CHILD);
-    CHECK_ERRNO(hypercall_domctl(interrupt_request(SPARE_LINE, true)), EPERM);
+    CHECK_ERRNO(hypercall_domctl(interrupt_request(SECOND_SERIAL_LINE, true)), EPERM);
     CHECK_EQ(physdev_op(PHYSDEVOP_map_pirq, &map), 0);
-    CHECK_EQ(hypercall_domctl(interrupt_request(SPARE_LINE, true)), 0);
-    CHECK_EQ(hypercall_domctl(interrupt_request(SPARE_LINE, false)), 0);
+    CHECK_EQ(hypercall_domctl(interrupt_request(SECOND_SERIAL_LINE, true)), 0);
+    CHECK_EQ(hypercall_domctl(interrupt_request(SECOND_SERIAL_LINE, false)), 0);
     CHECK_EQ(physdev_op(PHYSDEVOP_unmap_pirq, &gone), 0);
     child_destroy(CHILD);
 }
