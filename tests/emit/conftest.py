@@ -32,10 +32,16 @@ def _all() -> dict[str, Abi]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with the argument ``every`` runs on every ABI."""
-    if "every" in metafunc.fixturenames:
-        abis = _all()
-        metafunc.parametrize("every", abis.values(), ids=abis.keys(), scope="session")
+    """A test with the argument ``every`` runs on every ABI, with ``newest`` on the latest of each
+    architecture."""
+    latest = {architecture.load(arch).releases[-1] for arch in architecture.names()}
+    for argument in {"every", "newest"} & {*metafunc.fixturenames}:
+        abis = {
+            name: abi
+            for name, abi in _all().items()
+            if argument == "every" or name.rpartition("-")[2] in {*latest, *SMALL}
+        }
+        metafunc.parametrize(argument, abis.values(), ids=abis.keys(), scope="session")
 
 
 @pytest.fixture(scope="session")

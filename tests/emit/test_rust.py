@@ -115,22 +115,22 @@ def rust_name(name: str) -> str:
     return f"{name}_" if name in rust._KEYWORDS else name
 
 
-def test_bit_fields(every: Abi, tmp_path: Path) -> None:
+def test_bit_fields(newest: Abi, tmp_path: Path) -> None:
     """Every bit field is read, and then written, as by a view of the same bytes."""
     lines, expected = ["#![allow(unused_mut)]", "fn main() {"], []
     modules = {
         name: f"xen_abi::{re.sub('[^a-z0-9_/]', '_', header.path.removesuffix('.h'))}"
-        for header in every.headers()
+        for header in newest.headers()
         for name in header.types
     }
-    for name in every.structures:
-        fields = own_bit_fields(every, name)
+    for name in newest.structures:
+        fields = own_bit_fields(newest, name)
         if not fields:
             continue
-        size = every.sizeof(name)
+        size = newest.sizeof(name)
         data = random.Random(name).randbytes(size)
         memory = bytearray(data + bytes(8))  # a view reads whole units
-        view = every.view(name, memory)
+        view = newest.view(name, memory)
         path = f"{modules[name].replace('/', '::')}::{name}"
         lines += [
             f"    let bytes: [u8; {size}] = {list(data)};",
@@ -149,7 +149,7 @@ def test_bit_fields(every: Abi, tmp_path: Path) -> None:
             expected.append(str(list(memory[:size])))
     if not expected:
         return  # an ABI without bit fields
-    assert run(every, tmp_path, "\n".join([*lines, "}"])) == expected
+    assert run(newest, tmp_path, "\n".join([*lines, "}"])) == expected
 
 
 def test_use(small: Description, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def test_every_test_passes_and_no_errno_is_undeclared(environment: Environment) 
     assert result.end is not None and result.end.kind == "poweroff"
 
 
+@pytest.mark.slow  # tests/test_every_port.py has those of the models' own release
 @pytest.mark.parametrize("environment", ALL, ids=lambda environment: environment.name)
 def test_domains_end_as_they_ask(environment: Environment) -> None:
     """But for machines that start again: these are the port's to drive."""

@@ -67,7 +67,7 @@ def failures(
 @pytest.mark.parametrize(
     "name",
     [
-        "pv64-dom0",
+        pytest.param("pv64-dom0", marks=pytest.mark.slow),
         pytest.param("pvh64-dom0", marks=pytest.mark.slow),
         pytest.param("arm64-domu", marks=pytest.mark.slow),
         "ppc64-domu",
