@@ -229,14 +229,14 @@ TEST(evtchn_bind_ipi, EVENTS, "an IPI is bound to a vcpu that exists")
 }
 
 /*
- * Background: Interrupts of devices come as events too, to the domain that may have them. A PVH
- * dom0 may bind any of its interrupt lines, whether or not a device uses it.
+ * Background: Interrupts of devices come as events too, to the domain that may have them. An HVM
+ * guest may bind any of its interrupt lines, whether or not a device uses it.
  * Provoked by: an interrupt line that no device here uses, twice; closed, and again.
  * Expected: a port that says which interrupt it is; -EEXIST the second time; after closing,
  * success.
  * Source: event_channel.h (EVTCHNOP_bind_pirq); common/event_channel.c, evtchn_bind_pirq().
  */
-TEST(evtchn_bind_pirq, EVENTS, "a PVH dom0 binds an interrupt line, once", .needs = "hvm dom0")
+TEST(evtchn_bind_pirq, EVENTS, "an HVM guest binds an interrupt line, once", .needs = "hvm")
 {
     struct evtchn_bind_pirq bind = {.pirq = 5, .flags = BIND_PIRQ__WILL_SHARE};
     struct evtchn_bind_pirq again = bind;

@@ -1,8 +1,9 @@
 """Which commands of the ABI the tests reach, in which environments, and with what outcome.
 
 The commands come from the description of the ABI, the tests that call them from a run on the model
-(`recording`); nothing here is written down by hand. A test is *positive* for a command that
-succeeds in it, and *negative* for one that is refused in it; it may be both.
+(`recording`); nothing here is written down by hand but some reasons (`no_success`). A test is
+*positive* for a command that succeeds in it, and *negative* for one that is refused in it; it may
+be both.
 """
 
 import functools
