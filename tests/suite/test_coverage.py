@@ -102,8 +102,7 @@ def test_what_xen_has_not_is_refused_to_everybody(table: Coverage) -> None:
     assert not row(table, "EVTCHNOP_send").cells[PV].reason
 
 
-def test_a_domain_that_has_power_over_none() -> None:
-    table = coverage.coverage([ports.load("model-x86_64")], outcomes.last)
+def test_a_domain_that_has_power_over_none(table: Coverage) -> None:
     cells = row(table, "XEN_DMOP_nr_vcpus").cells
     reason = "EPERM: domid is the caller; EPERM: domid is foreign"
     assert cells["model-x86_64", "pvh64-domU"].reason == reason

@@ -125,8 +125,7 @@ class Cpu(ABC):
     #: XEN_DOMCTL_sethvmcontext.
     starts_by_context: ClassVar[bool] = True
 
-    #: Events that a monitor can be told, without XEN_DOMCTL_MONITOR_EVENT_; and whether those of
-    #: accesses to memory are among them.
+    #: Events that a monitor can be told, without XEN_DOMCTL_MONITOR_EVENT_.
     monitor_events: ClassVar[tuple[str, ...]] = ("GUEST_REQUEST",)
 
     #: A domain can have device models (ioreq servers).

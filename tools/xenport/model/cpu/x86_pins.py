@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xenport.model.errors import XenError
 
 if TYPE_CHECKING:
+    from xenport.model.call import Call
     from xenport.model.domain import Domain
 
 
@@ -20,6 +21,12 @@ def use_as_table(domain: Domain, frame: int, level: int) -> None:
         raise XenError("EINVAL")
     if domain.settings.tables.setdefault(frame, level) != level:
         raise XenError("EINVAL")
+
+
+def level_of(call: Call) -> int:
+    """The level that an MMUEXT_PIN_ command is about."""
+    level: int = call.view.cmd - call.domain.abi.constant("MMUEXT_PIN_L1_TABLE") + 1
+    return level
 
 
 def pin(domain: Domain, frame: int, level: int) -> None:

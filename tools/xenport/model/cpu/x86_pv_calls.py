@@ -478,7 +478,10 @@ def _operand(call: Call) -> int:
     return frame
 
 
-def _pin(call: Call, level: int) -> None:
+@command("MMUEXT_PIN_L1_TABLE", "MMUEXT_PIN_L2_TABLE", "MMUEXT_PIN_L3_TABLE", "MMUEXT_PIN_L4_TABLE")
+def pin_table(call: Call) -> None:
+    """Keep a frame as a page table of the command's level."""
+    level = x86_pins.level_of(call)
     owner = _owner(call)
     if owner is not call.domain:
         x86_pins.pin(owner, call.view.arg1.mfn, level)
@@ -492,30 +495,6 @@ def _pin(call: Call, level: int) -> None:
     except MemoryFault:
         raise XenError("EINVAL") from None
     machine.pinned.add(frame)
-
-
-@command("MMUEXT_PIN_L1_TABLE")
-def pin_l1_table(call: Call) -> None:
-    """Keep a frame as a table of level 1."""
-    _pin(call, 1)
-
-
-@command("MMUEXT_PIN_L2_TABLE")
-def pin_l2_table(call: Call) -> None:
-    """Keep a frame as a table of level 2."""
-    _pin(call, 2)
-
-
-@command("MMUEXT_PIN_L3_TABLE")
-def pin_l3_table(call: Call) -> None:
-    """Keep a frame as a table of level 3."""
-    _pin(call, 3)
-
-
-@command("MMUEXT_PIN_L4_TABLE")
-def pin_l4_table(call: Call) -> None:
-    """Keep a frame as a table of level 4."""
-    _pin(call, 4)
 
 
 @command("MMUEXT_UNPIN_TABLE")

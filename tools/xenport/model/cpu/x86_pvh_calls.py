@@ -146,8 +146,7 @@ def _pv_domain(call: Call) -> Domain:
 @command("MMUEXT_PIN_L1_TABLE", "MMUEXT_PIN_L2_TABLE", "MMUEXT_PIN_L3_TABLE", "MMUEXT_PIN_L4_TABLE")
 def pin_table(call: Call) -> None:
     """Keep a frame of a PV domain as a page table of the command's level."""
-    level = call.view.cmd - call.domain.abi.constant("MMUEXT_PIN_L1_TABLE") + 1
-    x86_pins.pin(_pv_domain(call), call.view.arg1.mfn, level)
+    x86_pins.pin(_pv_domain(call), call.view.arg1.mfn, x86_pins.level_of(call))
 
 
 @command("MMUEXT_UNPIN_TABLE")
