@@ -15,12 +15,6 @@
 
 #include "runtime.h"
 
-/* A lone "--" ends the words for this kernel. */
-static bool is_end(const char *word)
-{
-    return starts_with(word, "--") && (word[2] == ' ' || word[2] == '\0');
-}
-
 /* Past the word and the spaces behind it. */
 static const char *next_word(const char *word)
 {
@@ -35,18 +29,11 @@ const char *command_line_option(const char *name)
 {
     const char *word = boot_info.command_line;
 
-    for (; *word && !is_end(word); word = next_word(word)) {
+    for (; *word; word = next_word(word)) {
         if (starts_with(word, name) && word[strlen(name)] == '=')
             return word + strlen(name) + 1;
     }
     return NULL;
-}
-
-const char *command_line_after(const char *words)
-{
-    while (*words && !is_end(words))
-        words = next_word(words);
-    return *words ? next_word(words) : NULL;
 }
 
 bool command_line_number(const char *name, unsigned long *number)

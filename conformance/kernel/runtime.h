@@ -17,9 +17,6 @@
 struct peer_page;
 struct test;
 
-/* What stands behind the first lone "--" of the words of a command line; NULL if there is none. */
-const char *command_line_after(const char *words);
-
 /* The catalogue, in the order of the section, and running one test of it, which prints its lines. */
 unsigned int test_count(void);
 const struct test *test_at(unsigned int index);
@@ -53,9 +50,8 @@ void peer_map(domid_t client);
 void peer_renew_client(void);
 
 /*
- * Waits until domain 1 is shut down, and tells on the console how. If the command line says build=KIND,
- * builds it before, and passes on what it writes to its console; once for each lone "--" there, what
- * stands behind it, up to the next, being the domain's own command line.
+ * Waits until domain 1 is shut down, and tells on the console how. If a module lists domains,
+ * builds it before and passes on what it writes to its console, and goes on with the next one.
  */
 void supervise(void);
 

@@ -1,6 +1,6 @@
 /*
  * The supervisor: the kernel as control domain, watching domain 1, which Xen has built at boot or this
- * kernel builds.
+ * kernel builds: then again and again, another one when one has ended.
  *
  * How a domain ended can only be asked from outside of it. In environments whose domain under test is
  * not the control domain, this kernel runs as both, and says here what it saw. A domain that is not to
@@ -171,38 +171,55 @@ static void destroy(void)
         event_clear(ended);
 }
 
-/* One domain for each command line behind a "--"; those of the ones after it are behind its own "--". */
-static void build_and_watch(const char *kind)
+/* Where the kernel is in a module of that many bytes: at the page behind the list of domains. */
+static size_t kernel_offset(const char *module, size_t size)
 {
-    const char *words = command_line_after(boot_info.command_line);
+    size_t end = 1;
 
-    while (words) {
-        const char *next = command_line_after(words);
-        struct xencons_interface *console = arch_domain_build(WATCHED, kind, words);
+    while (end < size && (module[end - 1] || module[end]))
+        end++;
+    return (end + PAGE_SIZE) & ~(PAGE_SIZE - 1ul);
+}
+
+/*
+ * Builds the domains that the module of this one lists, each by its kind, a space, its command line and
+ * a NUL; another NUL ends the list. Their kernel, an ELF file, starts at the next page.
+ */
+static void build_and_watch(const char *module, size_t size)
+{
+    const char *words = module;
+    size_t kernel = kernel_offset(module, size);
+
+    if (kernel >= size) {
+        print_line("# domain %u cannot be built: dom0's module does not list domains", WATCHED);
+        return;
+    }
+    while (*words) {
+        const char *next = words + strlen(words) + 1;
+        struct xencons_interface *console =
+            arch_domain_build(WATCHED, words, module + kernel, size - kernel);
 
         if (console)
             watch(console);
-        if (next)
+        if (*next)
             destroy();
         words = next;
     }
-}
-#else
-static void build_and_watch(const char *kind)
-{
-    (void)kind;
-    print_line("# domain %u cannot be built: not on this architecture", WATCHED);
 }
 #endif
 
 void supervise(void)
 {
-    const char *kind = command_line_option("build");
-
     if (event_bind_virq(VIRQ_DOM_EXC, &ended) != 0)
         ended = 0;
-    if (kind)
-        build_and_watch(kind);
-    else
-        watch(NULL);
+#ifdef arch_domain_build
+    size_t size;
+    const char *module = arch_domain_module(&size);
+
+    if (module) {
+        build_and_watch(module, size);
+        return;
+    }
+#endif
+    watch(NULL);
 }

@@ -33,10 +33,18 @@ BUILT = """\
     doc: a domain that dom0 builds, again and again
     guest: pv
     machine: pc
-    domain: {console: "(d1) ", supervisor: build=pv}
+    domain: {console: "(d1) ", supervisor: supervise=1, build: pv}
     ends:
       - {kind: poweroff, supervisor: "gone: poweroff"}
       - {kind: crash, supervisor: "gone: crash"}
+  other-kind:
+    like: built
+    doc: another kind of it
+    domain: {console: "(d1) ", supervisor: supervise=1, build: hvm}
+  other-machine:
+    like: built
+    doc: the same, and dom0 is told more
+    hypervisor_args: [dom0_max_vcpus=1]
 """
 
 

@@ -215,15 +215,15 @@ def multiboot_modules(payload: Payload) -> list[tuple[bytes, str]]:
 
 
 def test_multiboot_of_a_domain() -> None:
-    domain = DOMAIN.model_copy(update={"supervisor": "supervise=1 build=pv", "properties": {}})
-    payload = Payload(b"xen", "a", b"kernel", "tests=5,0-3 peer=0", domain)
-    supervised = "supervise=1 build=pv -- tests=5,0-3 peer=0"
-    assert multiboot_modules(payload) == [(b"kernel", supervised), (b"kernel", "")]
+    domain = DOMAIN.model_copy(update={"supervisor": "supervise=1", "properties": {}})
+    payload = Payload(b"xen", "a", b"kernel", "", domain, built=("pv tests=5,0-3 peer=0",))
+    module = b"pv tests=5,0-3 peer=0\0\0".ljust(4096, b"\0") + b"kernel"
+    assert multiboot_modules(payload) == [(b"kernel", "supervise=1"), (module, "")]
     other = dataclasses.replace(payload, supervisor=b"other")
-    assert multiboot_modules(other) == [(b"other", supervised), (b"kernel", "")]
-    often = dataclasses.replace(payload, again=("tests=7", "tests=8"))
-    line = f"{supervised} -- tests=7 -- tests=8"
-    assert multiboot_modules(often) == [(b"kernel", line), (b"kernel", "")]
+    assert multiboot_modules(other) == [(b"other", "supervise=1"), (module, "")]
+    often = dataclasses.replace(payload, built=("pv tests=7", "hvm " + "x" * 4096))
+    module = b"pv tests=7\0hvm " + b"x" * 4096 + b"\0\0"
+    assert multiboot_modules(often)[1] == (module.ljust(8192, b"\0") + b"kernel", "")
 
 
 def test_multiboot_has_no_device_tree() -> None:

@@ -68,14 +68,15 @@ class FakeDriver:
 
     scripts: Mapping[str, Script]
     again: bool = False
-    """Whether domains are started again. The command line is then that of all, "a -- b"."""
+    """Whether domains are started one after the other. The command line is then that of all, each
+    but the first one's with its environment in front: "a -- dom0 b"."""
     command_lines: list[str] = field(default_factory=list)
     running: int = 0
 
-    def restarts(self, environment: str) -> bool:
-        """Of all of them."""
+    def shared(self, environment: str) -> str | None:
+        """All of them."""
         del environment
-        return self.again
+        return "machine" if self.again else None
 
     @contextmanager
     def boot(
@@ -86,12 +87,12 @@ class FakeDriver:
         log: Path,
         limits: Limits,
         *,
-        again: Sequence[str] = (),
+        again: Sequence[tuple[str, str]] = (),
         survives_reset: bool = False,
     ) -> Iterator[FakeBoot]:
         """One boot."""
         del environment, kernel, log, limits, survives_reset
-        command_line = " -- ".join([command_line, *again])
+        command_line = " -- ".join([command_line, *map(" ".join, again)])
         script = self.scripts[command_line]
         self.command_lines.append(command_line)
         self.running += 1

@@ -9,7 +9,7 @@ import pytest
 from fakes import HANG, FakeDriver, Script, make_test
 
 from xenport.port import Ended, Limits
-from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
+from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun, start
 from xenport.suite.results import Outcome
 
 A, B, C = (make_test(index, name) for index, name in enumerate("abc"))
@@ -214,7 +214,7 @@ def test_a_domain_that_can_be_started_again_needs_no_other_boot(tmp_path: Path) 
     ending = [*HEADER, "# start off", GONE]
     script = [*HEADER, *passing("a", "b"), "# end", GONE, *ending, *HEADER, "# start late", GONE]
     found, boots = in_one_boot(
-        tmp_path, {"tests=0-1 -- tests=3 -- tests=6": script}, A, B, OFF, LATE
+        tmp_path, {"tests=0-1 -- dom0 tests=3 -- dom0 tests=6": script}, A, B, OFF, LATE
     )
     assert found == {"a": "pass", "b": "pass", "off": "pass", "late": "pass"}
     assert len(boots) == 1
@@ -222,41 +222,114 @@ def test_a_domain_that_can_be_started_again_needs_no_other_boot(tmp_path: Path) 
 
 def test_a_domain_that_dies_leaves_the_others_alone(tmp_path: Path) -> None:
     died = [*HEADER, *passing("a"), "# start b", Ended("crash", "")]
-    boots = {
-        "tests=0-2 -- tests=3": [*died, *HEADER, "# start off", GONE],
+    scripts: dict[str, Script] = {
+        "tests=0-2 -- dom0 tests=3": [*died, *HEADER, "# start off", GONE],
         "tests=2": [*HEADER, *passing("c"), "# end"],
     }
-    found, command_lines = in_one_boot(tmp_path, boots, A, B, C, OFF)
+    found, command_lines = in_one_boot(tmp_path, scripts, A, B, C, OFF)
     assert found == {"a": "pass", "b": "crash", "c": "pass", "off": "pass"}
-    assert command_lines == list(boots)
+    assert command_lines == list(scripts)
 
 
 def test_a_machine_that_dies_leaves_its_domains_to_the_next(tmp_path: Path) -> None:
-    boots = {
-        "tests=0-1 -- tests=3 -- tests=6": [*HEADER, "# start a", Ended("timeout", "")],
-        "tests=1 -- tests=3 -- tests=6": [*HEADER, *passing("b"), "# end", GONE, *HEADER],
+    scripts: dict[str, Script] = {
+        "tests=0-1 -- dom0 tests=3 -- dom0 tests=6": [*HEADER, "# start a", Ended("timeout", "")],
+        "tests=1 -- dom0 tests=3 -- dom0 tests=6": [
+            *(*HEADER, *passing("b"), "# end", GONE),
+            *(*HEADER, Ended("crash", "the hypervisor's")),
+        ],
         "tests=6": [*HEADER, "# start late", GONE],
     }
-    boots["tests=1 -- tests=3 -- tests=6"].append(Ended("crash", "the hypervisor's"))
-    found, command_lines = in_one_boot(tmp_path, boots, A, B, OFF, LATE)
+    found, command_lines = in_one_boot(tmp_path, scripts, A, B, OFF, LATE)
     assert found == {"a": "timeout", "b": "pass", "off": "crash", "late": "pass"}
-    assert command_lines == list(boots)
+    assert command_lines == list(scripts)
 
 
 def test_a_domain_that_ends_in_another_way_fails(tmp_path: Path) -> None:
     script = [*HEADER, "# start off", Ended("reboot", ""), *HEADER, "# start late", GONE]
-    found, _ = in_one_boot(tmp_path, {"tests=3 -- tests=6": script}, OFF, LATE)
+    found, _ = in_one_boot(tmp_path, {"tests=3 -- dom0 tests=6": script}, OFF, LATE)
     assert found == {"off": "fail", "late": "pass"}
 
 
 def test_a_domain_that_does_not_start_again_fails(tmp_path: Path) -> None:
     script = [*HEADER, *passing("a"), "# end", GONE, "cannot", Ended("crash", "cannot be built")]
     script += [*HEADER, "# start late", GONE]
-    found, _ = in_one_boot(tmp_path, {"tests=0 -- tests=3 -- tests=6": script}, A, OFF, LATE)
+    found, _ = in_one_boot(
+        tmp_path, {"tests=0 -- dom0 tests=3 -- dom0 tests=6": script}, A, OFF, LATE
+    )
     assert found == {"a": "pass", "off": "crash", "late": "pass"}
 
 
+@contextmanager
+def sharing(driver: FakeDriver, path: Path, **tests: list[Any]) -> Iterator[list[EnvironmentRun]]:
+    """One run for each environment, with its tests."""
+    runs = [
+        EnvironmentRun(driver, name, NONE, chosen, path / name, Limits())
+        for name, chosen in tests.items()
+    ]
+    pool = BootPool()
+    start(runs, pool)
+    try:
+        yield runs
+    finally:
+        for run in runs:
+            run.close()
+        pool.close()
+        assert driver.running == 0
+
+
+def test_environments_share_a_boot(tmp_path: Path) -> None:
+    script = [
+        *HEADER,
+        "# start a",
+        "ok 1 a # time=0.5",
+        "# end",
+        GONE,
+        *HEADER,
+        "# start off",
+        GONE,
+    ]
+    script += [*HEADER, "# start a", "not ok 1 a # why", "# end"]
+    line = "tests=0 -- pv tests=3 -- hvm tests=0"
+    driver = FakeDriver({line: script}, again=True)
+    with sharing(driver, tmp_path, pv=[A, OFF], bare=[], hvm=[A]) as (pv, bare, hvm):
+        assert [str(pv.verdict(name).outcome) for name in ("boot", "a", "off")] == ["pass"] * 3
+        assert [str(hvm.verdict(name).outcome) for name in ("boot", "a")] == ["pass", "fail"]
+        assert bare.verdict("boot").outcome is Outcome.PASS
+    assert driver.command_lines == [line]
+    assert [folder.name for folder in tmp_path.iterdir()] == ["pv+bare+hvm"]
+
+
+def test_an_environment_whose_kernel_does_not_start_leaves_the_others_alone(tmp_path: Path) -> None:
+    cannot = Ended("crash", "cannot be built")
+    scripts: dict[str, Script] = {
+        "tests=0 -- pv tests=3 -- hvm tests=0 -- hvm tests=6": [
+            *("cannot", cannot),
+            *("cannot", cannot),
+            *(*HEADER, "# start a", Ended("timeout", "")),
+        ],
+        "tests=6": [*HEADER, "# start late", GONE],
+    }
+    driver = FakeDriver(scripts, again=True)
+    with sharing(driver, tmp_path, pv=[A, OFF], hvm=[A, LATE]) as (pv, hvm):
+        assert {str(pv.verdict(name).outcome) for name in ("a", "off")} == {"crash"}
+        assert [str(hvm.verdict(name).outcome) for name in ("a", "late")] == ["timeout", "pass"]
+    assert driver.command_lines == list(scripts)
+
+
+def test_an_environment_that_hangs_at_once_is_not_tried_again(tmp_path: Path) -> None:
+    scripts: dict[str, Script] = {
+        "tests=0 -- pv tests=3 -- hvm tests=0": ["nothing more", Ended("timeout", "no line")],
+        "tests=0": [*HEADER, *passing("a"), "# end"],
+    }
+    driver = FakeDriver(scripts, again=True)
+    with sharing(driver, tmp_path, pv=[A, OFF], hvm=[A]) as (pv, hvm):
+        assert {str(pv.verdict(name).outcome) for name in ("a", "off")} == {"timeout"}
+        assert hvm.verdict("a").outcome is Outcome.PASS
+    assert driver.command_lines == list(scripts)
+
+
 def test_no_domain_of_another_hypervisor_passes(tmp_path: Path) -> None:
-    driver = FakeDriver({"tests=0 -- tests=3": [*HEADER, *passing("a"), "# end"]}, again=True)
+    driver = FakeDriver({"tests=0 -- dom0 tests=3": [*HEADER, *passing("a"), "# end"]}, again=True)
     with started(driver, tmp_path, A, OFF, shows="sched") as run:
         assert {str(run.verdict(name).outcome) for name in ("a", "off")} == {"fail"}

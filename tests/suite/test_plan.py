@@ -47,11 +47,3 @@ def test_long_command_lines_are_cut_between_tests() -> None:
     assert all(length <= 900 for length in lengths)
     assert all(length > 890 for length in lengths[:-1])
     assert list(plan.in_lines([])) == []
-
-
-def test_domains_share_a_command_line_while_there_is_room() -> None:
-    short, long = [make_test(7, "short")], [make_test(index, "") for index in range(0, 400, 2)]
-    assert plan.in_one_line([short] * 5) == 5
-    assert plan.in_one_line([long, short, short]) == 3
-    assert plan.in_one_line([short] * 100) == 25
-    assert plan.in_one_line([long, long]) == 1

@@ -1,6 +1,7 @@
 """The ``xenport`` command."""
 
 import json
+import pkgutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,32 @@ from rich.table import Table
 
 from xenport import __version__, emit, port as ports
 from xenport.abi import load as load_abi
-from xenport.abi_cli import abi
 from xenport.abi_cli.options import RELEASE
 from xenport.errors import InputError
-from xenport.faults.command import faults
 from xenport.suite import coverage as suite_coverage, outcomes, session
 from xenport.suite.coverage_table import print_coverage
-from xenport.trace_cli import trace
 
 _MODEL = "model"  # all ports of that kind
+
+_ELSEWHERE = {
+    "abi": "xenport.abi_cli:abi",
+    "faults": "xenport.faults.command:faults",
+    "trace": "xenport.trace_cli:trace",
+}
+"""Commands that are imported when they are used: the libraries of one take others half a second."""
 
 
 class _Group(click.Group):
     """Prints bad input as one line and ends with status 2; anything else is a bug and shows."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted([*super().list_commands(context), *_ELSEWHERE])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in _ELSEWHERE:
+            found: click.Command = pkgutil.resolve_name(_ELSEWHERE[name])
+            return found
+        return super().get_command(context, name)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -40,11 +54,6 @@ class _Group(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Conformance suite and ABI toolkit for ports of Xen's guest ABI."""
-
-
-main.add_command(abi)
-main.add_command(trace)
-main.add_command(faults)
 
 
 @main.command()

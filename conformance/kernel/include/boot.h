@@ -43,7 +43,7 @@ void boot_step(const char *what, long rc);
 
 /*
  * The value of the word "name=value" of the command line, which ends at a space or with the line; NULL if
- * there is no such word. Words behind a lone "--" are not looked at.
+ * there is no such word.
  */
 const char *command_line_option(const char *name);
 

@@ -20,6 +20,7 @@ _CHUNK = 1 << 16
 _FAREWELL = 3.0  # seconds that a machine gets from its last event to its exit
 _POLITE = 1.0  # seconds that a process gets to end when it is asked to
 _GLANCE = 0.01  # seconds to see what is there
+_GATHERING = 0.01  # seconds between looks at the console: QEMU writes each character by itself
 _STDERR = 1 << 14  # bytes of stderr that are kept
 
 
@@ -124,7 +125,7 @@ class ProcessBoot:
         self._closing: float | None = None  # when the process is to be gone
         self._loop = asyncio.new_event_loop()
         self._items: asyncio.Queue[_Item] = asyncio.Queue()
-        self._loop.add_reader(child.stdout, self._on_stdout)
+        self._watch_stdout()
         self._loop.add_reader(child.stderr, self._on_stderr)
         self._loop.add_reader(child.pidfd, self._on_exit)
         self._listener = self._loop.create_task(self._listen())
@@ -194,10 +195,16 @@ class ProcessBoot:
 
     # What the loop calls while the next item is awaited.
 
+    def _watch_stdout(self) -> None:
+        self._loop.add_reader(self._child.stdout, self._on_stdout)
+
     def _on_stdout(self) -> None:
         data = self._read(self._child.stdout)
         if data is not None:
             self._items.put_nowait(_Output(data))
+        if data:
+            self._loop.remove_reader(self._child.stdout)
+            self._loop.call_later(_GATHERING, self._watch_stdout)
 
     def _on_stderr(self) -> None:
         data = self._read(self._child.stderr)

@@ -58,17 +58,13 @@ class End(Strict):
 class Domain(Strict):
     """A domain under test that is not dom0: dom0 runs the same kernel, and watches it.
 
-    The hypervisor builds it at boot, or dom0 does: its command line then says ``build=KIND``.
+    The hypervisor builds it at boot, unless dom0 is to ``build`` it.
     """
 
     console: str  # what stands in front of its lines
     supervisor: str  # the command line of dom0
+    build: Name | None = None  # the kind of domain that dom0 builds: pv, pvh, hvm
     properties: dict[str, int | list[int] | str | bool] = {}  # of its device-tree node, if any
-
-    @property
-    def restarts(self) -> bool:
-        """Whether dom0 builds it, and so can build it again when it has ended."""
-        return any(word.startswith("build=") for word in self.supervisor.split())
 
 
 class Modelled(Strict):

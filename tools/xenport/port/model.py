@@ -4,7 +4,7 @@ import asyncio
 import copy
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,9 +56,9 @@ class ModelDriver:
         if port.kind == "model":
             _prepare(abi, port)
 
-    def restarts(self, environment: str) -> bool:  # noqa: ARG002
+    def shared(self, environment: str) -> Hashable | None:  # noqa: ARG002
         """See `xenport.port.session.Driver`: a new model is started as fast."""
-        return False
+        return None
 
     def with_main(self, main: Callable[[], int]) -> "ModelDriver":
         """A driver that does the same, with another ``main``."""
@@ -75,7 +75,7 @@ class ModelDriver:
         log: Path,
         limits: Limits,
         *,
-        again: Sequence[str] = (),
+        again: Sequence[tuple[str, str]] = (),
         survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""

@@ -1,6 +1,7 @@
 """Boot protocol ``multiboot``: QEMU itself loads the hypervisor and dom0's kernel on an x86 PC."""
 
 import struct
+from collections.abc import Sequence
 
 from xenport.architecture import ImageFormat, Machine
 from xenport.errors import InputError
@@ -9,6 +10,7 @@ from xenport.port.files import Files
 from xenport.port.payload import Payload
 
 _MAGIC = 0x1BADB002
+_PAGE = 4096
 _SEARCHED = 8192  # bytes; the header is somewhere in them, aligned to 4
 
 
@@ -47,10 +49,11 @@ def options(
     elif payload.domain.properties:
         raise InputError("machines that boot by multiboot have no device tree for `properties`")
     else:
-        # dom0 builds the domain: its kernel is dom0's module, its command lines the rest of dom0's.
         supervisor = files.add(payload.supervisor) if payload.supervisor else kernel
-        words = " -- ".join([payload.domain.supervisor, payload.command_line, *payload.again])
-        modules = [f"{supervisor} {words}", kernel]
+        modules = [
+            f"{supervisor} {payload.domain.supervisor}",
+            files.add(_to_build(payload.built, payload.kernel)),
+        ]
     if payload.initrd is not None:
         modules.append(files.add(payload.initrd))
     return [
@@ -58,3 +61,10 @@ def options(
         *("-append", payload.hypervisor_args),
         *("-initrd", ",".join(module.replace(",", ",,") for module in modules)),
     ]
+
+
+def _to_build(domains: Sequence[str], kernel: bytes) -> bytes:
+    """dom0's module: the domains that it builds, each with a NUL behind it, another NUL, and at the
+    next page their kernel. See ``conformance/kernel/supervise.c``."""
+    text = b"".join(domain.encode() + b"\0" for domain in domains) + b"\0"
+    return text + bytes(-len(text) % _PAGE) + kernel

@@ -19,4 +19,5 @@ class Payload:
     domain: Domain | None
     supervisor: bytes | None = None  # dom0's kernel, where it is another one
     initrd: bytes | None = None  # dom0's initial RAM disk
-    again: tuple[str, ...] = ()  # the domain's command lines when it is started again after an end
+    built: tuple[str, ...] = ()
+    """The domains under test that dom0 builds, one after the other: kind and command line."""

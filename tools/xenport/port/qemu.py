@@ -4,7 +4,7 @@ import asyncio
 import copy
 import logging
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -88,10 +88,21 @@ class QemuDriver:
         other._plugin = plugin
         return other
 
-    def restarts(self, environment: str) -> bool:
-        """See `xenport.port.session.Driver`."""
-        domain = self._port.environment(environment).domain
-        return domain is not None and domain.restarts
+    def shared(self, environment: str) -> Hashable | None:
+        """See `xenport.port.session.Driver`: dom0 builds the domains, on the same machine."""
+        described = self._port.environment(environment)
+        domain = described.domain
+        if domain is None or domain.build is None:
+            return None
+        same = described.model_dump_json(include={"machine", "machine_args", "hypervisor_args"})
+        return same, domain.console, domain.supervisor, tuple(map(str, described.ends))
+
+    def _built(self, environment: str, command_line: str) -> str | None:
+        """The domain that dom0 is to build, in its words: the kind, and the command line."""
+        described = self._port.environment(environment)
+        if described.domain is None or described.domain.build is None:
+            return None
+        return f"{described.domain.build} {described.command_line(command_line)}"
 
     @contextmanager
     def boot(
@@ -102,19 +113,20 @@ class QemuDriver:
         log: Path,
         limits: Limits,
         *,
-        again: Sequence[str] = (),
+        again: Sequence[tuple[str, str]] = (),
         survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""
         described = self._port.environment(environment)
         machine = self._port.machine(described)
+        starts = [(environment, command_line), *again]
         payload = Payload(
             hypervisor=self._hypervisor,
             hypervisor_args=" ".join([*self._port.hypervisor_args, *described.hypervisor_args]),
             kernel=kernel.image().read_bytes() if kernel else None,
             command_line=described.command_line(command_line),
-            again=tuple(described.command_line(words) for words in again),
             domain=described.domain,
+            built=tuple(filter(None, (self._built(*start) for start in starts))),
             supervisor=self._supervisor.image().read_bytes() if self._supervisor else None,
             initrd=self._initrd,
         )

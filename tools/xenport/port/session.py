@@ -11,7 +11,7 @@ Every driver (the model, a hypervisor under QEMU) is used through these types an
 Leaving the ``with`` block, on whatever path, ends every process that the boot started.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of the domain under test: the last event of a boot, or, where the domain is started
-    again, the last one before."""
+    """The end of the domain under test: the last event of a boot, or, where another domain is
+    started, the last one before."""
 
     kind: EndKind
     detail: str
@@ -96,8 +96,8 @@ class Boot(Protocol):
     def events(self) -> Iterator[Event]:
         """Yield the lines as they come, then one `Ended`. Can be used once.
 
-        Where the domain is started again, what the next one says and how it ends follows. If the
-        machine ended with the domain, there is no next one.
+        Where another domain is started, what it says and how it ends follows. If the machine ended
+        with the domain, there is no next one.
         """
         ...
 
@@ -122,8 +122,9 @@ class Bootable(Protocol):
 class Driver(Protocol):
     """Starts a port."""
 
-    def restarts(self, environment: str) -> bool:
-        """Whether one machine can start the domain of ``environment`` again when it has ended."""
+    def shared(self, environment: str) -> Hashable | None:
+        """What is the same in all environments whose domains one machine can start one after the
+        other, each as often as wanted; ``None`` if one of ``environment`` needs a machine."""
         ...
 
     def boot(
@@ -134,13 +135,13 @@ class Driver(Protocol):
         log: Path,
         limits: Limits,
         *,
-        again: Sequence[str] = (),
+        again: Sequence[tuple[str, str]] = (),
         survives_reset: bool = False,
     ) -> AbstractContextManager[Boot]:
         """Start ``kernel`` with ``command_line`` in ``environment``; of a bare port, no kernel.
 
-        ``again`` are the command lines with which the domain is started again, after each of its
-        ends, where the environment `restarts` it. The limits are those of each.
+        ``again`` are the domains that are started after it, each when the one before has ended:
+        an environment with which it is `shared`, and a command line. The limits are those of each.
         A machine that goes to sleep is woken. One that is reset is at its end, unless it
         ``survives_reset``: then it starts again the first time.
         The raw console goes to the file ``log``, in a folder that is there.

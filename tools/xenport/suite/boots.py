@@ -1,7 +1,8 @@
-"""Boots an environment as often as its tests need and turns its consoles into verdicts.
+"""Boots environments as often as their tests need and turns their consoles into verdicts.
 
-One boot runs many tests. A test that ends the domain has a domain of its own, and a boot of its
-own where the machine cannot start the domain again. When a domain dies, hangs or floods its
+One boot runs many tests, and those of several environments where one machine can start their
+domains one after the other. A test that ends the domain has a domain of its own, and a boot of its
+own where the machine cannot start another. When a domain dies, hangs or floods its
 console, the test that was running gets the verdict and the next boot goes on with the tests after
 it. Boots that do not depend on each other run beside each other.
 """
@@ -12,15 +13,16 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from xenport.kernel import RESET, Kernel, Test
 from xenport.port import Boot, Driver, Ended, Limits, Line
 from xenport.suite import ktap
-from xenport.suite.plan import command_line, in_lines, in_one_line
+from xenport.suite.plan import command_line, in_lines
 from xenport.suite.results import Outcome, Verdict
 
 BOOT_TEST = "boot"  # the one test that no kernel carries: the port prints anything at all
@@ -48,12 +50,13 @@ class BootPool:
 
 
 class EnvironmentRun:
-    """The verdicts of one environment of a port.
+    """The verdicts of one environment of a port, as its boots bring them.
 
     ``shows`` is a regular expression that a line of the hypervisor must match before the kernel
     starts; otherwise it is not the environment that was meant, and nothing in it passes.
     ``logs`` is the folder for the raw console of each boot: ``tests-N.log``, and ``NAME.log`` for
-    the test NAME that ends the domain and has a boot of its own.
+    the test NAME that ends the domain and has a boot of its own. The consoles of boots that
+    environments share are in a folder beside it that has the names of all of them: ``A+B``.
     """
 
     def __init__(
@@ -66,27 +69,22 @@ class EnvironmentRun:
         limits: Limits,
         shows: str | None = None,
     ) -> None:
-        self._driver = driver
-        self._environment = environment
-        self._kernel = kernel
-        self._staying = [test for test in tests if not test.ends]
-        self._ending = [test for test in tests if test.ends]
-        self._restarts = driver.restarts(environment)
-        self._logs = logs
-        self._limits = limits
-        self._shows = shows
+        self.driver = driver
+        self.environment = environment
+        self.kernel = kernel
+        self.staying = [test for test in tests if not test.ends]
+        self.ending = [test for test in tests if test.ends]
+        self.logs = logs
+        self.limits = limits
+        self.shows = shows
         self._changed = threading.Condition()
         self._known: dict[str, Verdict] = {}
         self._error: BaseException | None = None
-        self._running: set[Boot] = set()
-        self._closed = False
+        self._series: _Series | None = None
 
     def start(self, pool: BootPool) -> None:
         """Hands the boots to ``pool``."""
-        if self._staying or not self._ending or self._restarts:
-            pool.submit(partial(self._guarded, partial(self._boot_in_turn, pool)))
-        else:
-            self._start_ending(pool)
+        start([self], pool)
 
     def verdict(self, test: str) -> Verdict:
         """The verdict on ``test``, as soon as it is there.
@@ -100,86 +98,162 @@ class EnvironmentRun:
             return self._known[test]
 
     def close(self) -> None:
-        """Ends the machines that still run; those that wait will not start."""
-        with self._changed:
-            self._closed = True
-            for boot in self._running:
-                boot.stop()
+        """Ends the machines that still run, also for those who share them; those that wait will
+        not start."""
+        if self._series is not None:
+            self._series.close()
 
-    def _publish(self, name: str, verdict: Verdict) -> None:
+    def belongs_to(self, series: "_Series") -> None:
+        """These bring the verdicts."""
+        self._series = series
+
+    def publish(self, name: str, verdict: Verdict) -> None:
+        """There is a verdict on a test; the first one counts."""
         with self._changed:
             self._known.setdefault(name, verdict)
             self._changed.notify_all()
 
+    def fail(self, error: BaseException) -> None:
+        """There will be no more verdicts; the first error counts."""
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
+
+
+def start(runs: Iterable[EnvironmentRun], pool: BootPool) -> None:
+    """Hands the boots of ``runs`` to ``pool``: one after the other on one machine where they can
+    share it, beside each other where not."""
+    groups: dict[object, list[EnvironmentRun]] = {}
+    for run in runs:
+        shared = run.driver.shared(run.environment)
+        alone = () if shared is not None else (id(run),)
+        key = (id(run.driver), id(run.kernel), run.shows, shared, *alone)
+        groups.setdefault(key, []).append(run)
+    for group in groups.values():
+        _Series(group).start(pool)
+
+
+class _Domain(NamedTuple):
+    """One domain of a boot, and what it is to run."""
+
+    run: EnvironmentRun
+    tests: list[Test]
+
+
+class _Series:
+    """The boots of environments that can share a machine, or of one that cannot."""
+
+    def __init__(self, runs: Sequence[EnvironmentRun]) -> None:
+        first = runs[0]
+        self._runs = runs
+        self._first = first
+        self._shares = first.driver.shared(first.environment) is not None
+        names = "+".join(run.environment for run in runs)
+        self._logs = first.logs if len(runs) == 1 else first.logs.with_name(names)
+        self._changed = threading.Condition()
+        self._running: set[Boot] = set()
+        self._busy = 0  # threads
+        self._closed = False
+        for run in runs:
+            run.belongs_to(self)
+
+    def start(self, pool: BootPool) -> None:
+        """Hands them to ``pool``."""
+        if self._first.staying or not self._first.ending or self._shares:
+            pool.submit(partial(self._guarded, partial(self._boot_in_turn, pool)))
+        else:
+            self._start_ending(pool)
+
+    def close(self) -> None:
+        """Ends the machines that run and waits until they are gone."""
+        with self._changed:
+            self._closed = True
+            for boot in self._running:
+                boot.stop()
+            self._changed.wait_for(lambda: not self._busy)
+
     def _guarded(self, work: Callable[[], object]) -> None:
         """Hands an error of a thread over to those who wait for verdicts."""
+        with self._changed:
+            if self._closed:
+                return
+            self._busy += 1
         try:
-            if not self._closed:
-                work()
+            work()
         except BaseException as error:
+            for run in self._runs:
+                run.fail(error)
+        finally:
             with self._changed:
-                self._error = self._error or error
+                self._busy -= 1
                 self._changed.notify_all()
 
     def _boot_in_turn(self, pool: BootPool) -> None:
         """Boots until there is a verdict on every test that leaves the domain alive; and on the
         others, if one machine can start a domain after the other."""
-        domains = list(in_lines(self._staying))
-        entered = None
-        if self._restarts:
-            domains += [[test] for test in self._ending]
-        else:
-            entered = partial(self._start_ending, pool)
-        domains = domains or [[]]  # to see whether it boots
-        boots = 0
-        while domains and not self._closed:
-            boots += 1
-            count = in_one_line(domains) if self._restarts else 1
-            here = entered if boots == 1 else None
-            reader = self._boot(domains[:count], f"tests-{boots}", here)
-            domains = [*reader.remaining, *domains[count:]]
-            if boots == 1 and self._staying and not reader.entered:
-                # Every other boot would only wait as long as this one did.
-                for test in (*self._staying, *self._ending):
-                    self._publish(test.name, self._known[self._staying[0].name])
-                domains = []
+        domains = [domain for run in self._runs for domain in self._domains(run)]
+        domains = domains or [_Domain(self._first, [])]  # to see whether it boots
+        entered: set[str] = set()
+        for boot in itertools.count(1):
+            begin_ending = None if self._shares or boot > 1 else partial(self._start_ending, pool)
+            here = domains if self._shares else domains[:1]
+            reader = self._boot(here, f"tests-{boot}", begin_ending)
+            entered |= reader.entered
+            domains = [*reader.remaining, *domains[len(here) :]]
+            for run, verdict in reader.silent:
+                if run.environment not in entered:
+                    # Every other domain would only wait as long as this one did.
+                    for test in (*run.staying, *run.ending):
+                        run.publish(test.name, verdict)
+                    domains = [domain for domain in domains if domain.run is not run]
+            if not domains or self._closed:
+                break
+
+    def _domains(self, run: EnvironmentRun) -> list[_Domain]:
+        """In what domains the tests of an environment run, one after the other."""
+        parts = [list(tests) for tests in in_lines(run.staying)]
+        if self._shares:
+            parts += [[test] for test in run.ending]
+        return [_Domain(run, tests) for tests in parts]
 
     def _start_ending(self, pool: BootPool) -> None:
-        for test in self._ending:
-            pool.submit(partial(self._guarded, partial(self._boot, [[test]], test.name)))
+        for test in self._first.ending:
+            domain = _Domain(self._first, [test])
+            pool.submit(partial(self._guarded, partial(self._boot, [domain], test.name)))
 
     def _boot(
         self,
-        domains: Sequence[Sequence[Test]],
+        domains: Sequence[_Domain],
         log: str,
-        entered: Callable[[], None] | None = None,
+        begin_ending: Callable[[], None] | None = None,
     ) -> "_BootReader":
-        """One boot, for the tests of one domain after the other; calls ``entered`` when the kernel
-        has started."""
+        """One boot, for one domain after the other; calls ``begin_ending`` when the kernel has
+        started."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        reader = _BootReader(domains, self._shows)
-        first, *again = (command_line(tests) for tests in domains)
+        reader = _BootReader(domains, self._first.shows)
+        first, *again = ((one.run.environment, command_line(one.tests)) for one in domains)
         with (
-            self._driver.boot(
-                self._environment,
-                self._kernel,
-                first,
+            self._first.driver.boot(
+                first[0],
+                self._first.kernel,
+                first[1],
                 self._logs / f"{log}.log",
-                self._limits,
+                self._first.limits,
                 again=again,
-                survives_reset=any(test.ends == RESET for tests in domains for test in tests),
+                survives_reset=any(test.ends == RESET for one in domains for test in one.tests),
             ) as boot,
             self._listed(boot),
         ):
             for number, event in enumerate(boot.events()):
                 if number == 0:
-                    self._publish(BOOT_TEST, _boot_verdict(event))
+                    for run in self._runs:
+                        run.publish(BOOT_TEST, _boot_verdict(event))
                 verdicts = reader.line(event) if isinstance(event, Line) else reader.ended(event)
-                for name, verdict in verdicts:
-                    self._publish(name, verdict)
-                if entered is not None and reader.entered:
-                    entered()
-                    entered = None
+                for run, name, verdict in verdicts:
+                    run.publish(name, verdict)
+                if begin_ending is not None and reader.entered:
+                    begin_ending()
+                    begin_ending = None
                 if reader.finished:
                     break
         return reader
@@ -207,12 +281,14 @@ def _boot_verdict(event: Line | Ended) -> Verdict:
 class _BootReader:
     """Follows one boot's console, through one domain after the other."""
 
-    def __init__(self, domains: Sequence[Sequence[Test]], shows: str | None = None) -> None:
+    def __init__(self, domains: Sequence[_Domain], shows: str | None = None) -> None:
         self._wanted = shows
-        self._waiting = deque(list(tests) for tests in domains)
-        self._over: list[list[Test]] = []
-        self.entered = False
-        """Whether the test kernel has begun to speak, in any domain."""
+        self._waiting = deque(_Domain(run, list(tests)) for run, tests in domains)
+        self._over: list[_Domain] = []
+        self.entered: set[str] = set()
+        """The environments in which a test kernel has begun to speak."""
+        self.silent: list[tuple[EnvironmentRun, Verdict]] = []
+        """Whose test kernel did not, in one domain, and the verdict on that."""
         self.finished = False
         """Whether nothing more is expected of this boot."""
         self._last = 0.0
@@ -220,7 +296,8 @@ class _BootReader:
 
     def _begin(self) -> None:
         """The next domain."""
-        self._tests = self._waiting.popleft()
+        self._domain = self._waiting.popleft()
+        self._tests = self._domain.tests
         self._has_entered = False
         self._running: Test | None = None
         self._started_at = 0.0
@@ -232,11 +309,12 @@ class _BootReader:
         self.finished = not self._tests and not self._waiting
 
     @property
-    def remaining(self) -> list[list[Test]]:
+    def remaining(self) -> list[_Domain]:
         """The tests without a verdict, by domain."""
-        return [tests for tests in (*self._over, self._tests, *self._waiting) if tests]
+        domains = (*self._over, self._domain, *self._waiting)
+        return [domain for domain in domains if domain.tests]
 
-    def line(self, line: Line) -> Iterator[tuple[str, Verdict]]:
+    def line(self, line: Line) -> Iterator[tuple[EnvironmentRun, str, Verdict]]:
         """Takes a line; yields the verdicts that come of it."""
         self._console.append(line.text)
         self._last = line.seconds
@@ -244,7 +322,8 @@ class _BootReader:
             self._wanted = None
         match ktap.parse(line.text) if line.source == "guest" else None:
             case ktap.Header():
-                self.entered = self._has_entered = True
+                self._has_entered = True
+                self.entered.add(self._domain.run.environment)
                 self._said = []
                 if self._wanted:
                     reason = f"the hypervisor did not show '{self._wanted}'"
@@ -270,14 +349,16 @@ class _BootReader:
             case None if line.source == "guest":
                 self._said.append(line.text)
 
-    def ended(self, end: Ended) -> Iterator[tuple[str, Verdict]]:
+    def ended(self, end: Ended) -> Iterator[tuple[EnvironmentRun, str, Verdict]]:
         """Takes the end of a domain; yields the verdicts that come of it."""
         self._last = end.seconds
         if not self._has_entered:
             reason = f"the test kernel did not start: {_reason(end)}"
             for test in list(self._tests):
                 self._running = test
-                yield self._finish(_outcome_of(end), reason)
+                run, name, verdict = self._finish(_outcome_of(end), reason)
+                yield run, name, verdict
+                self.silent.append((run, verdict))
         elif self._running is not None and _end_of(self._running) == end.kind:
             wrong = _wrong(self._running, end, self._starts)
             yield self._finish(Outcome.FAIL if wrong else Outcome.PASS, wrong)
@@ -290,26 +371,27 @@ class _BootReader:
             when = "" if during else "before the test began: "
             yield self._finish(_outcome_of(end), when + _reason(end))
         if self._waiting:
-            self._over.append(self._tests)
+            self._over.append(self._domain)
             self._begin()
         else:
             self.finished = True
 
-    def _all_fail(self, reason: str) -> Iterator[tuple[str, Verdict]]:
+    def _all_fail(self, reason: str) -> Iterator[tuple[EnvironmentRun, str, Verdict]]:
         for test in list(self._tests):
             self._running = test
             yield self._finish(Outcome.FAIL, reason)
 
     def _finish(
         self, outcome: Outcome, message: str, seconds: float | None = None
-    ) -> tuple[str, Verdict]:
+    ) -> tuple[EnvironmentRun, str, Verdict]:
         test = self._running
         assert test is not None
         self._running = None
         self._tests.remove(test)
         self._starts.clear()
         spent = self._last - self._started_at if seconds is None else seconds
-        return test.name, Verdict(outcome, message, max(spent, 0.0), tuple(self._console))
+        verdict = Verdict(outcome, message, max(spent, 0.0), tuple(self._console))
+        return self._domain.run, test.name, verdict
 
 
 def _end_of(test: Test) -> str:

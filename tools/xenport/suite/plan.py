@@ -1,7 +1,6 @@
 """Which tests an environment gets, and how a boot is told which of them to run."""
 
 import bisect
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
@@ -10,9 +9,8 @@ from xenport.kernel import Test
 SLOW = "slow"  # the need that a person provides, by asking for tests that take long
 
 _ROOM = 900
-_WORDS = 30
-"""Characters that tests may take of a command line, and that an environment adds to those of each
-domain. Xen cuts what it hands to a guest after 1,023 (``MAX_GUEST_CMDLINE``)."""
+"""Characters that tests may take of a command line; an environment adds a few words. Xen cuts what
+it hands to a guest after 1,023 (``MAX_GUEST_CMDLINE``)."""
 
 
 def applicable(tests: Iterable[Test], provides: Iterable[str]) -> list[Test]:
@@ -73,9 +71,3 @@ def in_lines(tests: Sequence[Test]) -> Iterator[Sequence[Test]]:
         size = bisect.bisect_right(sizes, _ROOM, key=lambda size: len(command_line(tests[:size])))
         yield tests[:size]
         tests = tests[size:]
-
-
-def in_one_line(domains: Sequence[Sequence[Test]]) -> int:
-    """How many of ``domains`` have room in one command line, from the first on; at least one."""
-    lengths = itertools.accumulate(len(command_line(tests)) + _WORDS for tests in domains)
-    return max(1, sum(length <= _ROOM + _WORDS for length in lengths))

@@ -18,7 +18,7 @@ from xenport.kernel import Kernel, Test
 from xenport.port import Driver, Limits, Port
 from xenport.suite import describe, ladder, plan
 from xenport.suite.bare import BareRun
-from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
+from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun, start
 from xenport.suite.kernels import kernels
 from xenport.suite.results import Outcome, Result, Verdict
 from xenport.suite.selection import Selection
@@ -106,13 +106,8 @@ class EnvironmentNode(pytest.Collector):
         """What is the same in all environments of a port is judged in the first one."""
         return self.name == next(iter(self.port.environments))
 
-    def start(self, pool: BootPool) -> EnvironmentRun | BareRun:
-        """Begins to boot what the selected items need."""
-        run = self._run()
-        run.start(pool)
-        return run
-
-    def _run(self) -> EnvironmentRun | BareRun:
+    def run(self) -> EnvironmentRun | BareRun:
+        """What boots for the selected items."""
         limits = Limits(silence=self.config.option.xenport_silence)
         if self.kernel is None:
             return BareRun(self.driver, self.name, self._logs(), limits)
@@ -220,7 +215,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        dropped = set(left_out)
+        items[:] = [item for item in items if item not in dropped]
 
 
 class DescribeItem(ConformanceItem):
@@ -243,7 +239,11 @@ class _Boots:
         self._pool = BootPool()
         needed = (item for item in _items(session) if not isinstance(item, DescribeItem))
         environments = dict.fromkeys(item.parent for item in needed)
-        self.runs = {environment: environment.start(self._pool) for environment in environments}
+        self.runs = {environment: environment.run() for environment in environments}
+        for run in self.runs.values():
+            if isinstance(run, BareRun):
+                run.start(self._pool)
+        start((run for run in self.runs.values() if isinstance(run, EnvironmentRun)), self._pool)
 
     def close(self) -> None:
         """Ends what still runs."""

@@ -5,7 +5,7 @@ Each boot writes parts of a trace of its own into the folder of parts; at the en
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -120,9 +120,9 @@ class _Driver:
         self._running = 0
         self._changed = threading.Condition()
 
-    def restarts(self, environment: str) -> bool:  # noqa: ARG002
+    def shared(self, environment: str) -> Hashable | None:  # noqa: ARG002
         """See `xenport.port.session.Driver`: a trace tells domains apart by their numbers."""
-        return False
+        return None
 
     @contextmanager
     def boot(
@@ -133,7 +133,7 @@ class _Driver:
         log: Path,
         limits: Limits,
         *,
-        again: Sequence[str] = (),
+        again: Sequence[tuple[str, str]] = (),
         survives_reset: bool = False,
     ) -> Iterator[Boot]:
         """See `xenport.port.session.Driver`."""

@@ -215,35 +215,41 @@ static bool build(struct domain *of, const struct domain_kind *kind)
                        hypercall_domctl(domain_request(of, XEN_DOMCTL_unpausedomain)));
 }
 
-static const struct domain_kind *find_kind(const char *name)
+/* The kind that the first of the words names. */
+static const struct domain_kind *find_kind(const char *words)
 {
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         size_t length = strlen(kinds[i].name);
 
-        if (starts_with(name, kinds[i].name) && (name[length] == '\0' || name[length] == ' '))
+        if (starts_with(words, kinds[i].name) && words[length] == ' ')
             return &kinds[i];
     }
     return NULL;
 }
 
-struct xencons_interface *arch_domain_build(domid_t id, const char *kind, const char *command_line)
+/* The calls by which it maps a domain's memory are there for a PV domain alone. */
+const char *arch_domain_module(size_t *size)
 {
-    const struct domain_kind *found = find_kind(kind);
+    if (!arch_is_pv())
+        return NULL;
+    *size = boot_info.start_info->mod_len;
+    return *size ? (const char *)boot_info.start_info->mod_start : NULL;
+}
+
+struct xencons_interface *arch_domain_build(domid_t id, const char *words, const char *kernel,
+                                            size_t size)
+{
+    const struct domain_kind *found = find_kind(words);
 
     domain.id = id;
-    if (!arch_is_pv()) {
-        refuse("only a PV dom0 can do it");
-        return NULL;
-    }
     if (!found) {
         refuse("there is no such kind of domain");
         return NULL;
     }
-    domain.command_line = command_line;
-    domain.kernel = (struct elf){(const char *)boot_info.start_info->mod_start,
-                                 boot_info.start_info->mod_len};
+    domain.command_line = words + strlen(found->name) + 1;
+    domain.kernel = (struct elf){kernel, size};
     if (!elf_valid(&domain.kernel)) {
-        refuse("the module of dom0 is no ELF file of a kernel");
+        refuse("there is no ELF file of a kernel in dom0's module");
         return NULL;
     }
     return build(&domain, found) ? (struct xencons_interface *)console_window : NULL;

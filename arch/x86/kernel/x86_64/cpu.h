@@ -69,7 +69,9 @@ static inline unsigned long registers_pc(const struct registers *registers)
 /* ---- Domains that this kernel builds; see builder.c ---- */
 
 struct xencons_interface;
-struct xencons_interface *arch_domain_build(domid_t id, const char *kind, const char *command_line);
+const char *arch_domain_module(size_t *size);
+struct xencons_interface *arch_domain_build(domid_t id, const char *words, const char *kernel,
+                                            size_t size);
 void arch_domain_release(void);
 #define arch_domain_build arch_domain_build
 
