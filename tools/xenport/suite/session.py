@@ -126,7 +126,7 @@ def _arguments(chosen: Sequence[Port], options: Options, folder: Path) -> list[s
         f"--rootdir={content.folder('conformance')}",
         "-pno:terminal",
         "-pno:cacheprovider",
-        "-pno:logging",  # tests are kernels, which log nothing in this process
+        *("--capture=no", "-pno:logging"),  # tests are kernels, which write nothing in this process
         "-pno:unraisableexception",  # collects garbage at length
         f"--xenport-logs={folder / reports.CONSOLES}",
     ]
