@@ -7,7 +7,7 @@
  *     version; features, invalid ones    psci_version; psci_features, psci_unknown_function
  *     affinity info, levels 0 to 3       psci_affinity_info, psci_affinity_of_second; levels above 0 are on
  *                                        because vcpu 0 is
- *     affinity info of a vcpu asleep     not here
+ *     affinity info of a vcpu asleep     psci_affinity_of_suspended
  *     CPU hotplug, context ids           psci_cpu_on, psci_cpu_on_again, psci_cpu_off
  *     already on, invalid CPU            psci_cpu_on_refused, psci_affinity_of_second
  *     invalid entry point                psci_cpu_on_odd_address; Xen takes all others
@@ -20,6 +20,7 @@
  */
 #include <arch.h>
 #include <boot.h>
+#include <events.h>
 #include <fdt.h>
 #include <psci.h>
 #include <secondary.h>
@@ -526,6 +527,39 @@ TEST(psci_cpu_suspend_pending, POWER, "CPU_SUSPEND does not wait if an interrupt
     CHECK(arch_monotonic_ns() - begin < MILLISECONDS(100));
     arch_events_enable();
     CHECK(WAIT_UNTIL(timer_count(TIMER_VIRTUAL) == 1, SECONDS(1)));
+}
+
+static void suspend_there(void *unused)
+{
+    (void)unused;
+    secondary_events_enable();
+    rounds++;
+    result = psci(PSCI_CPU_SUSPEND, 0, 0, 0);
+    rounds++;
+}
+
+/*
+ * Background: a vcpu that waits in standby is on.
+ * Provoked by: AFFINITY_INFO of a second vcpu that is in CPU_SUSPEND; then an event for it.
+ * Expected: ON, and it has not come back; it comes back with 0.
+ * Source: Arm DEN 0022, 5.4 and 5.7; arch/arm/vpsci.c, do_psci_0_2_affinity_info().
+ */
+TEST(psci_affinity_of_suspended, VCPUS, "a vcpu that waits in CPU_SUSPEND is on", .needs = "arm smp")
+{
+    struct evtchn_bind_ipi ipi = {.vcpu = SECONDARY_VCPU};
+
+    reset();
+    CHECK_EQ(hypercall_event_channel_op(EVTCHNOP_bind_ipi, &ipi), 0);
+    CHECK_EQ(event_bind(ipi.port, NULL, NULL), 0);
+    CHECK_EQ(secondary_start(suspend_there, NULL), 0);
+    CHECK(WAIT_UNTIL(rounds == 1, SECONDS(1)));
+    wait_for(MILLISECONDS(1));
+    CHECK_EQ(psci(PSCI_AFFINITY_INFO, SECONDARY_VCPU, 0, 0), PSCI_ON);
+    CHECK_EQ(rounds, 1);
+    CHECK_EQ(event_send(ipi.port), 0);
+    CHECK(secondary_wait_off());
+    CHECK_EQ(rounds, 2);
+    CHECK_EQ(result, PSCI_SUCCESS);
 }
 
 /* ---- The end ---- */

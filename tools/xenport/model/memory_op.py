@@ -24,7 +24,7 @@ handlers.command_masks["memory_op"] = (1 << EXTENT_SHIFT) - 1
 
 MAX_ORDER = 9  #: pages of the largest extent, as a power of two
 MAX_EXTENTS = 0xFFFF_FFFF >> EXTENT_SHIFT
-_NO_FRAME = (1 << 64) - 1
+NO_FRAME = (1 << 64) - 1
 
 
 def _start(call: Call) -> int:
@@ -163,12 +163,12 @@ def add_to_physmap(call: Call) -> None:
         raise XenError("ENOSYS")
     domain = call.hypervisor.domain_by_id(call.vcpu, view.domid)
     _may_map(call, domain, view.space)
-    if view.gpfn == _NO_FRAME:
+    if view.gpfn == NO_FRAME:
         raise XenError("EINVAL")
     if view.space != abi.constant("XENMAPSPACE_gmfn_range"):
         domain.frames.map_space(view.space, view.idx, view.gpfn)
         return
-    if max(view.gpfn, view.idx) + view.size > _NO_FRAME:
+    if max(view.gpfn, view.idx) + view.size > NO_FRAME:
         raise XenError("EOVERFLOW")
     for index in range(view.size):
         space = abi.constant("XENMAPSPACE_gmfn")
@@ -189,7 +189,7 @@ def add_to_physmap_batch(call: Call) -> None:
     for index in range(view.size):
         source = vcpu.read_word("xen_ulong_t", view.idxs, index)
         frame = vcpu.read_word("xen_pfn_t", view.gpfns, index)
-        if frame == _NO_FRAME:
+        if frame == NO_FRAME:
             raise XenError("EINVAL")
         try:
             if foreign:

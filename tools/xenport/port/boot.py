@@ -125,6 +125,7 @@ class ProcessBoot:
         self._closing: float | None = None  # when the process is to be gone
         self._loop = asyncio.new_event_loop()
         self._items: asyncio.Queue[_Item] = asyncio.Queue()
+        self._next_look: asyncio.TimerHandle | None = None
         self._watch_stdout()
         self._loop.add_reader(child.stderr, self._on_stderr)
         self._loop.add_reader(child.pidfd, self._on_exit)
@@ -169,6 +170,8 @@ class ProcessBoot:
                 self._child.terminate()
                 self._child.wait(_POLITE)
         finally:
+            if self._next_look is not None:
+                self._next_look.cancel()
             for fd in (self._child.stdout, self._child.stderr, self._child.pidfd):
                 self._loop.remove_reader(fd)
             self._child.kill()
@@ -204,7 +207,7 @@ class ProcessBoot:
             self._items.put_nowait(_Output(data))
         if data:
             self._loop.remove_reader(self._child.stdout)
-            self._loop.call_later(_GATHERING, self._watch_stdout)
+            self._next_look = self._loop.call_later(_GATHERING, self._watch_stdout)
 
     def _on_stderr(self) -> None:
         data = self._read(self._child.stderr)

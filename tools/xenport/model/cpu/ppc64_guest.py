@@ -23,7 +23,7 @@ from xenport.model.errors import GrantError, XenError
 from xenport.model.grant_table import TableSize, has_old_rules
 from xenport.model.handlers import Handlers
 from xenport.model.memory import PAGE_SIZE, MemoryFault
-from xenport.model.memory_op import EXTENT_SHIFT
+from xenport.model.memory_op import EXTENT_SHIFT, NO_FRAME
 from xenport.model.vcpu_op import target, vcpu_exists
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ _INTERRUPT_CLEARS = (
     | MSR_BE | MSR_FP | MSR_PMM | MSR_PR | MSR_SE
 )  # fmt: skip
 
-_NO_FRAME = (1 << 64) - 1
 
 _handlers = Handlers()
 _handlers.refuse_declared("XENMEM_translate_gpfn_list")
@@ -101,14 +100,14 @@ def sched_op(call: Call) -> int:
 
 @_handlers.command("XENMEM_translate_gpfn_list")
 def translate_gpfn_list(call: Call) -> None:
-    """The machine's frames of the domain's own."""
+    """The machine's frames of a domain's own."""
     view, vcpu = call.view, call.vcpu
-    frames = vcpu.domain.frames
+    frames = call.hypervisor.domain_by_id(vcpu, view.domid).frames
     if view.nr_gpfns >> 64 - EXTENT_SHIFT:
         raise XenError("EINVAL")  # nothing of the command's number would be left
     for index in range(view.nr_gpfns):
         guest = vcpu.read_word("xen_pfn_t", view.gpfn_list, index)
-        machine = frames.machine_frame(guest) if frames.owns(guest) else _NO_FRAME
+        machine = frames.machine_frame(guest) if frames.owns(guest) else NO_FRAME
         vcpu.write_word("xen_pfn_t", machine, view.mfn_list, index)
 
 
