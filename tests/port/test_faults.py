@@ -197,13 +197,7 @@ def test_not_a_program(fake: Fake, kernel: Kernel, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("behaviour", ["silent", "stubborn", "floods", "mute"])
-def test_left_early(
-    fake: Fake,
-    kernel: Kernel,
-    tmp_path: Path,
-    behaviour: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_left_early(fake: Fake, kernel: Kernel, tmp_path: Path, behaviour: str) -> None:
     began = time.monotonic()
     with (
         pytest.raises(KeyboardInterrupt),
@@ -213,7 +207,6 @@ def test_left_early(
             next(iter(boot.events()))
         raise KeyboardInterrupt
     assert time.monotonic() - began < 20
-    assert "asyncio" not in {record.name for record in caplog.records}  # nothing failed after all
 
 
 def test_interrupted_while_waiting(fake: Fake, kernel: Kernel, tmp_path: Path) -> None:
