@@ -168,6 +168,23 @@ def test_fetch_of_an_unknown_port() -> None:
     assert "unknown port" in refused("fetch", "xen-9.9")
 
 
+def test_nobody_reads_on() -> None:
+    """As with ``xenport run | head -n 1``."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "xenport", "run", "--port", "model-arm64", "-k", "clock"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        assert run.stdout.readline().startswith("model-arm64/dom0: ")
+        run.stdout.close()
+        assert run.stderr.read() == ""
+        assert run.wait(60) == 1
+
+
 def test_model_is_every_model() -> None:
     every = xenport("coverage", "--port", "model", "--port", "model-arm64", "--json")
     assert every.returncode == 0, every.stderr

@@ -207,7 +207,10 @@ class _Recorder:
             result = item.stash.get(plugin.RESULT, None)
             if result is not None:
                 self.run.results.append(result)
-                self._display.finish(result)
+                try:
+                    self._display.finish(result)
+                except SystemExit as error:  # rich's, when nobody reads any more what we print
+                    self._stop(item.session, error)
         expected = (plugin.ConformanceFailure, pytest.skip.Exception, pytest.xfail.Exception)
         if call.excinfo is not None and not isinstance(call.excinfo.value, expected):
             self._stop(item.session, call.excinfo.value)
