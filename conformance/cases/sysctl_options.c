@@ -173,8 +173,8 @@ static long patch_list(uint32_t room, uint32_t pad)
 /*
  * Background: Xen is patched while it runs, by payloads. Here it has none.
  * Provoked by: the list of payloads; more room than any list needs; a field that must be zero; another
- * command than there is.
- * Expected: 0 and none left; -E2BIG; -EINVAL; -EOPNOTSUPP.
+ * command than there is; a flag that there is not, also with the one that says not to mind.
+ * Expected: 0 and none left; -E2BIG; -EINVAL; -EOPNOTSUPP; -EINVAL, 0.
  * Source: sysctl.h (XEN_SYSCTL_livepatch_op); common/livepatch.c, livepatch_list().
  */
 TEST(livepatch_list, CONTROL, "live patches are listed", .needs = "dom0 !no-livepatch")
@@ -186,6 +186,14 @@ TEST(livepatch_list, CONTROL, "live patches are listed", .needs = "dom0 !no-live
     CHECK_ERRNO(patch_list(0, 1), EINVAL);
     sysctl_prepare();
     CHECK_ERRNO(patch_op(XEN_SYSCTL_LIVEPATCH_ACTION + 1), EOPNOTSUPP);
+#ifdef LIVEPATCH_FLAGS_MASK
+    sysctl_prepare();
+    request.u.livepatch.flags = LIVEPATCH_FLAGS_MASK + 1;
+    CHECK_ERRNO(patch_op(XEN_SYSCTL_LIVEPATCH_LIST), EINVAL);
+    sysctl_prepare();
+    request.u.livepatch.flags = (LIVEPATCH_FLAGS_MASK + 1) | LIVEPATCH_FLAG_FORCE;
+    CHECK_EQ(patch_op(XEN_SYSCTL_LIVEPATCH_LIST), 0);
+#endif
 }
 
 static long patch_upload(const char *name, uint64_t size, const void *payload)

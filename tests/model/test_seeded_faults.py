@@ -78,6 +78,7 @@ def test_a_broken_command_is_noticed(command: str, pool: BootPool) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_every_fault_is_noticed_or_has_a_reason() -> None:
     chosen: dict[Fault, list[Place]] = {}
     for release in RELEASES:

@@ -132,6 +132,7 @@ static struct xen_domctl *interrupt_request(uint32_t pirq, bool allow)
     return request;
 }
 
+#define LAST_LINE 23               /* of a PC's I/O APIC */
 #define SPARE_LINE 10              /* an interrupt of a PC with nothing on it that Xen uses */
 #define SECOND_SERIAL_LINE 3       /* another one, which dom0 may use no more when it has given it back */
 
@@ -196,8 +197,9 @@ TEST(domctl_bind_pt_irq_refused, CONTROL, "an interrupt that is not mapped is no
 #ifdef XEN_DOMCTL_gsi_permission
 /*
  * Background: A dom0 that has no numbers of its own for interrupts uses the machine's.
- * Provoked by: an interrupt allowed and forbidden; unknown flags; a number beyond all.
- * Expected: 0, 0; -EINVAL; -ERANGE.
+ * Provoked by: an interrupt allowed and forbidden; unknown flags; the last input of the interrupt controller, and the
+ * next number.
+ * Expected: 0, 0; -EINVAL; 0, -ERANGE.
  * Source: domctl.h (XEN_DOMCTL_gsi_permission); arch/x86/domctl.c.
  */
 TEST(domctl_gsi_permission, CONTROL, "a domain is allowed an interrupt by the machine's number",
@@ -215,7 +217,9 @@ TEST(domctl_gsi_permission, CONTROL, "a domain is allowed an interrupt by the ma
     request->u.gsi_permission.flags = XEN_DOMCTL_GSI_ACTION_MASK + 1;
     CHECK_ERRNO(hypercall_domctl(request), EINVAL);
     request->u.gsi_permission.flags = XEN_DOMCTL_GSI_GRANT;
-    request->u.gsi_permission.gsi = 0x10000;
+    request->u.gsi_permission.gsi = LAST_LINE;
+    CHECK_EQ(hypercall_domctl(request), 0);
+    request->u.gsi_permission.gsi = LAST_LINE + 1;
     CHECK_ERRNO(hypercall_domctl(request), ERANGE);
     child_destroy(CHILD);
 }

@@ -56,8 +56,8 @@ TEST(machphys_frames, MEMORY, "a guest is told where the table of machine frames
 
 /*
  * Background: 32-bit PV guests have a table of their own, if Xen runs such guests.
- * Provoked by: the frames of that table; an argument at no address.
- * Expected: some, or -EOPNOTSUPP since 4.15; -EFAULT, or the same.
+ * Provoked by: the frames of that table; none of them; an argument at no address.
+ * Expected: some, or -EOPNOTSUPP since 4.15; none, or the same; -EFAULT, or the same.
  * Source: memory.h (XENMEM_machphys_compat_mfn_list); arch/x86/x86_64/mm.c, subarch_memory_op().
  */
 TEST(machphys_compat_frames, MEMORY, "the table of 32-bit PV guests, or EOPNOTSUPP",
@@ -69,6 +69,8 @@ TEST(machphys_compat_frames, MEMORY, "the table of 32-bit PV guests, or EOPNOTSU
 
     if (rc == 0) {
         CHECK(count <= 64);
+        CHECK_EQ(frames_of_table(XENMEM_machphys_compat_mfn_list, 0, frames, &count), 0);
+        CHECK_EQ(count, 0);
         CHECK_ERRNO(hypercall_memory_op(XENMEM_machphys_compat_mfn_list, arch_unmapped_pointer()),
                     EFAULT);
     } else {

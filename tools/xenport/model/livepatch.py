@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xenport.model.errors import XenError
@@ -22,11 +21,16 @@ def livepatch_op(call: Call) -> None:
     """Payloads are refused, and none exists."""
     view = call.view.u.livepatch
     prefix = "XEN_SYSCTL_LIVEPATCH_"
-    constants = call.domain.abi.constants
+    abi = call.domain.abi
+    constants = abi.constants
     names = {constants[prefix + name].value: name for name in _OPERATIONS}
-    with suppress(AttributeError):  # `flags` took its place
-        if view.pad:
-            raise XenError("EINVAL")
+    if "LIVEPATCH_FLAG_FORCE" in constants:  # `pad` was there before
+        unknown = view.flags & ~abi.constant("LIVEPATCH_FLAGS_MASK")
+        refused = unknown and not view.flags & abi.constant("LIVEPATCH_FLAG_FORCE")
+    else:
+        refused = view.pad
+    if refused:
+        raise XenError("EINVAL")
     if view.cmd not in names:
         raise XenError("EOPNOTSUPP")
     _OPERATIONS[names[view.cmd]](call, getattr(view.u, names[view.cmd].lower()))
