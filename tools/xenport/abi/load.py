@@ -122,6 +122,7 @@ def load(arch: str, release: str) -> Abi:
     return description().abi(arch, resolve(release))
 
 
+@functools.cache
 def load_for_model(arch: str, release: str) -> Abi:
     """The ABI that the model serves: with the guests that no Xen runs yet. See `load`."""
     return description().model_abi(arch, release)
