@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -54,6 +55,10 @@ class Monitor:
         self.received = self.received[end:].lstrip()
         self.send({"return": {}} | {key: command[key] for key in command if key == "id"})
         return command["execute"]
+
+    def has_order(self, seconds):
+        """Whether one comes within so long."""
+        return bool(select.select([self.socket], [], [], seconds)[0])
 
     def event(self, name, **data):
         stamp = {"seconds": 0, "microseconds": 0}
@@ -125,9 +130,13 @@ def behave(what):
             raise SystemExit(0)
         case "starts again":
             say("-no-reboot" if "-no-reboot" in sys.argv else "may reset")
+            time.sleep(0.3)
+            say("last words")
+            time.sleep(0.003)  # these are read; the next ones are not yet
             say("(XEN) Dom0 shutdown: rebooting machine")
             monitor.event("RESET", guest=True, reason="guest-reset")
-            time.sleep(0.5)  # a machine takes longer to say anything
+            # A machine takes longer to say anything, and its firmware may reset it once more.
+            say("told too early" if monitor.has_order(0.5) else "left alone")
             say("(XEN) Xen version 4.17")
             say(f"told {monitor.answer()}")
             monitor.event("SHUTDOWN", guest=True, reason="guest-reset")

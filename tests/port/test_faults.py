@@ -106,6 +106,7 @@ def test_a_machine_may_start_again_once(fake: Fake, kernel: Kernel, tmp_path: Pa
     with driver.boot("dom0", kernel, "", tmp_path / "log", PATIENT, survives_reset=True) as boot:
         events = list(boot.events())
     assert ("guest", "may reset") in lines(events)
+    assert ("guest", "left alone") in lines(events)
     assert ("guest", "told set-action") in lines(events)
     assert end(events).kind == "reboot"
     assert end(events).events[-2:] == ("RESET guest-reset", "SHUTDOWN guest-reset")

@@ -209,6 +209,13 @@ class ProcessBoot:
             self._loop.remove_reader(self._child.stdout)
             self._next_look = self._loop.call_later(_GATHERING, self._watch_stdout)
 
+    def _on_report(self, item: str | Ended) -> None:
+        """Of the control channel. What was said before is taken before: after a reset, a line is
+        the sign of a new start."""
+        if data := self._read(self._child.stdout):
+            self._items.put_nowait(_Output(data))
+        self._items.put_nowait(item)
+
     def _on_stderr(self) -> None:
         data = self._read(self._child.stderr)
         if data:
@@ -230,7 +237,7 @@ class ProcessBoot:
 
     async def _listen(self) -> None:
         try:
-            await self._control.listen(self._items.put_nowait)
+            await self._control.listen(self._on_report)
         except ControlError as error:
             self._items.put_nowait(error)
         except Exception as error:  # the library's own, when it is stopped half-way
