@@ -10,12 +10,13 @@ from pathlib import Path
 import xenport.abi
 from xenport.faults import injection
 from xenport.faults.kinds import Fault, faults_of
-from xenport.kernel import Kernel, Test, build
+from xenport.kernel import Kernel, Test
 from xenport.model import process
 from xenport.port import Limits, Port
 from xenport.port.model import ModelDriver
 from xenport.suite import plan
 from xenport.suite.boots import BOOT_TEST, PROCESSORS, BootPool, EnvironmentRun
+from xenport.suite.kernels import own_kernel
 from xenport.suite.recording import Guest, Recording, recording
 from xenport.suite.results import Outcome
 
@@ -75,7 +76,7 @@ def places(ports: Iterable[Port]) -> list[Place]:
             arch = port.guest_arch(environment)
             recorded = recording(arch, Guest.of(port, environment))
             if recorded is not None:
-                found.append(Place(port, name, build(arch, port.release), recorded))
+                found.append(Place(port, name, own_kernel(arch.name, port.release), recorded))
     return found
 
 
@@ -131,7 +132,9 @@ def _failures(fault: Fault, place: Place, tests: list[Test], pool: BootPool) -> 
     main = functools.partial(process.main, functools.partial(injection.boot, fault))
     with tempfile.TemporaryDirectory(prefix="xenport-") as logs:
         run = EnvironmentRun(
-            ModelDriver(place.port, main, supervisor=build(place.port.arch, place.port.release)),
+            ModelDriver(
+                place.port, main, supervisor=own_kernel(place.port.architecture, place.port.release)
+            ),
             place.environment,
             place.kernel,
             tests,

@@ -1,5 +1,8 @@
 """The test kernels of a port: its own, and those of domains of another architecture."""
 
+import functools
+
+from xenport import architecture
 from xenport.kernel import Kernel, build
 from xenport.port import Port
 
@@ -19,3 +22,10 @@ def kernels(port: Port, compiler: str | None) -> dict[str, Kernel]:
         name: build(arch, port.release, compiler=compiler if name == port.architecture else None)
         for name, arch in names.items()
     }
+
+
+@functools.cache
+def own_kernel(arch: str, release: str) -> Kernel:
+    """The test kernel of an architecture at a release. It is looked for once: its key is made of
+    all sources. Raises InputError."""
+    return build(architecture.load(arch), release)

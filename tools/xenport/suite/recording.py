@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xenport import __file__ as package_file, architecture, content, port as ports
+from xenport import __file__ as package_file, content, port as ports
 from xenport.architecture import Architecture
 from xenport.errors import InputError
-from xenport.kernel import Kernel, Test, build
+from xenport.kernel import Test
 from xenport.kernel.cache import Fingerprint, publish_file
 from xenport.port import Limits
 from xenport.port.description import Environment, Modelled, Port
@@ -25,6 +25,7 @@ from xenport.port.hosted import HostedDriver
 from xenport.port.model import ModelDriver, record_path
 from xenport.suite import ktap, plan
 from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
+from xenport.suite.kernels import own_kernel
 from xenport.suite.results import Outcome
 
 #: Seconds without a line. A machine is slow while others use the processors, and nobody watches.
@@ -87,7 +88,7 @@ def recording(arch: Architecture, guest: Guest) -> Recording | None:
     """
     if not arch.model and arch.hosted is None:
         return None
-    kernel = _kernel(arch.name, guest.release)
+    kernel = own_kernel(arch.name, guest.release)
     key = _sources().copy()
     key.texts(repr(guest))
     key.files(kernel.image().parent, [kernel.image()])
@@ -101,11 +102,6 @@ def recording(arch: Architecture, guest: Guest) -> Recording | None:
             for test, commands in data["commands"].items()
         },
     )
-
-
-@functools.cache
-def _kernel(arch: str, release: str) -> Kernel:
-    return build(architecture.load(arch), release)
 
 
 @functools.cache
