@@ -70,6 +70,29 @@ struct xen_domctl *child_request(domid_t child)
     return &request;
 }
 
+long child_allow_device(domid_t child, uint64_t frame, uint64_t count, bool allow)
+{
+    domctl_request(XEN_DOMCTL_iomem_permission, child);
+    request.u.iomem_permission = (struct xen_domctl_iomem_permission){
+        .first_mfn = frame,
+        .nr_mfns = count,
+        .allow_access = allow,
+    };
+    return hypercall_domctl(&request);
+}
+
+long child_map_device(domid_t child, uint64_t at, uint64_t frame, uint64_t count, bool add)
+{
+    domctl_request(XEN_DOMCTL_memory_mapping, child);
+    request.u.memory_mapping = (struct xen_domctl_memory_mapping){
+        .first_gfn = at,
+        .first_mfn = frame,
+        .nr_mfns = count,
+        .add_mapping = add ? DPCI_ADD_MAPPING : DPCI_REMOVE_MAPPING,
+    };
+    return hypercall_domctl(&request);
+}
+
 void child_destroy(domid_t child)
 {
     CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, child), 0);

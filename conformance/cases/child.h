@@ -55,6 +55,12 @@ void child_create_with_memory(domid_t child);
 /* Memory for a child that has none; how many pages it got. */
 long child_populate(domid_t child, xen_pfn_t first, unsigned int pages);
 
+/* Whether the child may use frames of devices; 0 or an error number. */
+long child_allow_device(domid_t child, uint64_t frame, uint64_t count, bool allow);
+
+/* Maps frames of a device into a child, or takes them away again; 0 or an error number. */
+long child_map_device(domid_t child, uint64_t at, uint64_t frame, uint64_t count, bool add);
+
 /* Takes the child apart, and waits until its number is free. */
 void child_destroy(domid_t child);
 

@@ -32,16 +32,6 @@ TEST(domctl_assign_device_refused, CONTROL, "a domain without an IOMMU gets no d
     child_destroy(CHILD);
 }
 
-static struct xen_domctl *frames_request(uint64_t first, uint64_t count)
-{
-    struct xen_domctl *request = domctl_request(XEN_DOMCTL_iomem_permission, CHILD);
-
-    request->u.iomem_permission.first_mfn = first;
-    request->u.iomem_permission.nr_mfns = count;
-    request->u.iomem_permission.allow_access = 1;
-    return request;
-}
-
 /*
  * Background: Nobody can allow memory of devices that he may not use himself; some is Xen's alone.
  * Provoked by: all frames there are; no frames; frames beyond all numbers.
@@ -52,9 +42,9 @@ TEST(domctl_iomem_permission_refused, CONTROL, "not all memory of devices can be
      .needs = "dom0")
 {
     child_create(CHILD);
-    CHECK_ERRNO(hypercall_domctl(frames_request(0, 0)), EPERM);
-    CHECK_ERRNO(hypercall_domctl(frames_request(1, 0)), EINVAL);
-    CHECK_ERRNO(hypercall_domctl(frames_request((uint64_t)-4, 8)), EINVAL);
+    CHECK_ERRNO(child_allow_device(CHILD, 0, 0, true), EPERM);
+    CHECK_ERRNO(child_allow_device(CHILD, 1, 0, true), EINVAL);
+    CHECK_ERRNO(child_allow_device(CHILD, (uint64_t)-4, 8, true), EINVAL);
     child_destroy(CHILD);
 }
 
@@ -67,20 +57,12 @@ TEST(domctl_iomem_permission_refused, CONTROL, "not all memory of devices can be
 TEST(domctl_memory_mapping_refused, CONTROL, "memory of devices that a domain may not use: EPERM",
      .needs = "dom0")
 {
-    struct xen_domctl *request;
+    uint64_t at = CHILD_FRAME + CHILD_PAGES;
 
     child_create_with_memory(CHILD);
-    request = domctl_request(XEN_DOMCTL_memory_mapping, CHILD);
-    request->u.memory_mapping.first_gfn = CHILD_FRAME + CHILD_PAGES;
-    request->u.memory_mapping.first_mfn = 0x9000;
-    request->u.memory_mapping.nr_mfns = 1;
-    request->u.memory_mapping.add_mapping = DPCI_ADD_MAPPING;
-    CHECK_ERRNO(hypercall_domctl(request), EPERM);
-    request->u.memory_mapping.nr_mfns = 0;
-    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
-    request->u.memory_mapping.first_mfn = (unsigned long)-1;
-    request->u.memory_mapping.nr_mfns = 1;
-    CHECK_ERRNO(hypercall_domctl(request), EINVAL);
+    CHECK_ERRNO(child_map_device(CHILD, at, 0x9000, 1, true), EPERM);
+    CHECK_ERRNO(child_map_device(CHILD, at, 0x9000, 0, true), EINVAL);
+    CHECK_ERRNO(child_map_device(CHILD, at, (unsigned long)-1, 1, true), EINVAL);
     child_destroy(CHILD);
 }
 

@@ -289,6 +289,25 @@ def test_compiler_that_is_none(compiler: str, message: str) -> None:
         build_x86(compiler=compiler)
 
 
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ("exec sleep 60", "did not end within 1 s"),
+        ("[ $1 = --version ] || exec sleep 60", "the compiler did not end within 1 s"),
+    ],
+)
+def test_compiler_that_hangs(
+    answers: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compilers, "_LIMIT", 1)
+    script = tmp_path / "hangs"
+    script.write_text(f"#!/bin/sh\n{answers}\n")
+    script.chmod(0o755)
+
+    with pytest.raises(InputError, match=message):
+        build_x86(compiler=str(script))
+
+
 def test_unknown_release() -> None:
     with pytest.raises(InputError, match=r"release '2.0' of x86_64 is not described; there are: 4"):
         build(architecture.load("x86_64"), "2.0")

@@ -144,25 +144,9 @@ static uint64_t clock_frame(void)
     return address / PAGE_BYTES;
 }
 
-static long allow_frame(uint64_t frame, bool allow)
-{
-    struct xen_domctl *request = domctl_request(XEN_DOMCTL_iomem_permission, CHILD);
-
-    request->u.iomem_permission.first_mfn = frame;
-    request->u.iomem_permission.nr_mfns = 1;
-    request->u.iomem_permission.allow_access = allow;
-    return hypercall_domctl(request);
-}
-
 static long map_frame(uint64_t frame, bool add)
 {
-    struct xen_domctl *request = domctl_request(XEN_DOMCTL_memory_mapping, CHILD);
-
-    request->u.memory_mapping.first_gfn = CHILD_FRAME + CHILD_PAGES;
-    request->u.memory_mapping.first_mfn = frame;
-    request->u.memory_mapping.nr_mfns = 1;
-    request->u.memory_mapping.add_mapping = add ? DPCI_ADD_MAPPING : DPCI_REMOVE_MAPPING;
-    return hypercall_domctl(request);
+    return child_map_device(CHILD, CHILD_FRAME + CHILD_PAGES, frame, 1, add);
 }
 
 /*
@@ -178,10 +162,10 @@ TEST(domctl_memory_mapping, CONTROL, "memory of a device is mapped for a domain"
 
     child_create_with_memory(CHILD);
     CHECK_ERRNO(map_frame(frame, true), EPERM);
-    CHECK_EQ(allow_frame(frame, true), 0);
+    CHECK_EQ(child_allow_device(CHILD, frame, 1, true), 0);
     CHECK_EQ(map_frame(frame, true), 0);
     CHECK_EQ(map_frame(frame, false), 0);
-    CHECK_EQ(allow_frame(frame, false), 0);
+    CHECK_EQ(child_allow_device(CHILD, frame, 1, false), 0);
     CHECK_ERRNO(map_frame(frame, true), EPERM);
     child_destroy(CHILD);
 }

@@ -74,25 +74,9 @@ TEST(domctl_ioport_mapping, CONTROL, "an HVM domain sees an I/O port of the mach
     child_destroy(CHILD);
 }
 
-static long frames(uint32_t count, bool allow)
-{
-    struct xen_domctl *request = domctl_request(XEN_DOMCTL_iomem_permission, CHILD);
-
-    request->u.iomem_permission.first_mfn = DISPLAY_FRAME;
-    request->u.iomem_permission.nr_mfns = count;
-    request->u.iomem_permission.allow_access = allow;
-    return hypercall_domctl(request);
-}
-
 static long map_frames_at(uint64_t guest_frame, bool add)
 {
-    struct xen_domctl *request = domctl_request(XEN_DOMCTL_memory_mapping, CHILD);
-
-    request->u.memory_mapping.first_gfn = guest_frame;
-    request->u.memory_mapping.first_mfn = DISPLAY_FRAME;
-    request->u.memory_mapping.nr_mfns = 2;
-    request->u.memory_mapping.add_mapping = add ? DPCI_ADD_MAPPING : DPCI_REMOVE_MAPPING;
-    return hypercall_domctl(request);
+    return child_map_device(CHILD, guest_frame, DISPLAY_FRAME, 2, add);
 }
 
 static long map_frames(bool add)
@@ -114,11 +98,11 @@ TEST(domctl_memory_mapping, CONTROL, "memory of a device is mapped for a domain"
     CHECK_ERRNO(map_frames(true), EPERM);
     CHECK_ERRNO(map_frames_at(~0ull - 1, true), EPERM);
     CHECK_ERRNO(map_frames_at(~0ull, true), EINVAL);
-    CHECK_EQ(frames(2, true), 0);
+    CHECK_EQ(child_allow_device(CHILD, DISPLAY_FRAME, 2, true), 0);
     CHECK_EQ(map_frames(true), 0);
     CHECK_EQ(map_frames(false), 0);
     CHECK_ERRNO(map_frames(false), EINVAL);
-    CHECK_EQ(frames(2, false), 0);
+    CHECK_EQ(child_allow_device(CHILD, DISPLAY_FRAME, 2, false), 0);
     CHECK_ERRNO(map_frames(true), EPERM);
     child_destroy(CHILD);
 }

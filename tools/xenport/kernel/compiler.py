@@ -36,6 +36,8 @@ FLAGS = (
     "-D__XEN_TOOLS__",
 )
 
+_LIMIT = 300  # seconds for one file; the first makes zig's cache too
+
 _ZIG = (sys.executable, "-m", "ziglang")
 
 #: "file.c:3:14: error: text" (clang, gcc) and the same without a place.
@@ -103,16 +105,20 @@ def link(objects: Sequence[Path], script: Path, to: Path, flags: Sequence[str]) 
 
 def _run(command: Sequence[str], source: Path) -> None:
     cache = str(content.cache_folder() / "zig")
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-        env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
-    )
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=_LIMIT,
+            check=False,
+            env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"the compiler did not end within {_LIMIT} s", source) from None
     if done.returncode:
         raise _failure(command, source, done.stdout)
 
@@ -149,10 +155,13 @@ def _version(command: tuple[str, ...]) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            timeout=_LIMIT,
             check=False,
         )
     except (OSError, IndexError) as error:
         raise InputError(f"C compiler '{name}' cannot be run: {error}") from error
+    except subprocess.TimeoutExpired:
+        raise InputError(f"C compiler '{name}' did not end within {_LIMIT} s") from None
     if done.returncode:
         said = next(iter(done.stderr.strip().splitlines()), "nothing")
         raise InputError(f"C compiler '{name}' does not answer --version; it said: {said}")

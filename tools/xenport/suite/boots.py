@@ -124,14 +124,14 @@ class EnvironmentRun:
 def start(runs: Iterable[EnvironmentRun], pool: BootPool) -> None:
     """Hands the boots of ``runs`` to ``pool``: one after the other on one machine where they can
     share it, beside each other where not."""
-    groups: dict[object, list[EnvironmentRun]] = {}
+    groups: dict[tuple[object, ...], list[EnvironmentRun]] = {}
     for run in runs:
         shared = run.driver.shared(run.environment)
         alone = () if shared is not None else (id(run),)
         key = (id(run.driver), id(run.kernel), run.shows, shared, *alone)
         groups.setdefault(key, []).append(run)
-    for group in groups.values():
-        _Series(group).start(pool)
+    for (_, _, _, shared, *_), group in groups.items():
+        _Series(group, shares=shared is not None).start(pool)
 
 
 class _Domain(NamedTuple):
@@ -144,11 +144,11 @@ class _Domain(NamedTuple):
 class _Series:
     """The boots of environments that can share a machine, or of one that cannot."""
 
-    def __init__(self, runs: Sequence[EnvironmentRun]) -> None:
+    def __init__(self, runs: Sequence[EnvironmentRun], *, shares: bool) -> None:
         first = runs[0]
         self._runs = runs
         self._first = first
-        self._shares = first.driver.shared(first.environment) is not None
+        self._shares = shares
         names = "+".join(run.environment for run in runs)
         self._logs = first.logs if len(runs) == 1 else first.logs.with_name(names)
         self._changed = threading.Condition()

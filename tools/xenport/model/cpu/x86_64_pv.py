@@ -14,6 +14,8 @@ from xenport.model.cpu import (
     x86_domctl,
     x86_physdev,
     x86_pv_calls,
+    x86_pv_context,
+    x86_pv_descriptors,
     x86_pv_grants,
     x86_pv_hooks,
     x86_pvh_calls,
@@ -202,7 +204,7 @@ class PvCpu(Cpu):
         return hypercall_page(abi.hypercalls["iret"].number)
 
     def check_context(self, context: Any) -> None:
-        x86_pv_calls.check_context(self.vcpu.domain.abi, context)
+        x86_pv_context.check_context(self.vcpu.domain.abi, context)
         x86_tools.check_pv_registers(self.vcpu, context)
 
     @property
@@ -544,11 +546,11 @@ class PvCpu(Cpu):
 
     def set_context(self, context: Any) -> None:
         """Registers, traps, tables and callbacks of a vcpu that comes up."""
-        x86_pv_calls.check_context(self.vcpu.domain.abi, context)
+        x86_pv_context.check_context(self.vcpu.domain.abi, context)
         registers = context.user_regs
         root = context.ctrlreg[3]
         frames = [context.gdt_frames[i] for i in range((context.gdt_ents + 511) // 512)]
-        x86_pv_calls.check_gdt(self, frames)
+        x86_pv_descriptors.check_gdt(self, frames)
         try:
             self.start.machine.promote(root >> 12, 4, privileged=self.vcpu.domain.is_control)
         except (XenError, MemoryFault):
