@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 import pytest
 from conformance import ENVIRONMENTS, Environment, run
 
-from xenport import architecture
 from xenport.kernel import Test
 from xenport.suite.recording import Guest, recording
 
@@ -44,7 +43,7 @@ def refusals(environment: Environment) -> dict[str, list[tuple[str, str]]]:
     kind = environment.guest.kind
     provides = tuple(sorted(environment.words - {kind}))
     guest = Guest(environment.arch, environment.release, kind, provides, environment.guest.peer)
-    recorded = recording(architecture.load(environment.arch), guest)
+    recorded = recording(guest)
     assert recorded is not None
     return {
         test: [

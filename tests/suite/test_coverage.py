@@ -2,17 +2,20 @@
 
 import json
 import re
+import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 import xenport.abi
-from xenport import architecture, port as ports
+from xenport import port as ports
 from xenport.errors import InputError
 from xenport.model.recording import Recording as Recorder
 from xenport.port import emulator
 from xenport.suite import coverage, no_success, outcomes, recording, reports
+from xenport.suite.boots import BootPool, EnvironmentRun
 from xenport.suite.coverage import Cell, Coverage, Row
 from xenport.suite.results import Outcome, Result
 
@@ -239,10 +242,36 @@ def test_outcomes_are_kept_from_run_to_run(tmp_path: Path, monkeypatch: pytest.M
 def test_a_recording_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     port = ports.load("model-ppc64")
     guest = recording.Guest.of(port, port.environment("domU"))
-    arch = architecture.load("ppc64")
-    first = recording.recording(arch, guest)
+    first = recording.recording(guest)
     monkeypatch.setattr(recording, "_record", None)
-    assert recording.recording(arch, guest) == first
+    assert recording.recording(guest) == first
+
+
+def test_recordings_that_nobody_waits_for_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+    ended = []
+
+    class Run(EnvironmentRun):
+        def start(self, pool: BootPool) -> None:
+            super().start(pool)
+            begun.set()
+
+    def interrupt(_done: int, _all: int) -> None:
+        assert begun.wait(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recording, "EnvironmentRun", Run)
+    monkeypatch.setattr(recording, "_check_in_time", lambda *run: ended.append(run))
+    port = ports.load("model-x86_64")
+    guests = [
+        replace(recording.Guest.of(port, port.environment(name)), provides=("never", "heard-of"))
+        for name in ("pv64-dom0", "pvh64-dom0", "pv64-domU")
+    ]
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        recording.recordings(guests, interrupt)
+    assert ended == []
+    assert threading.active_count() == before
 
 
 def test_calls_between_lines(tmp_path: Path) -> None:

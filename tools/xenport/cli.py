@@ -16,6 +16,7 @@ from xenport.abi_cli.options import RELEASE
 from xenport.errors import InputError
 from xenport.suite import coverage as suite_coverage, outcomes, session
 from xenport.suite.coverage_table import print_coverage
+from xenport.suite.progress import recordings_bar
 
 _MODEL = "model"  # all ports of that kind
 
@@ -181,7 +182,8 @@ def coverage(chosen: tuple[str, ...], release: str | None, as_json: bool) -> Non
     the outcomes are those of its last `xenport run` on this machine.
     """
     selected = [ports.load(name, release) for name in _named(chosen, release)]
-    table = suite_coverage.coverage(selected, outcomes.last)
+    with recordings_bar(Console(stderr=True)) as watch:
+        table = suite_coverage.coverage(selected, outcomes.last, watch)
     if as_json:
         click.echo(json.dumps(suite_coverage.as_data(table), indent=1))
     else:

@@ -17,6 +17,7 @@ from xenport.faults.figures import Row, by_hypercall, whole
 from xenport.faults.kinds import Fault
 from xenport.faults.reasons import Reasons, reasons
 from xenport.faults.survey import Finding, faults as faults_in, places, survey
+from xenport.suite.progress import recordings_bar
 
 SCHEMA = 1  # raised when a key of the data changes its meaning or goes
 
@@ -46,9 +47,12 @@ def faults(chosen: tuple[str, ...], patterns: tuple[str, ...], as_json: bool) ->
     What survives is listed, with its reason if conformance/faults.yaml has one. The status is 1 if
     one has none.
     """
+    models = _models(chosen)
+    with recordings_bar(Console(stderr=True)) as watch:
+        where_tested = places(models, watch)
     found = {
         fault: where
-        for fault, where in faults_in(places(_models(chosen))).items()
+        for fault, where in faults_in(where_tested).items()
         if not patterns
         or any(fnmatchcase(name, p) for p in patterns for name in (fault.command, fault.hypercall))
     }

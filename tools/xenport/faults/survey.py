@@ -17,7 +17,7 @@ from xenport.port.model import ModelDriver
 from xenport.suite import plan
 from xenport.suite.boots import BOOT_TEST, PROCESSORS, BootPool, EnvironmentRun
 from xenport.suite.kernels import own_kernel
-from xenport.suite.recording import Guest, Recording, recording
+from xenport.suite.recording import Guest, Recording, Watch, recordings
 from xenport.suite.results import Outcome
 
 
@@ -68,16 +68,20 @@ class Finding:
     """The first test that noticed, as ``model-arm64/dom0/evtchn_send``."""
 
 
-def places(ports: Iterable[Port]) -> list[Place]:
-    """The environments of ``ports``, which are models. Raises `InputError` as `recording` does."""
-    found = []
-    for port in ports:
-        for name, environment in port.environments.items():
-            arch = port.guest_arch(environment)
-            recorded = recording(arch, Guest.of(port, environment))
-            if recorded is not None:
-                found.append(Place(port, name, own_kernel(arch.name, port.release), recorded))
-    return found
+def places(ports: Iterable[Port], watch: Watch | None = None) -> list[Place]:
+    """The environments of ``ports``, which are models; ``watch`` sees recordings come. Raises
+    `InputError` as `recordings` does."""
+    guests = [
+        (port, name, Guest.of(port, environment))
+        for port in ports
+        for name, environment in port.environments.items()
+    ]
+    recorded = recordings((guest for _, _, guest in guests), watch)
+    return [
+        Place(port, name, own_kernel(guest.architecture, guest.release), found)
+        for port, name, guest in guests
+        if (found := recorded[guest]) is not None
+    ]
 
 
 def faults(where: Sequence[Place]) -> dict[Fault, list[Place]]:

@@ -18,7 +18,7 @@ from xenport import negatives
 from xenport.port import Port
 from xenport.suite import no_success, plan
 from xenport.suite.outcomes import ByTest
-from xenport.suite.recording import Guest, Recording, recording
+from xenport.suite.recording import Guest, Recording, Watch, recordings
 from xenport.suite.results import Outcome
 
 Place = tuple[str, str]  # port, environment
@@ -124,14 +124,21 @@ class Coverage:
         }
 
 
-def coverage(ports: Sequence[Port], outcomes: Outcomes) -> Coverage:
-    """The table of all environments of ``ports``. Raises `InputError` if a kernel cannot be built,
-    or if the model cannot run it to the end."""
-    columns = [
-        _Column(port, name, outcomes(port, name))
+def coverage(ports: Sequence[Port], outcomes: Outcomes, watch: Watch | None = None) -> Coverage:
+    """The table of all environments of ``ports``; ``watch`` sees recordings come.
+
+    Raises `InputError` if a kernel cannot be built, or if the model cannot run it to the end.
+    """
+    places = [
+        (port, name, Guest.of(port, environment))
         for port in ports
         if not port.is_bare
-        for name in port.environments
+        for name, environment in port.environments.items()
+    ]
+    recorded = recordings((guest for _, _, guest in places), watch)
+    columns = [
+        _Column(port, name, guest, recorded[guest], outcomes(port, name))
+        for port, name, guest in places
     ]
     numbers: dict[tuple[str, str], tuple[int, int]] = {}
     for column in columns:
@@ -153,17 +160,17 @@ def coverage(ports: Sequence[Port], outcomes: Outcomes) -> Coverage:
 class _Column:
     """One environment of a port. On the model the recording is the latest run that there can be."""
 
-    def __init__(self, port: Port, name: str, outcomes: ByTest) -> None:
-        environment = port.environments[name]
-        arch = port.guest_arch(environment)
+    def __init__(
+        self, port: Port, name: str, guest: Guest, recorded: Recording | None, outcomes: ByTest
+    ) -> None:
         self.place = (port.name, name)
-        self._guest = Guest.of(port, environment)
+        self._guest = guest
         load = xenport.abi.load_for_model if port.is_model else xenport.abi.load
-        self._abi = load(arch.name, port.release)
-        self._recording = recording(arch, self._guest)
+        self._abi = load(guest.architecture, guest.release)
+        self._recording = recorded
         self._outcomes = self._recorded.outcomes if port.kind == "model" else outcomes
-        self._patterns = environment.tests
-        self._words = environment.words
+        self._patterns = port.environments[name].tests
+        self._words = port.environments[name].words
 
     @property
     def numbers(self) -> dict[tuple[str, str], tuple[int, int]]:

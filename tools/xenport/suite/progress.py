@@ -1,7 +1,8 @@
 """What a person sees while a run goes on and at its end; plain lines without a terminal."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from xenport.suite import ladder
+from xenport.suite.recording import Watch
 from xenport.suite.results import Outcome, Result, Run
 
 STYLES = {
@@ -105,6 +107,21 @@ class Display:
 
     def _print(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def recordings_bar(console: Console) -> Iterator[Watch]:
+    """On a terminal, shows how many recordings there are until the block ends."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("finding out which test calls what", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _counts(results: Sequence[Result]) -> str:

@@ -5,26 +5,28 @@ port of the same architecture and release, since the tests are the same. It is k
 until the tests, the model or the ABI change.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xenport import __file__ as package_file, content, port as ports
-from xenport.architecture import Architecture
+from xenport import __file__ as package_file, architecture, content, port as ports
 from xenport.errors import InputError
-from xenport.kernel import Test
+from xenport.kernel import Kernel, Test
 from xenport.kernel.cache import Fingerprint, publish_file
 from xenport.port import Limits
 from xenport.port.description import Environment, Modelled, Port
 from xenport.port.hosted import HostedDriver
 from xenport.port.model import ModelDriver, record_path
 from xenport.suite import ktap, plan
-from xenport.suite.boots import BOOT_TEST, BootPool, EnvironmentRun
+from xenport.suite.boots import BOOT_TEST, PROCESSORS, BootPool, EnvironmentRun
 from xenport.suite.kernels import own_kernel
 from xenport.suite.results import Outcome
 
@@ -80,20 +82,104 @@ class Recording:
     called before the first test stands under the test `BOOT_TEST`."""
 
 
-def recording(arch: Architecture, guest: Guest) -> Recording | None:
-    """The recording for ``guest``, made if there is none; None if the model has no such guest.
+#: Is told how many recordings are there, of how many.
+Watch = Callable[[int, int], object]
 
-    Raises `InputError` if no kernel can be built, and if the machine that hosts the guest is not
+
+def recordings(
+    guests: Iterable[Guest], watch: Watch | None = None
+) -> dict[Guest, Recording | None]:
+    """The recordings for ``guests``; those that are not there are made, beside each other. None if
+    the model has no such guest.
+
+    Raises `InputError` if no kernel can be built, and if the machine that hosts a guest is not
     here or does not keep up.
     """
-    if not arch.model and arch.hosted is None:
-        return None
-    kernel = own_kernel(arch.name, guest.release)
-    key = _sources().copy()
-    key.texts(repr(guest))
-    key.files(kernel.image().parent, [kernel.image()])
-    path = content.cache_folder() / "recordings" / f"{key.digest()}.json"
-    publish_file(path, lambda made: made.write_text(json.dumps(_record(arch, guest, kernel))))
+    watch = watch or (lambda _done, _all: None)
+    wanted = list(dict.fromkeys(guests))
+    recorder = _Recorder()
+    workers = ThreadPoolExecutor(PROCESSORS)
+    try:
+        futures = [workers.submit(recorder.recording, guest) for guest in wanted]
+        watch(0, len(wanted))
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            watch(done, len(wanted))
+        return {guest: future.result() for guest, future in zip(wanted, futures, strict=True)}
+    finally:
+        recorder.close()
+        workers.shutdown(cancel_futures=True)
+
+
+def recording(guest: Guest) -> Recording | None:
+    """The one for ``guest``, see `recordings`."""
+    return recordings([guest])[guest]
+
+
+class _Recorder:
+    """Makes recordings, several at once, until it is closed."""
+
+    def __init__(self) -> None:
+        self._pool = BootPool()
+        self._lock = threading.Lock()
+        self._runs: set[EnvironmentRun] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Ends the machines that still run; who waits for their verdicts gets an error."""
+        with self._lock:
+            self._closed = True
+            runs = list(self._runs)
+        for run in runs:
+            run.fail(CancelledError())
+            run.close()
+        self._pool.close()
+
+    def recording(self, guest: Guest) -> Recording | None:
+        """One recording, made if there is none."""
+        arch = architecture.load(guest.architecture)
+        if not arch.model and arch.hosted is None:
+            return None
+        kernel = own_kernel(arch.name, guest.release)
+        key = _sources().copy()
+        key.texts(repr(guest))
+        key.files(kernel.image().parent, [kernel.image()])
+        path = content.cache_folder() / "recordings" / f"{key.digest()}.json"
+        publish_file(
+            path, lambda made: made.write_text(json.dumps(_record(guest, kernel, self.outcomes)))
+        )
+        return _read(path)
+
+    def outcomes(
+        self, port: Port, kernel: Kernel, tests: list[Test], logs: Path
+    ) -> dict[str, Outcome]:
+        """Runs tests in the only environment of ``port``."""
+        limits = Limits(silence=_SILENCE)
+        run = EnvironmentRun(_driver(port), _NAME, kernel, tests, logs, limits)
+        with self._listed(run):
+            run.start(self._pool)
+            names = (BOOT_TEST, *(test.name for test in tests))
+            found = {name: run.verdict(name).outcome for name in names}
+        if self._closed:  # what was ended looks as if it had crashed
+            raise CancelledError
+        return found
+
+    @contextlib.contextmanager
+    def _listed(self, run: EnvironmentRun) -> Iterator[None]:
+        """Keeps ``run`` where `close` finds it, and closes it at the end."""
+        with self._lock:
+            if self._closed:
+                raise CancelledError
+            self._runs.add(run)
+        try:
+            yield
+        finally:
+            run.close()
+            with self._lock:
+                self._runs.discard(run)
+
+
+def _read(path: Path) -> Recording:
     data = json.loads(path.read_text())
     return Recording(
         {test: Outcome(outcome) for test, outcome in data["outcomes"].items()},
@@ -115,7 +201,12 @@ def _sources() -> Fingerprint:
     return key
 
 
-def _record(arch: Architecture, guest: Guest, kernel: Any) -> dict[str, Any]:
+def _record(
+    guest: Guest,
+    kernel: Kernel,
+    run: Callable[[Port, Kernel, list[Test], Path], dict[str, Outcome]],
+) -> dict[str, Any]:
+    """What is kept of a guest whose tests ``run`` runs."""
     environment = Environment(
         doc="",
         guest=guest.kind,
@@ -126,7 +217,7 @@ def _record(arch: Architecture, guest: Guest, kernel: Any) -> dict[str, Any]:
     )
     port = Port(
         name=_NAME,
-        kind="model" if arch.model else "hosted",
+        kind="model" if architecture.load(guest.architecture).model else "hosted",
         doc="",
         architecture=guest.architecture,
         release=guest.release,
@@ -136,12 +227,13 @@ def _record(arch: Architecture, guest: Guest, kernel: Any) -> dict[str, Any]:
     commands: dict[str, dict[str, set[str]]] = {}
     with tempfile.TemporaryDirectory(prefix="xenport-") as name:
         logs = Path(name)
-        outcomes = _run(port, kernel, tests, logs)
+        outcomes = run(port, kernel, tests, logs)
+        _check_in_time(port, outcomes)
         for log in sorted(logs.glob("*.log")):
             for test, command, result in _calls(record_path(log)):
                 commands.setdefault(test, {}).setdefault(command, set()).add(result)
     return {
-        "outcomes": outcomes,
+        "outcomes": {name: outcome.value for name, outcome in outcomes.items()},
         "commands": {
             test: {command: sorted(results) for command, results in sorted(found.items())}
             for test, found in sorted(commands.items())
@@ -149,22 +241,11 @@ def _record(arch: Architecture, guest: Guest, kernel: Any) -> dict[str, Any]:
     }
 
 
-def _run(port: Port, kernel: Any, tests: list[Test], logs: Path) -> dict[str, str]:
-    limits = Limits(silence=_SILENCE)
-    run = EnvironmentRun(_driver(port), _NAME, kernel, tests, logs, limits)
-    pool = BootPool()
-    try:
-        run.start(pool)
-        names = (BOOT_TEST, *(test.name for test in tests))
-        outcomes = {name: run.verdict(name).outcome for name in names}
-    finally:
-        run.close()
-        pool.close()
+def _check_in_time(port: Port, outcomes: Mapping[str, Outcome]) -> None:
     late = [name for name, outcome in outcomes.items() if outcome is Outcome.TIMEOUT]
     if late and port.kind == "hosted":  # what it would have called is not known
         where = f"{port.architecture} {port.release}"
         raise InputError(f"the machine that hosts {where} did not keep up in {', '.join(late)}")
-    return {name: outcome.value for name, outcome in outcomes.items()}
 
 
 def _driver(port: Port) -> ModelDriver:

@@ -23,7 +23,8 @@ from xenport.suite import outcomes, plugin, reports
 from xenport.suite.comparison import differences
 from xenport.suite.coverage import Coverage, coverage
 from xenport.suite.kernels import kernels
-from xenport.suite.progress import Display, print_summary
+from xenport.suite.progress import Display, print_summary, recordings_bar
+from xenport.suite.recording import Watch
 from xenport.suite.results import Run
 from xenport.suite.selection import Selection
 
@@ -66,17 +67,19 @@ def run(options: Options, console: Console, *plugins: object) -> int:
             for port in chosen:
                 outcomes.remember(port, recorder.run.results)
         if options.report:
-            reports.write(recorder.run, _coverage(chosen, options, recorder.run), folder)
+            with recordings_bar(console) as watch:
+                table = _coverage(chosen, options, recorder.run, watch)
+            reports.write(recorder.run, table, folder)
         print_summary(console, recorder.run)
     if options.report:
         console.print(f"Report: {options.report / 'index.html'}", highlight=False, soft_wrap=True)
     return 1 if recorder.run.failures or recorder.run.differences else 0
 
 
-def _coverage(chosen: Sequence[Port], options: Options, run: Run) -> Coverage:
+def _coverage(chosen: Sequence[Port], options: Options, run: Run, watch: Watch) -> Coverage:
     """Of the ABI, with the outcomes of this run, and of earlier ones that were about the same."""
     if options.hypervisor is None:
-        return coverage(chosen, outcomes.last)
+        return coverage(chosen, outcomes.last, watch)
 
     def of_this_run(port: Port, environment: str) -> outcomes.ByTest:
         return {
@@ -85,7 +88,7 @@ def _coverage(chosen: Sequence[Port], options: Options, run: Run) -> Coverage:
             if (result.port, result.environment) == (port.name, environment)
         }
 
-    return coverage(chosen, of_this_run)
+    return coverage(chosen, of_this_run, watch)
 
 
 def _with_compared(chosen: Sequence[Port]) -> list[Port]:
