@@ -243,7 +243,7 @@ def test_a_recording_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     port = ports.load("model-ppc64")
     guest = recording.Guest.of(port, port.environment("domU"))
     first = recording.recording(guest)
-    monkeypatch.setattr(recording, "_record", None)
+    monkeypatch.setattr(recording, "_Work", None)
     assert recording.recording(guest) == first
 
 
@@ -261,7 +261,7 @@ def test_recordings_that_nobody_waits_for_end(monkeypatch: pytest.MonkeyPatch) -
         raise KeyboardInterrupt
 
     monkeypatch.setattr(recording, "EnvironmentRun", Run)
-    monkeypatch.setattr(recording, "_check_in_time", lambda *run: ended.append(run))
+    monkeypatch.setattr(recording._Work, "check", lambda *run: ended.append(run))
     port = ports.load("model-x86_64")
     guests = [
         replace(recording.Guest.of(port, port.environment(name)), provides=("never", "heard-of"))

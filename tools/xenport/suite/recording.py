@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import Any
 
 from xenport import __file__ as package_file, architecture, content, port as ports
 from xenport.errors import InputError
-from xenport.kernel import Kernel, Test
 from xenport.kernel.cache import Fingerprint, publish_file
 from xenport.port import Limits
 from xenport.port.description import Environment, Modelled, Port
@@ -89,31 +88,98 @@ Watch = Callable[[int, int], object]
 def recordings(
     guests: Iterable[Guest], watch: Watch | None = None
 ) -> dict[Guest, Recording | None]:
-    """The recordings for ``guests``; those that are not there are made, beside each other. None if
-    the model has no such guest.
+    """The recordings for ``guests``; those that are not there are made, beside each other, and
+    ``watch`` is told. None if the model has no such guest.
 
     Raises `InputError` if no kernel can be built, and if the machine that hosts a guest is not
     here or does not keep up.
     """
-    watch = watch or (lambda _done, _all: None)
-    wanted = list(dict.fromkeys(guests))
-    recorder = _Recorder()
-    workers = ThreadPoolExecutor(PROCESSORS)
-    try:
-        futures = [workers.submit(recorder.recording, guest) for guest in wanted]
-        watch(0, len(wanted))
-        for done, future in enumerate(as_completed(futures), 1):
-            future.result()
-            watch(done, len(wanted))
-        return {guest: future.result() for guest, future in zip(wanted, futures, strict=True)}
-    finally:
-        recorder.close()
-        workers.shutdown(cancel_futures=True)
+    paths = {guest: _path(guest) for guest in dict.fromkeys(guests)}
+    # All are prepared before the first model is started: that is a copy of this process, and a lock
+    # that another thread has at that moment is never free in the copy.
+    missing = [
+        _Work(guest, path)
+        for guest, path in paths.items()
+        if path is not None and not path.is_file()
+    ]
+    _make(missing, watch or (lambda _done, _all: None))
+    return {guest: None if path is None else _read(path) for guest, path in paths.items()}
 
 
 def recording(guest: Guest) -> Recording | None:
     """The one for ``guest``, see `recordings`."""
     return recordings([guest])[guest]
+
+
+def _path(guest: Guest) -> Path | None:
+    """Where the recording is when it is made; None: the model has no such guest."""
+    arch = architecture.load(guest.architecture).at(guest.release)
+    if not arch.model and arch.hosted is None:
+        return None
+    image = own_kernel(guest.architecture, guest.release).image()
+    key = _sources().copy()
+    key.texts(repr(guest))
+    key.files(image.parent, [image])
+    return content.cache_folder() / "recordings" / f"{key.digest()}.json"
+
+
+def _make(works: Sequence["_Work"], watch: Watch) -> None:
+    recorder = _Recorder()
+    workers = ThreadPoolExecutor(PROCESSORS)
+    try:
+        futures = [workers.submit(recorder.make, work) for work in works]
+        watch(0, len(works))
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            watch(done, len(works))
+    finally:
+        recorder.close()
+        workers.shutdown(cancel_futures=True)
+
+
+class _Work:
+    """A recording to be made at ``path``: all that its run needs."""
+
+    def __init__(self, guest: Guest, path: Path) -> None:
+        environment = Environment(
+            doc="",
+            guest=guest.kind,
+            provides=list(guest.provides),
+            peer=guest.peer,
+            kernel_args=list(guest.kernel_args),
+            model=guest.model,
+        )
+        self._is_hosted = not architecture.load(guest.architecture).at(guest.release).model
+        port = Port(
+            name=_NAME,
+            kind="hosted" if self._is_hosted else "model",
+            doc="",
+            architecture=guest.architecture,
+            release=guest.release,
+            environments={_NAME: environment},
+        )
+        self.path = path
+        self._guest = guest
+        self._kernel = own_kernel(guest.architecture, guest.release)
+        self._tests = plan.applicable(self._kernel.tests, environment.words)
+        self._driver = _driver(port)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the verdicts to come."""
+        return [BOOT_TEST, *(test.name for test in self._tests)]
+
+    def run(self, logs: Path) -> EnvironmentRun:
+        """The run, which leaves its records in ``logs``."""
+        limits = Limits(silence=_SILENCE)
+        return EnvironmentRun(self._driver, _NAME, self._kernel, self._tests, logs, limits)
+
+    def check(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Raises `InputError` if it is not known what a test would have called."""
+        late = [name for name, outcome in outcomes.items() if outcome is Outcome.TIMEOUT]
+        if late and self._is_hosted:
+            where = f"{self._guest.architecture} {self._guest.release}"
+            raise InputError(f"the machine that hosts {where} did not keep up in {', '.join(late)}")
 
 
 class _Recorder:
@@ -135,31 +201,33 @@ class _Recorder:
             run.close()
         self._pool.close()
 
-    def recording(self, guest: Guest) -> Recording | None:
-        """One recording, made if there is none."""
-        arch = architecture.load(guest.architecture)
-        if not arch.model and arch.hosted is None:
-            return None
-        kernel = own_kernel(arch.name, guest.release)
-        key = _sources().copy()
-        key.texts(repr(guest))
-        key.files(kernel.image().parent, [kernel.image()])
-        path = content.cache_folder() / "recordings" / f"{key.digest()}.json"
-        publish_file(
-            path, lambda made: made.write_text(json.dumps(_record(guest, kernel, self.outcomes)))
-        )
-        return _read(path)
+    def make(self, work: _Work) -> None:
+        """One recording, unless somebody else has made it meanwhile."""
+        publish_file(work.path, lambda made: made.write_text(json.dumps(self._record(work))))
 
-    def outcomes(
-        self, port: Port, kernel: Kernel, tests: list[Test], logs: Path
-    ) -> dict[str, Outcome]:
-        """Runs tests in the only environment of ``port``."""
-        limits = Limits(silence=_SILENCE)
-        run = EnvironmentRun(_driver(port), _NAME, kernel, tests, logs, limits)
+    def _record(self, work: _Work) -> dict[str, Any]:
+        """What is kept of a guest."""
+        with tempfile.TemporaryDirectory(prefix="xenport-") as name:
+            logs = Path(name)
+            outcomes = self._outcomes(work, logs)
+            work.check(outcomes)
+            commands: dict[str, dict[str, set[str]]] = {}
+            for log in sorted(logs.glob("*.log")):
+                for test, command, result in _calls(record_path(log)):
+                    commands.setdefault(test, {}).setdefault(command, set()).add(result)
+        return {
+            "outcomes": {name: outcome.value for name, outcome in outcomes.items()},
+            "commands": {
+                test: {command: sorted(results) for command, results in sorted(found.items())}
+                for test, found in sorted(commands.items())
+            },
+        }
+
+    def _outcomes(self, work: _Work, logs: Path) -> dict[str, Outcome]:
+        run = work.run(logs)
         with self._listed(run):
             run.start(self._pool)
-            names = (BOOT_TEST, *(test.name for test in tests))
-            found = {name: run.verdict(name).outcome for name in names}
+            found = {name: run.verdict(name).outcome for name in work.names}
         if self._closed:  # what was ended looks as if it had crashed
             raise CancelledError
         return found
@@ -199,53 +267,6 @@ def _sources() -> Fingerprint:
     for folder in (content.folder("abi"), content.folder("arch")):
         key.files(folder, folder.rglob("*.yaml"))
     return key
-
-
-def _record(
-    guest: Guest,
-    kernel: Kernel,
-    run: Callable[[Port, Kernel, list[Test], Path], dict[str, Outcome]],
-) -> dict[str, Any]:
-    """What is kept of a guest whose tests ``run`` runs."""
-    environment = Environment(
-        doc="",
-        guest=guest.kind,
-        provides=list(guest.provides),
-        peer=guest.peer,
-        kernel_args=list(guest.kernel_args),
-        model=guest.model,
-    )
-    port = Port(
-        name=_NAME,
-        kind="model" if architecture.load(guest.architecture).model else "hosted",
-        doc="",
-        architecture=guest.architecture,
-        release=guest.release,
-        environments={_NAME: environment},
-    )
-    tests = plan.applicable(kernel.tests, environment.words)
-    commands: dict[str, dict[str, set[str]]] = {}
-    with tempfile.TemporaryDirectory(prefix="xenport-") as name:
-        logs = Path(name)
-        outcomes = run(port, kernel, tests, logs)
-        _check_in_time(port, outcomes)
-        for log in sorted(logs.glob("*.log")):
-            for test, command, result in _calls(record_path(log)):
-                commands.setdefault(test, {}).setdefault(command, set()).add(result)
-    return {
-        "outcomes": {name: outcome.value for name, outcome in outcomes.items()},
-        "commands": {
-            test: {command: sorted(results) for command, results in sorted(found.items())}
-            for test, found in sorted(commands.items())
-        },
-    }
-
-
-def _check_in_time(port: Port, outcomes: Mapping[str, Outcome]) -> None:
-    late = [name for name, outcome in outcomes.items() if outcome is Outcome.TIMEOUT]
-    if late and port.kind == "hosted":  # what it would have called is not known
-        where = f"{port.architecture} {port.release}"
-        raise InputError(f"the machine that hosts {where} did not keep up in {', '.join(late)}")
 
 
 def _driver(port: Port) -> ModelDriver:
