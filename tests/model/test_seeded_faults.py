@@ -30,7 +30,7 @@ def known(release: str | None) -> dict[Fault, list[Place]]:
             ports.load(port.name, release) for port in models if release in port.arch.releases
         ]
     # Guests that a machine hosts are not the model's alone to break.
-    return faults(places(port for port in models if port.arch.model))
+    return faults(places([port for port in models if port.arch.model]))
 
 
 def of_command(command: str) -> dict[Fault, list[Place]]:

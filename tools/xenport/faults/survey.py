@@ -2,7 +2,7 @@
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ class Place:
     environment: str
     kernel: Kernel
     recorded: Recording
+    driver: ModelDriver
 
     def users(self, command: str) -> list[Test]:
         """The tests that call ``command``; all that leave the domain alive if only what comes
@@ -68,17 +69,22 @@ class Finding:
     """The first test that noticed, as ``model-arm64/dom0/evtchn_send``."""
 
 
-def places(ports: Iterable[Port], watch: Watch | None = None) -> list[Place]:
-    """The environments of ``ports``, which are models; ``watch`` sees recordings come. Raises
+def places(chosen: Sequence[Port], watch: Watch | None = None) -> list[Place]:
+    """The environments of ``chosen``, which are models; ``watch`` sees recordings come. Raises
     `InputError` as `recordings` does."""
     guests = [
         (port, name, Guest.of(port, environment))
-        for port in ports
+        for port in chosen
         for name, environment in port.environments.items()
     ]
     recorded = recordings((guest for _, _, guest in guests), watch)
+    # Before the first fault is tried: see `recordings`.
+    drivers = {
+        port.name: ModelDriver(port, supervisor=own_kernel(port.architecture, port.release))
+        for port in chosen
+    }
     return [
-        Place(port, name, own_kernel(guest.architecture, guest.release), found)
+        Place(port, name, own_kernel(guest.architecture, guest.release), found, drivers[port.name])
         for port, name, guest in guests
         if (found := recorded[guest]) is not None
     ]
@@ -136,9 +142,7 @@ def _failures(fault: Fault, place: Place, tests: list[Test], pool: BootPool) -> 
     main = functools.partial(process.main, functools.partial(injection.boot, fault))
     with tempfile.TemporaryDirectory(prefix="xenport-") as logs:
         run = EnvironmentRun(
-            ModelDriver(
-                place.port, main, supervisor=own_kernel(place.port.architecture, place.port.release)
-            ),
+            place.driver.with_main(main),
             place.environment,
             place.kernel,
             tests,

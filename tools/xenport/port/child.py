@@ -128,7 +128,9 @@ def fork(name: str, work: Callable[[], int], descriptors: Mapping[int, int]) -> 
     """Start a copy of this process that does ``work`` and exits with what it returns.
 
     All that is imported and loaded here is there already. ``descriptors`` maps numbers
-    the copy has to ours; it has those, its stdout and stderr, and no others.
+    the copy has to ours; it has those, its stdout and stderr, and no others. It has no threads but
+    the one that calls: a lock that another has at that moment (importing, working out a property
+    that is kept) is never free in the copy.
     """
     out, err = os.pipe(), os.pipe()
     parent = os.getpid()
