@@ -49,6 +49,15 @@ static void reboot_client(evtchn_port_t port, void *data)
     hypercall_sched_op(SCHEDOP_remote_shutdown, &shutdown);
 }
 
+static void sleep(evtchn_port_t port, void *data)
+{
+    (void)data;
+#ifdef arch_machine_sleep
+    arch_machine_sleep();
+#endif
+    event_send(port);
+}
+
 void peer_serve(domid_t domain)
 {
     evtchn_port_t foreign;
@@ -63,6 +72,8 @@ void peer_serve(domid_t domain)
         event_bind(served[PEER_MAP], map, NULL);
     if (event_alloc_unbound(client, &served[PEER_REBOOT]) == 0)
         event_bind(served[PEER_REBOOT], reboot_client, NULL);
+    if (event_alloc_unbound(client, &served[PEER_SLEEP]) == 0)
+        event_bind(served[PEER_SLEEP], sleep, NULL);
     event_alloc_unbound(0, &foreign); /* a client is never domain 0 */
     arch_events_enable();
 }

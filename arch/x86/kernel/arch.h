@@ -131,6 +131,12 @@ void arch_child_unmap(void);
 #define arch_child_config arch_child_config
 #define ARCH_CHILD_FRAME 0
 
+/* ---- Power ---- */
+
+/* Sends the machine to sleep with its memory kept; returns 0 when it was woken, or an error number. */
+long arch_machine_sleep(void);
+#define arch_machine_sleep arch_machine_sleep
+
 /* ---- Start ---- */
 
 void arch_init(void);

@@ -18,6 +18,8 @@ enum peer_service {
                        mapping for the processor, or undoes that mapping the next time; then sends an
                        event back, also if it could not */
     PEER_REBOOT,    /* shuts the domain under test down, as to be rebooted */
+    PEER_SLEEP,     /* sends the machine to sleep, and then, when it was woken, an event back; also if it
+                       could not */
     PEER_SERVICES,
     PEER_FOREIGN = PEER_SERVICES  /* this port waits for another domain */
 };

@@ -1,0 +1,16 @@
+/* The machine's sleep states, as dom0 asks Xen for them. */
+#ifndef XENPORT_ACPI_H
+#define XENPORT_ACPI_H
+
+#include <stdint.h>
+
+/* In the registers that start a sleep. Emulated PCs mean S5 by type 0 and S3 by 1. */
+#define SLEEP_ENABLE (1u << 13)
+#define SLEEP_TYPE(type) ((uint16_t)((type) << 10))
+#define TYPE_S3 1
+
+/* XENPF_enter_acpi_sleep: the state, the values for both registers, flags. Returns 0 when the machine has
+ * slept and was woken, or an error number. */
+long acpi_sleep(uint32_t state, uint16_t first, uint16_t second, uint32_t flags);
+
+#endif
