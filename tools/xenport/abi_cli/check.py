@@ -12,8 +12,8 @@ from xenport.abi.check import Comparison, compare
 from xenport.abi.facts import Facts, read_elf, read_tree
 from xenport.abi.load import description
 from xenport.abi_cli.options import RELEASE
-from xenport.abi_cli.tables import add, put, say, table
 from xenport.errors import InputError
+from xenport.tables import add, put, say, table
 
 SCHEMA = 1
 """Version of the JSON that ``--json`` prints."""

@@ -13,8 +13,8 @@ from xenport.abi.diff import Change, Difference, InterfaceVersion, difference
 from xenport.abi.history import Inventory
 from xenport.abi.load import Description, description
 from xenport.abi_cli.options import RELEASE
-from xenport.abi_cli.tables import say
 from xenport.errors import InputError
+from xenport.tables import say
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _STYLES = {"breaks": "red", "behaviour": "yellow", "source": "cyan", "extends": "green"}

@@ -11,9 +11,9 @@ from xenport.abi import Description
 from xenport.abi.importer import Importer
 from xenport.abi.releases import rank
 from xenport.abi_cli.options import RELEASE
-from xenport.abi_cli.tables import add, put, say, table
 from xenport.emit import c
 from xenport.errors import InputError
+from xenport.tables import add, put, say, table
 
 
 @click.command("import")

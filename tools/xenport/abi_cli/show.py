@@ -25,8 +25,8 @@ from xenport.abi.history import (
 from xenport.abi.load import description
 from xenport.abi.rows import Row, merged
 from xenport.abi_cli.options import RELEASE
-from xenport.abi_cli.tables import add, put, say, table
 from xenport.errors import InputError
+from xenport.tables import add, put, say, table
 
 
 @click.command()

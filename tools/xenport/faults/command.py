@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from xenport import port as ports
-from xenport.abi_cli.tables import add, put, say, table
 from xenport.errors import InputError
 from xenport.faults.figures import Row, by_hypercall, whole
 from xenport.faults.kinds import Fault
 from xenport.faults.reasons import Reasons, reasons
 from xenport.faults.survey import Finding, faults as faults_in, places, survey
 from xenport.suite.progress import recordings_bar
+from xenport.tables import add, put, say, table
 
 SCHEMA = 1  # raised when a key of the data changes its meaning or goes
 

@@ -4,21 +4,18 @@ from rich.console import Console
 from rich.table import Table
 
 from xenport.suite.coverage import LEGEND, Coverage, Row, by_hypercall
-
-_WIDE = 10_000  # characters; text that goes to a file or a pipe is not folded
+from xenport.tables import put, say
 
 
 def print_coverage(console: Console, table: Coverage) -> None:
     """Prints the table, its sums, and what no test reaches."""
-    if not console.is_terminal:
-        console = Console(file=console.file, width=_WIDE)
-    console.print(_matrix(table))
-    console.print(f"\n{LEGEND}\n", highlight=False)
-    console.print(_sums(table))
+    put(console, _matrix(table))
+    say(console, f"\n{LEGEND}\n")
+    put(console, _sums(table))
     if table.unreached:
-        console.print("\nReached by no test here:", highlight=False)
+        say(console, "\nReached by no test here:")
         for reason, names in _by_reason(table.unreached).items():
-            console.print(f"{reason}: {', '.join(names)}", highlight=False)
+            say(console, f"{reason}: {', '.join(names)}")
 
 
 def _matrix(table: Coverage) -> Table:

@@ -13,6 +13,7 @@ from rich.table import Table
 from xenport.suite import ladder
 from xenport.suite.recording import Watch
 from xenport.suite.results import Outcome, Result, Run
+from xenport.tables import put
 
 STYLES = {
     Outcome.PASS: "green",
@@ -135,7 +136,7 @@ def print_summary(console: Console, run: Run) -> None:
     if not climbs:
         return
     console.print()
-    console.print(_ladder_table(climbs))
+    put(console, _ladder_table(climbs))
     for climb in climbs:
         _print_next(console, climb, run)
     _print_differences(console, run)
@@ -159,7 +160,7 @@ def _ladder_table(climbs: Sequence[ladder.Climb]) -> Table:
     table = Table(title="Ladder (passed / tests)", title_justify="left", box=None, pad_edge=False)
     table.add_column("rung")
     for climb in climbs:
-        table.add_column(climb.port, justify="right")
+        table.add_column(climb.port, justify="right", overflow="fold")
     for steps in reversed(list(zip(*(climb.steps for climb in climbs), strict=True))):
         table.add_row(steps[0].rung.name, *(_cell(step) for step in steps))
     grades = [climb.grade.name if climb.grade else "none" for climb in climbs]

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from xenport import port as ports
-from xenport.abi_cli.tables import add, put, say, table
+from xenport.tables import add, put, say, table
 from xenport.trace import read
 from xenport.trace.decode import Decoder
 from xenport.trace.replay import KINDS, PortReplay, Replay, seen_in

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from xenport.abi_cli.tables import add, put, say, table
+from xenport.tables import add, put, say, table
 from xenport.trace import read
 from xenport.trace.decode import Decoder
 from xenport.trace.stats import Row, stats as figures
