@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
+from qemu.qmp import EventListener, QMPClient, QMPError, Runstate, protocol, qmp_client
 
 from xenport.architecture import ImageFormat, Machine
 from xenport.errors import InputError
@@ -27,6 +27,10 @@ from xenport.port.session import Boot, Bootable, Limits
 _HANDSHAKE = 20.0  # seconds for QEMU to answer at all; it is busy starting until then
 
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())  # we tell of its errors ourselves
+# When QEMU hangs up, the library makes a traceback for its log, which nobody reads. To make one,
+# Python parses source, and up to 3.11.7 two threads cannot do so at a time (python/cpython#106905).
+for _module in (protocol, qmp_client):
+    vars(_module)["pretty_traceback"] = lambda: ""
 
 
 class BootProtocol(Protocol):
