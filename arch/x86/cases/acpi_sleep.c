@@ -2,8 +2,8 @@
  * Rung "power": dom0 sends the machine to sleep by ACPI, or switches it off, and domains live through it.
  *
  * dom0 reads from the firmware's tables what to write to the register that starts a sleep, and has Xen
- * write it. Emulated PCs mean S5 by sleep type 0 and S3 by 1. A machine that sleeps is woken from
- * outside (by QMP's system_wakeup).
+ * write it; here these are what emulated PCs have. A machine that sleeps is woken from outside (by QMP's
+ * system_wakeup).
  */
 #include <peer.h>
 #include <timing.h>

@@ -7,6 +7,9 @@
 
 #include "x86.h"
 
+#define SLEEP_TYPE(type) ((uint16_t)((type) << 10))
+#define TYPE_S3 1                  /* what emulated PCs mean by it */
+
 long acpi_sleep(uint32_t state, uint16_t first, uint16_t second, uint32_t flags)
 {
     static struct xen_platform_op request;

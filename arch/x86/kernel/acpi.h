@@ -4,10 +4,7 @@
 
 #include <stdint.h>
 
-/* In the registers that start a sleep. Emulated PCs mean S5 by type 0 and S3 by 1. */
-#define SLEEP_ENABLE (1u << 13)
-#define SLEEP_TYPE(type) ((uint16_t)((type) << 10))
-#define TYPE_S3 1
+#define SLEEP_ENABLE (1u << 13)    /* in the registers that start a sleep; type 0, which is S5 */
 
 /* XENPF_enter_acpi_sleep: the state, the values for both registers, flags. Returns 0 when the machine has
  * slept and was woken, or an error number. */

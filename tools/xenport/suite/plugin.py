@@ -167,8 +167,8 @@ class ConformanceItem(pytest.Item):
             result = excinfo.value.result
             return "\n".join([f"{result.outcome}: {result.message}", *result.console])
         if isinstance(excinfo.value, pytest.xfail.Exception):
-            # No traceback: to make one, Python parses source. Up to 3.11.7 two threads cannot do so
-            # at a time (python/cpython#106905), and the control channels of boots have theirs.
+            # No traceback of ours, which says nothing, and which is not safe to make while boots
+            # run: see xenport/port/qemu.py.
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from xenport import __file__ as package_file, architecture, content, port as ports
+from xenport.architecture import Architecture
 from xenport.errors import InputError
 from xenport.kernel.cache import Fingerprint, publish_file
 from xenport.port import Limits
@@ -46,6 +47,11 @@ class Guest:
     peer: int | None
     kernel_args: tuple[str, ...] = ()
     model: Modelled = field(default_factory=Modelled)
+
+    @property
+    def arch(self) -> Architecture:
+        """Its architecture at its release."""
+        return architecture.load(self.architecture).at(self.release)
 
     @property
     def is_control(self) -> bool:
@@ -113,8 +119,7 @@ def recording(guest: Guest) -> Recording | None:
 
 def _path(guest: Guest) -> Path | None:
     """Where the recording is when it is made; None: the model has no such guest."""
-    arch = architecture.load(guest.architecture).at(guest.release)
-    if not arch.model and arch.hosted is None:
+    if not guest.arch.model and guest.arch.hosted is None:
         return None
     image = own_kernel(guest.architecture, guest.release).image()
     key = _sources().copy()
@@ -149,7 +154,7 @@ class _Work:
             kernel_args=list(guest.kernel_args),
             model=guest.model,
         )
-        self._is_hosted = not architecture.load(guest.architecture).at(guest.release).model
+        self._is_hosted = not guest.arch.model
         port = Port(
             name=_NAME,
             kind="hosted" if self._is_hosted else "model",
